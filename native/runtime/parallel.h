@@ -1,0 +1,44 @@
+// The team of threads that runs a program. Only this header and its source say OpenMP.
+#pragma once
+
+#include <stdint.h>
+
+namespace lstm {
+
+struct Range {
+  int64_t begin;
+  int64_t end;
+  int64_t size() const { return end - begin; }
+};
+
+// Shared by the threads of one run: arrives, spins briefly, then sleeps; never spins when the team is larger than the
+// CPUs it may use.
+class Barrier;
+
+// One thread's view of the team. Every thread walks the same equations; `split` says which part is its own.
+// Between equations the executor puts a barrier; inside a kernel, the kernel does.
+class Team {
+ public:
+  Team(int rank, int size, Barrier* barrier) : rank_(rank), size_(size), barrier_(barrier) {}
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+
+  // This thread's part of [0, count), in multiples of `grain` (the last part may end earlier). Contiguous, balanced.
+  Range split(int64_t count, int64_t grain = 1) const {
+    const int64_t blocks = (count + grain - 1) / grain;
+    const int64_t begin = blocks * rank_ / size_ * grain;
+    const int64_t end = blocks * (rank_ + 1) / size_ * grain;
+    return {begin < count ? begin : count, end < count ? end : count};
+  }
+
+  // Waits for the whole team; what was written before is seen by all after.
+  void barrier() noexcept;
+
+ private:
+  int rank_;
+  int size_;
+  Barrier* barrier_;
+};
+
+}  // namespace lstm
