@@ -1,0 +1,67 @@
+import { defineConfig, globalIgnores } from 'eslint/config';
+import tseslint from 'typescript-eslint';
+
+// Imports point one way: a room may import from rooms before it and beside it, never from one after it.
+const rooms = [
+  ['ops'],
+  ['program'],
+  ['backend'],
+  ['nn', 'optim', 'data', 'checkpoint'],
+  ['train'],
+  ['model'],
+  ['serve', 'analysis'],
+  ['cli'],
+];
+
+const oneWay = rooms.slice(0, -1).map((storey, index) => {
+  const above = rooms.slice(index + 1).flat();
+  return {
+    files: storey.map((room) => `lib/${room}/**/*.ts`),
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex: `^(\\.\\./)+(${above.join('|')}|index)(/|$|\\.js$)`,
+              message: `${storey.join(', ')} may not import from the rooms above: ${above.join(', ')}`,
+            },
+          ],
+        },
+      ],
+    },
+  };
+});
+
+export default defineConfig(
+  globalIgnores(['dist/', 'build*/', 'prebuilds/', 'runs/', 'coverage/', 'node_modules/', 'test/goldens/']),
+  {
+    files: ['**/*.ts', '**/*.mts'],
+    extends: [tseslint.configs.recommendedTypeChecked, tseslint.configs.stylistic],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      // Kernels' plain loops walk several arrays by one index.
+      '@typescript-eslint/prefer-for-of': 'off',
+      // Interfaces of asynchronous work are also implemented by code that need not wait.
+      '@typescript-eslint/require-await': 'off',
+      eqeqeq: 'error',
+      'no-console': 'error',
+    },
+  },
+  {
+    files: ['lib/**/*.ts'],
+    rules: {
+      'max-lines': ['error', { max: 300 }],
+      'max-lines-per-function': ['error', { max: 60, skipBlankLines: true, skipComments: true }],
+    },
+  },
+  ...oneWay,
+  {
+    files: ['examples/**', 'benchmarks/**', 'lib/cli/**', 'test/**'],
+    rules: { 'no-console': 'off' },
+  },
+);

@@ -1,0 +1,13 @@
+/** One worker: each jest worker would own a compute thread and its team. */
+export default {
+  testEnvironment: 'node',
+  roots: ['<rootDir>/test'],
+  testMatch: ['**/*.test.ts'],
+  testPathIgnorePatterns: ['/node_modules/', '/test/package/'],
+  transform: { '\\.ts$': ['ts-jest', {}] },
+  // Examples import the package by its name; tests run them on the sources.
+  moduleNameMapper: { '^lstm-native$': '<rootDir>/lib/index.ts' },
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/build'],
+  maxWorkers: 1,
+  testTimeout: 30_000,
+};
