@@ -108,6 +108,11 @@ export interface ReferenceCall<O extends Slots, R extends Slots, A extends Attri
   readonly attributes: Attributes<A>;
 }
 
+/** Declared as a method, so that the ops of a registry share one type although their slots differ. */
+export type GradientRule<O extends Slots, R extends Slots, A extends AttributeSpec> = {
+  rule(call: GradientCall<O, R, A>): Gradients<O>;
+}['rule'];
+
 export interface Op<O extends Slots = Slots, R extends Slots = Slots, A extends AttributeSpec = AttributeSpec> {
   readonly name: string;
   readonly operands: O;
@@ -116,7 +121,7 @@ export interface Op<O extends Slots = Slots, R extends Slots = Slots, A extends 
   /** The shape rule: types of the outputs, or a ShapeError that names the operand. */
   infer(operands: Bound<O, ValueType>, attributes: Attributes<A>): Bound<R, ValueType>;
   /** The gradient rule emits ops; `none` for backward and update ops. */
-  readonly gradient: 'none' | ((call: GradientCall<O, R, A>) => Gradients<O>);
+  readonly gradient: 'none' | GradientRule<O, R, A>;
   /** The definition of correct: plain loops in float64. */
   reference(call: ReferenceCall<O, R, A>): void;
 }

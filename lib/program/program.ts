@@ -1,0 +1,141 @@
+/**
+ * A program: typed equations over values, in the order in which they run. A frozen value between the stages: layers
+ * build it, gradient rules extend it, a plan lays it out, a backend executes it.
+ *
+ * Every value is made once: by an input, a state, or one equation. `compute` runs first; `commit` (the updates of
+ * states) runs only when every guard is finite.
+ */
+import type { OpName } from '../ops/registry';
+import { registry } from '../ops/registry';
+import type { Arity, AttributeKinds, Op, Slots, ValueType } from '../ops/op';
+import { sameShape, type Dim } from '../ops/shape';
+
+export type ValueId = number;
+/** What a slot is bound to. */
+export type Ids = ValueId | null | readonly ValueId[];
+
+export interface Equation {
+  readonly op: OpName;
+  readonly operands: Readonly<Record<string, Ids>>;
+  readonly outputs: Readonly<Record<string, Ids>>;
+  readonly attributes: Readonly<Record<string, AttributeKinds[keyof AttributeKinds]>>;
+  /** The layer that wrote it, for messages. */
+  readonly path: string;
+}
+
+/** Integers from 0 up to but not including `below`, or exactly `except`. */
+export interface IntegerRange {
+  readonly below: Dim;
+  /** Whether `below` itself is allowed too: lengths may equal T. */
+  readonly inclusive?: boolean;
+  readonly except?: number;
+}
+
+export interface ProgramInput {
+  readonly name: string;
+  readonly value: ValueId;
+  /** What the integers of this input may be; checked when it is bound. */
+  readonly range: IntegerRange | null;
+}
+
+export interface ProgramState {
+  readonly name: string;
+  readonly value: ValueId;
+  /** What it becomes in the commit; null when it is only read. */
+  readonly next: ValueId | null;
+}
+
+export interface NamedValue {
+  readonly name: string;
+  readonly value: ValueId;
+}
+
+export interface Program {
+  readonly values: readonly ValueType[];
+  readonly inputs: readonly ProgramInput[];
+  readonly states: readonly ProgramState[];
+  readonly compute: readonly Equation[];
+  readonly guards: readonly NamedValue[];
+  readonly commit: readonly Equation[];
+  readonly outputs: readonly NamedValue[];
+}
+
+export function idsIn(ids: Ids): readonly ValueId[] {
+  if (ids === null) return [];
+  return typeof ids === 'number' ? [ids] : (ids as readonly ValueId[]);
+}
+
+/** The values of all slots, in the order of the op's signature. */
+export function allIds(bound: Readonly<Record<string, Ids>>): readonly ValueId[] {
+  return Object.values(bound).flatMap(idsIn);
+}
+
+/** Replaces what each slot is bound to, keeping the slot's form: one, none or a list. */
+export function mapSlots<T, U>(
+  bound: Readonly<Record<string, T | null | readonly T[]>>,
+  replace: (value: T) => U,
+): Record<string, U | null | readonly U[]> {
+  return Object.fromEntries(
+    Object.entries(bound).map(([slot, value]) => [
+      slot,
+      value === null ? null : Array.isArray(value) ? value.map(replace) : replace(value as T),
+    ]),
+  );
+}
+
+/** The declaration of an equation's op. */
+export function opOf(equation: Equation): Op {
+  return registry[equation.op] as Op;
+}
+
+export function arityOf(slots: Slots, slot: string): Arity {
+  return slots[slot]!.arity;
+}
+
+/** Pairs of an output and the operand whose memory it overwrites. */
+export function inPlacePairs(equation: Equation): (readonly [output: ValueId, operand: ValueId])[] {
+  return Object.entries(opOf(equation).outputs).flatMap(([slot, { inPlace }]) => {
+    if (inPlace === undefined) return [];
+    const operands = idsIn(equation.operands[inPlace] ?? null);
+    return idsIn(equation.outputs[slot] ?? null).map((output, index) => [output, operands[index]!] as const);
+  });
+}
+
+/**
+ * Checks a program from scratch: every value is made before it is read, and once; every equation's types follow from
+ * its op's shape rule. The builder guarantees this; it guards programs that were made or changed in another way.
+ */
+export function typecheck(program: Program): void {
+  const made = new Set<ValueId>();
+  const make = (value: ValueId, by: string) => {
+    if (program.values[value] === undefined) throw new TypeError(`${by}: value %${value} has no type`);
+    if (made.has(value)) throw new TypeError(`${by}: value %${value} is made twice`);
+    made.add(value);
+  };
+  const read = (value: ValueId, by: string) => {
+    if (!made.has(value)) throw new TypeError(`${by}: value %${value} is read before it is made`);
+  };
+  for (const input of program.inputs) make(input.value, `input ${input.name}`);
+  for (const state of program.states) make(state.value, `state ${state.name}`);
+  const check = (equation: Equation) => {
+    const by = `${equation.path || 'program'}: ${equation.op}`;
+    for (const id of allIds(equation.operands)) read(id, by);
+    const typeOf = (id: ValueId) => program.values[id]!;
+    const inferred = opOf(equation).infer(mapSlots(equation.operands, typeOf) as never, equation.attributes as never);
+    for (const [slot, ids] of Object.entries(equation.outputs)) {
+      const types = [(inferred as Record<string, ValueType | readonly ValueType[]>)[slot]!].flat();
+      idsIn(ids).forEach((id, index) => {
+        make(id, by);
+        const type = types[index];
+        if (!type || type.dtype !== typeOf(id).dtype || !sameShape(type.shape, typeOf(id).shape)) {
+          throw new TypeError(`${by}: the type of ${slot} does not follow from its operands`);
+        }
+      });
+    }
+  };
+  program.compute.forEach(check);
+  for (const guard of program.guards) read(guard.value, `guard ${guard.name}`);
+  program.commit.forEach(check);
+  for (const { name, next } of program.states) if (next !== null) read(next, `state ${name}`);
+  for (const output of program.outputs) read(output.value, `output ${output.name}`);
+}
