@@ -1,0 +1,105 @@
+/** Checks what a caller binds to a program's inputs, before any backend sees it. */
+import { DataError, ShapeError } from '../errors';
+import { countNames, elementCount, evaluateDim, evaluateShape, formatShape, type CountName, type Counts, type Shape } from '../ops/shape';
+import type { Program, ProgramInput } from '../program/program';
+import type { ArrayView } from './backend';
+
+export interface Binding {
+  readonly counts: Counts;
+  /** In the order of the program's inputs. */
+  readonly arrays: readonly ArrayView[];
+}
+
+/** The arrays of all inputs, checked in dtype, size and content, and the run-time sizes that they imply. */
+export function bindInputs(program: Program, capacities: Counts, inputs: Readonly<Record<string, ArrayView>>): Binding {
+  for (const name of Object.keys(inputs)) {
+    if (!program.inputs.some((input) => input.name === name)) {
+      const known = program.inputs.map((input) => input.name).join(', ');
+      throw new DataError(`${name}: the program has no such input; it has ${known || 'none'}`);
+    }
+  }
+  const counts = new Map<CountName, number>();
+  const arrays = program.inputs.map((input) => {
+    const array = inputs[input.name];
+    if (!array) throw new DataError(`${input.name}: expected an array of shape ${formatShape(shapeOf(program, input))}, received none`);
+    checkArray(program, input, array);
+    bindCounts(input.name, shapeOf(program, input), array.shape, counts);
+    return array;
+  });
+  const complete = Object.fromEntries(countNames.map((name) => [name, counts.get(name) ?? capacities[name]])) as Counts;
+  for (const name of countNames) {
+    if (complete[name] > capacities[name]) {
+      throw new ShapeError(`${name}: expected at most ${capacities[name]}, the capacity of the plan, received ${complete[name]}`);
+    }
+  }
+  program.inputs.forEach((input, index) => checkContent(program, input, arrays[index]!, complete));
+  return { counts: complete, arrays };
+}
+
+const shapeOf = (program: Program, input: ProgramInput): Shape => program.values[input.value]!.shape;
+
+const countMeanings: Readonly<Record<CountName, string>> = { T: 'steps', B: 'rows in the batch', S: 'source steps' };
+
+function checkArray(program: Program, { name, value }: ProgramInput, { data, shape }: ArrayView): void {
+  const { dtype } = program.values[value]!;
+  const tag = Object.prototype.toString.call(data).slice(8, -1);
+  const allowed = dtype === 'int32' ? ['Int32Array'] : ['Float32Array', 'Float64Array'];
+  if (!allowed.includes(tag)) throw new DataError(`${name}: expected ${allowed.join(' or ')} data, received ${tag}`);
+  const expected = elementCount(shape);
+  if (data.length === expected) return;
+  const detached = data.buffer.byteLength === 0 && expected > 0 ? ' (is its buffer detached?)' : '';
+  throw new DataError(`${name}: expected ${expected} elements for shape ${formatShape(shape)}, received ${data.length}${detached}`);
+}
+
+function bindCounts(name: string, expected: Shape, received: readonly number[], counts: Map<CountName, number>): void {
+  const mismatch = () =>
+    new ShapeError(
+      `${name}: expected ${formatShape(expected)}${formatCounts(expected, counts)}, received ${formatShape(received)}`,
+    );
+  if (expected.length !== received.length) throw mismatch();
+  expected.forEach((dim, axis) => {
+    const size = received[axis]!;
+    if (!Number.isInteger(size) || size < 0) throw mismatch();
+    if (typeof dim === 'number') {
+      if (dim !== size) throw mismatch();
+      return;
+    }
+    const count = dim as CountName;
+    if (size === 0) throw new DataError(`${name}: expected at least 1 for axis ${axis} (${count}: ${countMeanings[count]}), received 0`);
+    if (!counts.has(count)) counts.set(count, size);
+    if (counts.get(count) !== size) throw mismatch();
+  });
+}
+
+function formatCounts(shape: Shape, counts: ReadonlyMap<CountName, number>): string {
+  const bound = [...counts].filter(([name]) => shape.includes(name)).map(([name, size]) => `${name} = ${size}`);
+  return bound.length ? ` with ${bound.join(', ')}` : '';
+}
+
+function checkContent(program: Program, input: ProgramInput, { data }: ArrayView, counts: Counts): void {
+  if (program.values[input.value]!.dtype !== 'int32') return checkFinite(input.name, data);
+  if (!input.range) return;
+  const { below, inclusive = false, except } = input.range;
+  const limit = evaluateDim(below, counts) + (inclusive ? 1 : 0);
+  for (let index = 0; index < data.length; index++) {
+    const value = data[index]!;
+    if ((value < 0 || value >= limit) && value !== except) {
+      const orElse = except === undefined ? '' : ` or ${except}`;
+      throw new DataError(`${input.name}: expected integers in 0..${limit - 1}${orElse}, received ${value} at index ${index}`);
+    }
+  }
+}
+
+function checkFinite(name: string, data: ArrayLike<number>): void {
+  // x - x is 0 for every finite x and NaN otherwise, so one sum tells whether a search is needed.
+  let sum = 0;
+  for (let index = 0; index < data.length; index++) sum += data[index]! - data[index]!;
+  if (sum === 0) return;
+  const index = Array.prototype.findIndex.call(data, (value: number) => !Number.isFinite(value));
+  throw new DataError(`${name}: expected finite numbers, received ${data[index]} at index ${index}`);
+}
+
+/** The sizes of a state of a program at the plan's capacities. */
+export function stateShape(program: Program, value: number, capacities: Counts): number[] {
+  return evaluateShape(program.values[value]!.shape, capacities);
+}

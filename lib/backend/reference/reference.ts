@@ -1,0 +1,80 @@
+/** The reference backend: interprets a program with the plain loops that stand beside each op, in float64. */
+import type { View, ValueType } from '../../ops/op';
+import { elementCount, evaluateShape, type Counts } from '../../ops/shape';
+import { mapSlots, opOf, type Equation, type Program, type ValueId } from '../../program/program';
+import type { ArrayView, Backend, Executable, RunOptions, RunResult, Store } from '../backend';
+import { bindInputs } from '../bind';
+import { ReferenceStore } from './store';
+
+export const reference: Backend = {
+  name: 'reference',
+  createStore: () => new ReferenceStore(),
+  prepare: (program, capacities) => new Interpreter(program, capacities),
+};
+
+function newView({ dtype, shape }: ValueType, counts: Counts): View {
+  const sizes = evaluateShape(shape, counts);
+  const size = elementCount(sizes);
+  return { data: dtype === 'int32' ? new Int32Array(size) : new Float64Array(size), shape: sizes };
+}
+
+/** Evaluates one equation on the given operands; returns its outputs by value. Also the judge of single equations in `verify`. */
+export function evaluate(program: Program, equation: Equation, counts: Counts, read: (value: ValueId) => View): Map<ValueId, View> {
+  const made = new Map<ValueId, View>();
+  const make = (value: ValueId) => {
+    const view = newView(program.values[value]!, counts);
+    made.set(value, view);
+    return view;
+  };
+  opOf(equation).reference({
+    operands: mapSlots(equation.operands, read) as never,
+    outputs: mapSlots(equation.outputs, make) as never,
+    attributes: equation.attributes as never,
+  });
+  return made;
+}
+
+class Interpreter implements Executable {
+  constructor(
+    readonly program: Program,
+    readonly capacities: Counts,
+  ) {}
+
+  run(store: Store, inputs: Readonly<Record<string, ArrayView>>, { signal }: RunOptions = {}): Promise<RunResult> {
+    return new Promise((resolve) => {
+      signal?.throwIfAborted();
+      resolve(this.runSync(store, inputs));
+    });
+  }
+
+  runSync(store: Store, inputs: Readonly<Record<string, ArrayView>>): RunResult {
+    const { program, capacities } = this;
+    const states = store as ReferenceStore;
+    const { counts, arrays } = bindInputs(program, capacities, inputs);
+    const views = new Map<ValueId, View>();
+    program.inputs.forEach(({ value }, index) => views.set(value, widen(arrays[index]!)));
+    for (const { name, value } of program.states) {
+      const shape = evaluateShape(program.values[value]!.shape, counts);
+      views.set(value, { data: states.array(name).slice(0, elementCount(shape)), shape });
+    }
+    const execute = (equation: Equation) => {
+      for (const [value, view] of evaluate(program, equation, counts, (id) => views.get(id)!)) views.set(value, view);
+    };
+    program.compute.forEach(execute);
+    const failed = program.guards.find(({ value }) => !Number.isFinite(views.get(value)!.data[0]));
+    if (!failed) {
+      program.commit.forEach(execute);
+      for (const { name, next } of program.states) if (next !== null) states.array(name).set(views.get(next)!.data);
+    }
+    const outputs = Object.fromEntries(program.outputs.map(({ name, value }) => [name, views.get(value)]));
+    for (const [name, view] of Object.entries(outputs)) if (!view) outputs[name] = { data: new Float64Array(0), shape: [0] };
+    return { outputs: outputs as Record<string, View>, failedGuard: failed?.name ?? null };
+  }
+
+  dispose(): void {}
+}
+
+function widen({ data, shape }: ArrayView): View {
+  return { data: ArrayBuffer.isView(data) && data.constructor.name === 'Int32Array' ? (data as Int32Array) : Float64Array.from(data), shape };
+}
+
