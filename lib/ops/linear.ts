@@ -1,10 +1,7 @@
 import { defineOp, expectRank, expectShape, float32, one, optional } from './op';
-import { elementCount, type Shape } from './shape';
+import { rowCount, type Shape } from './shape';
 
 const lastAxis = (shape: Shape) => shape[shape.length - 1]!;
-
-/** Rows of a [..., F] array: every axis but the last, as one. */
-const rowCount = (shape: readonly number[]) => elementCount(shape.slice(0, -1));
 
 /** y[..., O] = x[..., I] · weightᵀ + bias. */
 export const linear = defineOp({

@@ -37,10 +37,10 @@ export const onDemand = (dtype: Slot['dtype']): Slot<'onDemand'> => ({ dtype, ar
 /** Outputs that overwrite the operand(s) of the slot `operand`. */
 export const inPlace = <A extends 'one' | 'many'>(slot: Slot<A>, operand: string): Slot<A> => ({ ...slot, inPlace: operand });
 
-/** What a slot is bound to: `T`, `T | null` or a list of `T`. */
-export type Bound<S extends Slots, T> = {
-  readonly [K in keyof S]: S[K] extends Slot<'many'> ? readonly T[] : S[K] extends Slot<'optional'> ? T | null : T;
-};
+type BoundBy<A extends Arity, T> = A extends 'many' ? readonly T[] : A extends 'optional' ? T | null : T;
+
+/** What a slot is bound to: `T`, `T | null` or a list of `T`; for slots that are not known, any of these. */
+export type Bound<S extends Slots, T> = { readonly [K in keyof S]: BoundBy<S[K]['arity'], T> };
 
 /** What a caller passes: as `Bound`, but optional operands may be left out. */
 export type Given<S extends Slots, T> = {
@@ -84,7 +84,7 @@ export interface GradientCall<O extends Slots, R extends Slots, A extends Attrib
   readonly outputs: Bound<R, Variable>;
   readonly attributes: Attributes<A>;
   /** The gradient of the scalar with respect to each output; null where nothing flows back. At least one is not null. */
-  readonly cotangents: { readonly [K in keyof R]: R[K] extends Slot<'many'> ? readonly (Variable | null)[] : Variable | null };
+  readonly cotangents: { readonly [K in keyof R]: BoundBy<R[K]['arity'], Variable | null> };
   /** Whether somebody needs the gradient of this operand. */
   wants(operand: keyof O & string): boolean;
   readonly emit: Emitter['emit'];
@@ -92,7 +92,7 @@ export interface GradientCall<O extends Slots, R extends Slots, A extends Attrib
 
 /** Gradients by operand slot; a slot left out, or null, receives none. */
 export type Gradients<O extends Slots> = {
-  readonly [K in keyof O]?: O[K] extends Slot<'many'> ? readonly (Variable | null)[] : Variable | null;
+  readonly [K in keyof O]?: BoundBy<O[K]['arity'], Variable | null>;
 };
 
 /** A value on the reference backend: float32 and float64 values are float64 arrays, int32 values int32 arrays. */

@@ -77,3 +77,8 @@ export function evaluateShape(shape: Shape, counts: Counts): number[] {
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
+
+/** The number of rows of a [..., F] array: every axis but the last, as one. */
+export function rowCount(shape: readonly number[]): number {
+  return elementCount(shape.slice(0, -1));
+}
