@@ -1,0 +1,19 @@
+// How a weight matrix is laid out for the multiply tiles; see README.md, "Packs".
+#pragma once
+
+#include <stddef.h>
+
+#include "kernels/call.h"
+
+namespace lstm {
+
+class Team;
+
+// Which element of a weight W stands at depth k and column n of the packed operand B, so that a kernel computes A · B.
+enum class PackKind {
+  columns,  // B(k, n) = W[n][k]: y = x · Wᵀ
+  rows,     // B(k, n) = W[k][n]: dx = dy · W
+  gates4,   // B(k, (unit, gate)) = W[gate · H + unit][k]: the four gates of a unit stand in the same panel
+};
+
+}  // namespace lstm
