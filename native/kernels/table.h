@@ -1,0 +1,60 @@
+// What one ISA unit offers: each kernel of kernels.inc, compiled for that ISA.
+#pragma once
+
+#include <stddef.h>
+
+namespace lstm {
+
+struct Call;
+class Team;
+
+using Kernel = void (*)(const Call& call, Team& team) noexcept;
+
+// The position of a kernel in the table.
+enum class KernelId : int {
+#define LSTM_KERNEL(name) name,
+#include "kernels/kernels.inc"
+#undef LSTM_KERNEL
+  count
+};
+
+constexpr int kKernelCount = static_cast<int>(KernelId::count);
+
+// Names by position; a null pointer ends the list.
+constexpr const char* kKernelNames[] = {
+#define LSTM_KERNEL(name) #name,
+#include "kernels/kernels.inc"
+#undef LSTM_KERNEL
+    nullptr};
+
+struct Kernels {
+  const char* isa;
+  int lanes;
+
+  // Over plain arrays: y[i] = f(x[i]) for i in [0, n); y may be x.
+  void (*exp_array)(const float* x, float* y, size_t n) noexcept;
+  void (*log_array)(const float* x, float* y, size_t n) noexcept;
+  void (*tanh_array)(const float* x, float* y, size_t n) noexcept;
+  void (*sigmoid_array)(const float* x, float* y, size_t n) noexcept;
+  float (*sum_array)(const float* x, size_t n) noexcept;
+  float (*max_array)(const float* x, size_t n) noexcept;
+  double (*square_sum_array)(const float* x, size_t n) noexcept;
+
+  // By KernelId; a null pointer ends the list.
+  Kernel kernels[kKernelCount + 1];
+
+  Kernel operator[](KernelId id) const { return kernels[static_cast<int>(id)]; }
+};
+
+// One for each ISA unit of this build; only isa/dispatch.cc knows whether the machine can run it.
+namespace scalar {
+extern const Kernels kernels;
+}
+namespace avx2 {
+extern const Kernels kernels;
+}
+namespace avx512 {
+extern const Kernels kernels;
+}
+
+}  // namespace lstm
