@@ -45,7 +45,16 @@ const Kernels kernels = {LSTM_NAME(LSTM_ISA),
                          square_sum_array,
                          {
 #define LSTM_KERNEL(name) name,
+#define LSTM_KERNEL_WITH_WORKSPACE(name) name,
 #include "kernels/kernels.inc"
+#undef LSTM_KERNEL_WITH_WORKSPACE
+#undef LSTM_KERNEL
+                             nullptr},
+                         {
+#define LSTM_KERNEL(name) nullptr,
+#define LSTM_KERNEL_WITH_WORKSPACE(name) name##_workspace,
+#include "kernels/kernels.inc"
+#undef LSTM_KERNEL_WITH_WORKSPACE
 #undef LSTM_KERNEL
                              nullptr}};
 

@@ -3,17 +3,24 @@
 
 #include <stddef.h>
 
+#include "kernels/pack.h"
+
 namespace lstm {
 
 struct Call;
+struct Tensor;
 class Team;
 
 using Kernel = void (*)(const Call& call, Team& team) noexcept;
+// Bytes of scratch memory that the kernel wants from a call with these sizes and a team of this size.
+using WorkspaceSize = size_t (*)(const Call& call, int team_size) noexcept;
 
 // The position of a kernel in the table.
 enum class KernelId : int {
 #define LSTM_KERNEL(name) name,
+#define LSTM_KERNEL_WITH_WORKSPACE(name) name,
 #include "kernels/kernels.inc"
+#undef LSTM_KERNEL_WITH_WORKSPACE
 #undef LSTM_KERNEL
   count
 };
@@ -23,7 +30,9 @@ constexpr int kKernelCount = static_cast<int>(KernelId::count);
 // Names by position; a null pointer ends the list.
 constexpr const char* kKernelNames[] = {
 #define LSTM_KERNEL(name) #name,
+#define LSTM_KERNEL_WITH_WORKSPACE(name) #name,
 #include "kernels/kernels.inc"
+#undef LSTM_KERNEL_WITH_WORKSPACE
 #undef LSTM_KERNEL
     nullptr};
 
@@ -42,6 +51,12 @@ struct Kernels {
 
   // By KernelId; a null pointer ends the list.
   Kernel kernels[kKernelCount + 1];
+  // By KernelId; null where a kernel wants no workspace.
+  WorkspaceSize workspaces[kKernelCount + 1];
+
+  // The packed form of a weight (kernels/pack.h), and its size.
+  size_t (*pack_bytes)(PackKind kind, const Tensor& weight) noexcept = nullptr;
+  void (*pack)(PackKind kind, const Tensor& weight, float* packed, Team& team) noexcept = nullptr;
 
   Kernel operator[](KernelId id) const { return kernels[static_cast<int>(id)]; }
 };
