@@ -41,4 +41,15 @@ class Team {
   Barrier* barrier_;
 };
 
+// Calls body(team, context) on each thread of a team, the calling thread being rank 0, and returns when all are done.
+// The team has `size` threads, fewer when OpenMP has a lower limit, and one in a build without OpenMP.
+void run_team(int size, void (*body)(Team& team, const void* context) noexcept, const void* context);
+
+// The same for a callable, which must not throw.
+template <typename Body>
+void run_team(int size, const Body& body) {
+  run_team(
+      size, [](Team& team, const void* context) noexcept { (*static_cast<const Body*>(context))(team); }, &body);
+}
+
 }  // namespace lstm
