@@ -1,0 +1,36 @@
+// What softmax and the losses share: reductions along one row, and sums over rows in their order.
+#pragma once
+
+#include "kernels/elementwise/map.h"
+#include "simd/math.h"
+#include "simd/reduce.h"
+
+namespace lstm::LSTM_ISA {
+
+LSTM_INLINE float row_max(const float* x, int64_t n) {
+  return reduce<LaneMax>(static_cast<size_t>(n), [x](size_t i, size_t count) { return load_first(x + i, count); });
+}
+
+// Σ e^(x - max)
+LSTM_INLINE float row_exponential_sum(const float* x, int64_t n, float max) {
+  const Vector shift = broadcast(max);
+  return reduce<LaneSum>(static_cast<size_t>(n), [=](size_t i, size_t count) {
+    return exp(subtract(load_first(x + i, count), shift));
+  });
+}
+
+LSTM_INLINE float log_of(float x) {
+  float lanes[kLanes];
+  store(lanes, log(broadcast(x)));
+  return lanes[0];
+}
+
+// The weight of a row that counts, given the optional weights.
+LSTM_INLINE double row_weight(const float* weights, int64_t row) { return weights == nullptr ? 1.0 : weights[row]; }
+
+// a / b, and 0 when nothing counts.
+LSTM_INLINE float weighted_mean(double sum, double total_weight) {
+  return total_weight == 0 ? 0.0f : static_cast<float>(sum / total_weight);
+}
+
+}  // namespace lstm::LSTM_ISA
