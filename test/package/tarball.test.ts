@@ -16,10 +16,10 @@ function run(command: string, ...args: string[]): string {
 
 beforeAll(() => {
   execFileSync('npm', ['pack', '--silent', '--pack-destination', packed], { cwd: root, stdio: 'ignore' });
-  const [tarball] = readdirSync(packed);
-  paths = execFileSync('tar', ['-tzf', join(packed, tarball)], { encoding: 'utf8' }).trim().split('\n');
+  const tarball = join(packed, readdirSync(packed)[0]!);
+  paths = execFileSync('tar', ['-tzf', tarball], { encoding: 'utf8' }).trim().split('\n');
   writeFileSync(join(consumer, 'package.json'), '{ "private": true }');
-  run('npm', 'install', '--ignore-scripts', '--no-audit', '--no-fund', join(packed, tarball));
+  run('npm', 'install', '--ignore-scripts', '--no-audit', '--no-fund', tarball);
 });
 
 afterAll(() => {
