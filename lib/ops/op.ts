@@ -5,8 +5,8 @@
  * same name is the same mathematics, fast. Operands and outputs are named slots, so programs print readably and the
  * three rules destructure what they need.
  */
-import { ShapeError } from '../errors';
-import { formatShape, sameShape, type Shape } from './shape';
+import { OptionError, ShapeError } from '../errors';
+import { formatShape, sameShape, type Dim, type Shape } from './shape';
 
 export type Dtype = 'float32' | 'int32' | 'float64';
 
@@ -35,7 +35,10 @@ export const optional = (dtype: Slot['dtype']): Slot<'optional'> => ({ dtype, ar
 export const many = (dtype: Slot['dtype']): Slot<'many'> => ({ dtype, arity: 'many' });
 export const onDemand = (dtype: Slot['dtype']): Slot<'onDemand'> => ({ dtype, arity: 'onDemand' });
 /** Outputs that overwrite the operand(s) of the slot `operand`. */
-export const inPlace = <A extends 'one' | 'many'>(slot: Slot<A>, operand: string): Slot<A> => ({ ...slot, inPlace: operand });
+export const inPlace = <A extends 'one' | 'many'>(slot: Slot<A>, operand: string): Slot<A> => ({
+  ...slot,
+  inPlace: operand,
+});
 
 type BoundBy<A extends Arity, T> = A extends 'many' ? readonly T[] : A extends 'optional' ? T | null : T;
 
@@ -68,15 +71,27 @@ export interface Variable {
   readonly builder: Emitter;
 }
 
+/** Integers from 0 up to but not including `below`, or exactly `except`. */
+export interface IntegerRange {
+  readonly below: Dim;
+  /** Whether `below` itself is allowed too: lengths may equal T. */
+  readonly inclusive?: boolean;
+  readonly except?: number;
+}
+
+/** Appends one equation; returns its outputs by slot name. */
+export type Emit = <O extends Slots, R extends Slots, A extends AttributeSpec>(
+  op: Op<O, R, A>,
+  operands: Given<O, Variable>,
+  attributes: Attributes<A>,
+) => Bound<R, Variable>;
+
 export interface Emitter {
-  /** Appends one equation; returns its outputs by slot name. */
-  emit<O extends Slots, R extends Slots, A extends AttributeSpec>(
-    op: Op<O, R, A>,
-    operands: Given<O, Variable>,
-    attributes: Attributes<A>,
-  ): Bound<R, Variable>;
+  readonly emit: Emit;
   /** A number, different for each call in a program, for ops that draw random numbers. */
   nextRandomStream(): number;
+  /** States what the integers of a variable that comes from an input may be; checked when a batch is bound. */
+  requireRange(variable: Variable, range: IntegerRange): void;
 }
 
 export interface GradientCall<O extends Slots, R extends Slots, A extends AttributeSpec> {
@@ -86,8 +101,8 @@ export interface GradientCall<O extends Slots, R extends Slots, A extends Attrib
   /** The gradient of the scalar with respect to each output; null where nothing flows back. At least one is not null. */
   readonly cotangents: { readonly [K in keyof R]: BoundBy<R[K]['arity'], Variable | null> };
   /** Whether somebody needs the gradient of this operand. */
-  wants(operand: keyof O & string): boolean;
-  readonly emit: Emitter['emit'];
+  wants(this: void, operand: keyof O & string): boolean;
+  readonly emit: Emit;
 }
 
 /** Gradients by operand slot; a slot left out, or null, receives none. */
@@ -127,9 +142,12 @@ export interface Op<O extends Slots = Slots, R extends Slots = Slots, A extends 
 }
 
 /** Declares an op; exists so that the types of the three rules follow from the slots. */
-export function defineOp<const N extends string, const O extends Slots, const R extends Slots, const A extends AttributeSpec>(
-  op: Op<O, R, A> & { readonly name: N },
-): Op<O, R, A> & { readonly name: N } {
+export function defineOp<
+  const N extends string,
+  const O extends Slots,
+  const R extends Slots,
+  const A extends AttributeSpec,
+>(op: Op<O, R, A> & { readonly name: N }): Op<O, R, A> & { readonly name: N } {
   return op;
 }
 
@@ -149,4 +167,9 @@ export function expectRank(operand: string, received: ValueType, rank: number, l
   if (received.shape.length !== rank) {
     throw new ShapeError(`${operand}: expected ${letters}, received ${formatShape(received.shape)}`);
   }
+}
+
+/** Throws where somebody asks for a gradient that has no rule: a silent zero would be a wrong answer. */
+export function refuseGradient(slot: string, asked: boolean): void {
+  if (asked) throw new OptionError(`${slot}: no gradient flows through it`);
 }

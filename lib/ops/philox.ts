@@ -19,7 +19,7 @@ function multiplyHigh(a: number, b: number): number {
 }
 
 /** Words are unsigned 32-bit integers. */
-export function philox4x32(counter: Words4, key: Words2): Words4 {
+export function philox(key: Words2, counter: Words4): Words4 {
   let [c0, c1, c2, c3] = counter;
   let [k0, k1] = key;
   for (let round = 0; round < rounds; round++) {

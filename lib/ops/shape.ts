@@ -66,7 +66,10 @@ export function formatShape(shape: Shape): string {
 export function evaluateDim(dim: Dim, counts: Counts): number {
   if (typeof dim === 'number') return dim;
   const { coefficient, exponents } = monomial(dim);
-  return exponents.reduce((size, exponent, index) => size * counts[countNames[index] as CountName] ** exponent, coefficient);
+  return exponents.reduce(
+    (size, exponent, index) => size * counts[countNames[index] as CountName] ** exponent,
+    coefficient,
+  );
 }
 
 export function evaluateShape(shape: Shape, counts: Counts): number[] {

@@ -1,4 +1,13 @@
-import { defineOp, expectShape, one, type GradientCall, type Gradients, type Op, type Variable } from '../op';
+import {
+  defineOp,
+  expectShape,
+  one,
+  type Emit,
+  type GradientCall,
+  type Gradients,
+  type Op,
+  type Variable,
+} from '../op';
 import { fill } from './fill';
 
 const pair = { a: one('float32'), b: one('float32') } as const;
@@ -70,7 +79,7 @@ export const divide: PairOp<'divide'> = pairwise(
 );
 
 /** -x. */
-export function negated(emit: Variable['builder']['emit'], x: Variable): Variable {
+export function negated(emit: Emit, x: Variable): Variable {
   const minusOne = emit(fill, {}, { value: -1, shape: x.type.shape }).y;
   return emit(multiply, { a: x, b: minusOne }, {}).y;
 }

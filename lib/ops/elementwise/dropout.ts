@@ -1,6 +1,6 @@
 import { OptionError } from '../../errors';
 import { defineOp, expectShape, one, type Variable } from '../op';
-import { philox4x32, type Words2 } from '../philox';
+import { philox, type Words2 } from '../philox';
 
 /**
  * y = x / (1 - p) where kept, else 0; each element is dropped with probability p.
@@ -32,7 +32,7 @@ export const dropout = defineOp({
     for (let k = 0; k < x.data.length; k++) {
       const unit = k % units;
       const row = Math.floor(k / units);
-      const draw = philox4x32([unit >>> 2, row % batch, Math.floor(row / batch), stream], words)[unit & 3]!;
+      const draw = philox(words, [unit >>> 2, row % batch, Math.floor(row / batch), stream])[unit & 3]!;
       y.data[k] = draw >= dropBelow ? x.data[k]! * scale : 0;
     }
   },

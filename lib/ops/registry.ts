@@ -1,0 +1,90 @@
+/** Every op of a program, by name. Backends implement these and no others. */
+import { relu, reluBackward, sigmoid, sigmoidBackward, tanh, tanhBackward } from './elementwise/activations';
+import { add, divide, multiply, subtract } from './elementwise/arithmetic';
+import { dropout } from './elementwise/dropout';
+import { exp, log } from './elementwise/exponential';
+import { fill } from './elementwise/fill';
+import { embedding, embeddingBackward } from './embedding';
+import { broadcast, sum } from './layout/broadcast';
+import { concat } from './layout/concat';
+import { mean, meanBackward } from './layout/mean';
+import { reshape } from './layout/reshape';
+import { slice, sliceBackward } from './layout/slice';
+import { transpose } from './layout/transpose';
+import { linear, linearBackwardBias, linearBackwardInput, linearBackwardWeight } from './linear';
+import { accuracy } from './loss/accuracy';
+import { crossEntropy, crossEntropyBackward } from './loss/crossEntropy';
+import { meanSquaredError, meanSquaredErrorBackward } from './loss/meanSquaredError';
+import { matmul } from './matmul';
+import type { Op } from './op';
+import { lstm, lstmBackward, lstmBackwardWeight } from './recurrent/lstm';
+import { lstmStep } from './recurrent/lstmStep';
+import { softmax, softmaxBackward } from './softmax';
+import { adam } from './update/adam';
+import { clipScale } from './update/clipScale';
+import { gradientNorm } from './update/gradientNorm';
+import { sgd } from './update/sgd';
+
+/** Refuses, when compiled, an op under another name than its own, or without one of its rules. */
+const byName = <const R extends { readonly [N in keyof R]: Op & { readonly name: N } }>(ops: R): R => ops;
+
+export const registry = byName({
+  add,
+  subtract,
+  multiply,
+  divide,
+  sigmoid,
+  sigmoid_backward: sigmoidBackward,
+  tanh,
+  tanh_backward: tanhBackward,
+  relu,
+  relu_backward: reluBackward,
+  exp,
+  log,
+  fill,
+  dropout,
+
+  broadcast,
+  reshape,
+  transpose,
+  concat,
+  slice,
+  slice_backward: sliceBackward,
+  sum,
+  mean,
+  mean_backward: meanBackward,
+
+  softmax,
+  softmax_backward: softmaxBackward,
+  cross_entropy: crossEntropy,
+  cross_entropy_backward: crossEntropyBackward,
+  accuracy,
+  mean_squared_error: meanSquaredError,
+  mean_squared_error_backward: meanSquaredErrorBackward,
+
+  linear,
+  linear_backward_input: linearBackwardInput,
+  linear_backward_weight: linearBackwardWeight,
+  linear_backward_bias: linearBackwardBias,
+  matmul,
+  embedding,
+  embedding_backward: embeddingBackward,
+
+  lstm,
+  lstm_backward: lstmBackward,
+  lstm_backward_weight: lstmBackwardWeight,
+  lstm_step: lstmStep,
+
+  gradient_norm: gradientNorm,
+  clip_scale: clipScale,
+  sgd,
+  adam,
+});
+
+export type OpName = keyof typeof registry;
+
+/** An op whose slots are not known: what interpreters and printers handle. Every op is one. */
+export type AnyOp = Op;
+
+/** The registry for those who find an op by name. */
+export const ops: Readonly<Record<OpName, AnyOp>> = registry;
