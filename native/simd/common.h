@@ -16,3 +16,13 @@
 #else
 #define LSTM_INLINE inline __attribute__((always_inline))
 #endif
+
+// Before a loop with a small constant count over an array of vectors: GCC 12 otherwise unrolls it too late to keep the
+// array in registers, and copies a tile through the stack once at its beginning and once at its end.
+#if defined(__clang__)
+#define LSTM_UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#define LSTM_UNROLL _Pragma("GCC unroll 16")
+#else
+#define LSTM_UNROLL
+#endif
