@@ -47,6 +47,17 @@ test('the installed package trains through require', () => {
   expect(run(process.execPath, 'ten-steps.cjs', 'node_modules/lstm-native')).toMatch(/^[0-9a-f]{64}\n$/);
 });
 
+(process.platform === 'linux' ? test : test.skip)('the installed addon brings its own OpenMP runtime', () => {
+  const program = `
+    process.argv[2] = 'node_modules/lstm-native';
+    require('./ten-steps.cjs');
+    const loaded = () => process.report.getReport().sharedObjects.filter((path) => path.includes('libgomp'));
+    process.on('exit', () => console.log(loaded().join()));`;
+  writeFileSync(join(consumer, 'runtime.cjs'), program);
+  const folder = join('node_modules/lstm-native/prebuilds', `${process.platform}-${process.arch}`);
+  expect(run(process.execPath, 'runtime.cjs').split('\n')[1]).toMatch(new RegExp(`${folder}/libgomp\\.so\\.1$`));
+});
+
 test('require and import give the identical objects', () => {
   const program = `
     import { createRequire } from 'node:module';
