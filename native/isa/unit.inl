@@ -56,6 +56,8 @@ const Kernels kernels = {LSTM_NAME(LSTM_ISA),
 #include "kernels/kernels.inc"
 #undef LSTM_KERNEL_WITH_WORKSPACE
 #undef LSTM_KERNEL
-                             nullptr}};
+                             nullptr},
+                         pack_bytes,
+                         pack};
 
 }  // namespace lstm::LSTM_ISA

@@ -55,8 +55,8 @@ struct Kernels {
   WorkspaceSize workspaces[kKernelCount + 1];
 
   // The packed form of a weight (kernels/pack.h), and its size.
-  size_t (*pack_bytes)(PackKind kind, const Tensor& weight) noexcept = nullptr;
-  void (*pack)(PackKind kind, const Tensor& weight, float* packed, Team& team) noexcept = nullptr;
+  size_t (*pack_bytes)(PackKind kind, const Tensor& weight) noexcept;
+  void (*pack)(PackKind kind, const Tensor& weight, float* packed, Team& team) noexcept;
 
   Kernel operator[](KernelId id) const { return kernels[static_cast<int>(id)]; }
 };

@@ -1,0 +1,13 @@
+// The order of the gates in every LSTM array of 4H: PyTorch's, as lstmGates in lib/ops/recurrent/lstm.ts.
+#pragma once
+
+#include "kernels/multiply/tile.h"
+
+namespace lstm::LSTM_ISA {
+
+enum LstmGate : int { kInputGate, kForgetGate, kCellGate, kOutputGate, kLstmGates };
+
+// A panel of a gates4 pack holds the four gates of kLanes units, a vector each.
+static_assert(kLstmGates == kTileVectors);
+
+}  // namespace lstm::LSTM_ISA

@@ -1,0 +1,69 @@
+// How a recurrent op walks the rows of a batch: their lengths, their direction, and the threads' parts of them.
+#pragma once
+
+#include "kernels/multiply/tile.h"
+
+namespace lstm::LSTM_ISA {
+
+// Step s of a row is time s, or time length - 1 - s when reversed. Rows past their length take no part in a step.
+struct SequenceWalk {
+  int64_t steps, batch;
+  const int32_t* lengths;  // null: every row has all steps
+  bool reverse;
+
+  int64_t length(int64_t row) const { return lengths ? lengths[row] : steps; }
+  int64_t time(int64_t row, int64_t step) const { return reverse ? length(row) - 1 - step : step; }
+  // The row of [T,B,...] where a batch row stands at a step.
+  int64_t position(int64_t row, int64_t step) const { return time(row, step) * batch + row; }
+  // The step at which a row is at a time within its length.
+  int64_t step(int64_t row, int64_t time) const { return reverse ? length(row) - 1 - time : time; }
+};
+
+// A thread's part of a step: rows of the batch and panels of columns. With enough rows the batch is split, and no thread
+// waits for another between steps; otherwise the columns are, every thread reads what all wrote, and each step ends with
+// a barrier.
+struct Share {
+  bool by_rows;
+  Range rows, panels;
+
+  Share(int64_t batch, int64_t panel_total, const Team& team)
+      : by_rows(batch >= kTileRows * team.size()),
+        rows(by_rows ? team.split(batch) : Range{0, batch}),
+        panels(by_rows ? Range{0, panel_total} : team.split(panel_total)) {}
+
+  void end_step(Team& team) const noexcept {
+    if (!by_rows && team.size() > 1) team.barrier();
+  }
+};
+
+// Hands out 64-byte aligned pieces of a workspace; over a null base it only counts.
+struct Carver {
+  char* base;
+  size_t used = 0;
+
+  template <class T>
+  T* take(int64_t count) noexcept {
+    T* piece = base ? reinterpret_cast<T*>(base + used) : nullptr;
+    used += (sizeof(T) * static_cast<size_t>(count) + 63) / 64 * 64;
+    return piece;
+  }
+};
+
+// Row `row` of an optional [.., width] matrix: `otherwise` when it is missing.
+inline const float* row_or(const float* matrix, int64_t row, int64_t width, const float* otherwise) noexcept {
+  return matrix ? matrix + row * width : otherwise;
+}
+
+inline void clear(float* p, int64_t count) noexcept { memset(p, 0, sizeof(float) * static_cast<size_t>(count)); }
+
+// Zeros in [T,B,width] past the lengths of the given rows; nothing for a null matrix.
+inline void clear_past_lengths(const SequenceWalk& walk, Range rows, float* matrix, int64_t width) noexcept {
+  if (!matrix || !walk.lengths) return;
+  for (int64_t row = rows.begin; row < rows.end; ++row) {
+    for (int64_t time = walk.length(row); time < walk.steps; ++time) {
+      clear(matrix + (time * walk.batch + row) * width, width);
+    }
+  }
+}
+
+}  // namespace lstm::LSTM_ISA
