@@ -33,7 +33,7 @@ export function monomial(dim: Dim): Monomial {
 }
 
 function canonical({ coefficient, exponents }: Monomial): Dim {
-  const factors = exponents.flatMap((exponent, index) => Array<string>(exponent).fill(countNames[index] as string));
+  const factors = exponents.flatMap((exponent, index) => Array<string>(exponent).fill(countNames[index]! as string));
   if (factors.length === 0 || coefficient === 0) return coefficient;
   return (coefficient === 1 ? factors : [String(coefficient), ...factors]).join('·');
 }
@@ -66,10 +66,7 @@ export function formatShape(shape: Shape): string {
 export function evaluateDim(dim: Dim, counts: Counts): number {
   if (typeof dim === 'number') return dim;
   const { coefficient, exponents } = monomial(dim);
-  return exponents.reduce(
-    (size, exponent, index) => size * counts[countNames[index] as CountName] ** exponent,
-    coefficient,
-  );
+  return exponents.reduce((size, exponent, index) => size * counts[countNames[index]!] ** exponent, coefficient);
 }
 
 export function evaluateShape(shape: Shape, counts: Counts): number[] {

@@ -1,6 +1,5 @@
 import { ShapeError } from '../../errors';
 import { expectRank, expectShape, type ValueType } from '../op';
-import type { Dim } from '../shape';
 
 type Types = readonly ValueType[];
 
@@ -23,7 +22,7 @@ export function expectGroups(
   scalars: { readonly learning_rate: ValueType; readonly weight_decay: ValueType; readonly scale: ValueType | null },
 ): void {
   expectRank('learning_rate', scalars.learning_rate, 1, '[G]');
-  const count = scalars.learning_rate.shape[0] as Dim;
+  const count = scalars.learning_rate.shape[0]!;
   expectShape('weight_decay', scalars.weight_decay, [count]);
   if (scalars.scale) expectShape('scale', scalars.scale, []);
   const known = (group: number) =>
