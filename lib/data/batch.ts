@@ -1,0 +1,98 @@
+/** What training, evaluation and prediction are fed with: batches, and the data sets that yield them. */
+import type { ArrayView } from '../backend/backend';
+import { DataError } from '../errors';
+import type { Vocabulary } from './vocabulary';
+
+/** A row-major array, for example `{ data: new Float32Array(32 * 64 * 3), shape: [32, 64, 3] }` for `[B,T,I]`. */
+export type Tensor = ArrayView;
+
+/** One tensor, or several by name. */
+export type BatchInputs = Tensor | Readonly<Record<string, Tensor>>;
+
+export interface Batch<I extends BatchInputs = BatchInputs> {
+  readonly inputs: I;
+  readonly targets?: Tensor;
+  /** int32 `[B]`: how many steps of each row are real. Without it, all are. */
+  readonly lengths?: Tensor;
+  /** How much each target counts in the loss. Without it, all count alike. */
+  readonly weights?: Tensor;
+}
+
+export type Batches<I extends BatchInputs = BatchInputs> = Iterable<Batch<I>> | AsyncIterable<Batch<I>>;
+
+/** What a data set may say about itself. */
+export interface DataTraits {
+  /** Each batch continues the sequences of the batch before it: recurrent state is carried, and reset before a pass. */
+  readonly continuesState?: boolean;
+  /** The characters that the tokens stand for. */
+  readonly vocabulary?: Vocabulary;
+  /** The number of batches in a pass, where known. */
+  readonly length?: number;
+}
+
+/** Anything that can be iterated once per pass, or a function that returns such a thing for each pass. */
+export type Data<I extends BatchInputs = BatchInputs> = (Batches<I> | (() => Batches<I>)) & DataTraits;
+
+/** The number of batches in a pass. A function's own `length` counts its parameters, so it says nothing. */
+export function batchCount(data: Data): number | undefined {
+  return typeof data === 'function' ? undefined : data.length;
+}
+
+/** Iterators that one pass has used already. */
+const usedUp = new WeakSet<object>();
+
+/**
+ * One pass over the data.
+ *
+ * @throws DataError for what is no data set, for a value that is no batch, and for a second pass over an iterator
+ *   (a generator object, say), which would silently yield nothing.
+ */
+export async function* iterate<I extends BatchInputs>(data: Data<I>): AsyncGenerator<Batch<I>, void, undefined> {
+  const source = typeof data === 'function' ? data() : data;
+  let position = 0;
+  for await (const batch of freshPass(source)) {
+    if (typeof batch?.inputs !== 'object') {
+      throw new DataError(
+        `data: expected batches { inputs, targets, ... }, received ${describe(batch)} as batch ${position}`,
+      );
+    }
+    yield batch;
+    position++;
+  }
+}
+
+function freshPass<I extends BatchInputs>(source: Batches<I>): Batches<I> {
+  if (isIterable(source, Symbol.asyncIterator)) {
+    const iterator = source[Symbol.asyncIterator]();
+    claim(source, iterator);
+    return { [Symbol.asyncIterator]: () => iterator };
+  }
+  if (isIterable(source, Symbol.iterator)) {
+    const iterator = source[Symbol.iterator]();
+    claim(source, iterator);
+    return { [Symbol.iterator]: () => iterator };
+  }
+  throw new DataError(
+    `data: expected an iterable of batches or a function that returns one, received ${describe(source)}`,
+  );
+}
+
+function isIterable<K extends symbol>(source: object, key: K): source is Record<K, () => never> {
+  return typeof (source as Partial<Record<K, unknown>> | null | undefined)?.[key] === 'function';
+}
+
+function claim(source: object, iterator: unknown): void {
+  if (source !== iterator) return;
+  if (usedUp.has(source)) {
+    throw new DataError(
+      'data: expected an iterable that starts anew for each pass, received an iterator that is used up; ' +
+        'pass an array or a function that returns a new iterator',
+    );
+  }
+  usedUp.add(source);
+}
+
+function describe(value: unknown): string {
+  if (value === null || typeof value !== 'object') return String(value);
+  return Object.prototype.toString.call(value).slice(8, -1);
+}
