@@ -1,0 +1,60 @@
+import { randomUUID } from 'node:crypto';
+import * as nodeFileSystem from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { CheckpointError } from '../errors';
+
+export interface OpenFile {
+  writeFile(data: Uint8Array): Promise<void>;
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What writing needs of `node:fs/promises`. */
+export interface FileSystem {
+  open(path: string, flags: string): Promise<OpenFile>;
+  rename(from: string, to: string): Promise<void>;
+  rm(path: string, options: { force: true }): Promise<void>;
+}
+
+/**
+ * Writes a file so that at any moment, power failure included, `path` holds either its old content or all of the new:
+ * a temporary file beside it is filled, brought to disk, renamed over it, and the rename brought to disk.
+ *
+ * @throws CheckpointError, whose `cause` is the system's error; the temporary file is removed then.
+ */
+export async function writeFileAtomically(
+  path: string,
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  fileSystem: FileSystem = nodeFileSystem,
+): Promise<void> {
+  const folder = dirname(path);
+  // A rename is atomic within one file system only, so the temporary file stands in the same folder.
+  const temporary = join(folder, `.${basename(path)}.${randomUUID()}.tmp`);
+  try {
+    await withFile(fileSystem, temporary, 'wx', async (file) => {
+      for await (const chunk of chunks) await file.writeFile(chunk);
+      await file.sync();
+    });
+    await fileSystem.rename(temporary, path);
+    await withFile(fileSystem, folder, 'r', (file) => file.sync());
+  } catch (cause) {
+    // What matters is why writing failed, not whether the clean-up did.
+    await fileSystem.rm(temporary, { force: true }).catch(() => undefined);
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new CheckpointError(`${path}: could not be written: ${reason}`, { cause });
+  }
+}
+
+async function withFile(
+  fileSystem: FileSystem,
+  path: string,
+  flags: string,
+  use: (file: OpenFile) => Promise<void>,
+): Promise<void> {
+  const file = await fileSystem.open(path, flags);
+  try {
+    await use(file);
+  } finally {
+    await file.close();
+  }
+}
