@@ -50,7 +50,8 @@ void embedding_backward(const Call& call, Team& team) noexcept {
     const int64_t token = tokens[row];
     if (token < 0 || token >= dweight.dim(0)) continue;
     float* sum = dweight.f32() + token * features;
-    map_range(columns, sum, [](Vector a, Vector b) { return add(a, b); }, sum, dy + row * features);
+    map_range(
+        columns, sum, [](Vector a, Vector b) { return add(a, b); }, sum, dy + row * features);
   }
 }
 

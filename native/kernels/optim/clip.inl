@@ -42,8 +42,8 @@ void gradient_norm(const Call& call, Team& team) noexcept {
       if (block < own.begin || block >= own.end) continue;
       const float* g = gradient.f32() + begin;
       const int64_t count = size - begin < kNormBlock ? size - begin : kNormBlock;
-      sums[block] = reduce<SquareLaneSum>(static_cast<size_t>(count),
-                                          [g](size_t i, size_t n) { return load_first(g + i, n); });
+      sums[block] =
+          reduce<SquareLaneSum>(static_cast<size_t>(count), [g](size_t i, size_t n) { return load_first(g + i, n); });
     }
   }
   team.barrier();

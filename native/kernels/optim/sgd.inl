@@ -29,9 +29,10 @@ void sgd(const Call& call, Team& team) noexcept {
     const float* gradient = call.operand(1, k).f32();
     float* parameter = call.output(0, k).f32();
     if (momentum == 0) {
-      map_range(range, parameter, [=](Vector p, Vector g) {
-        return negative_fma(rate, fma(decay, p, multiply(scale, g)), p);
-      }, call.operand(0, k).f32(), gradient);
+      map_range(
+          range, parameter,
+          [=](Vector p, Vector g) { return negative_fma(rate, fma(decay, p, multiply(scale, g)), p); },
+          call.operand(0, k).f32(), gradient);
       return;
     }
     const float* old_buffer = call.operand(2, k).f32();

@@ -24,8 +24,8 @@ struct DropoutRule {
 // drawn[4 * lane + k] = word k of the lane's counter (first_quad + lane, b, t, stream).
 LSTM_INLINE void draw_units(const DropoutRule& rule, int64_t first_quad, int64_t b, int64_t t, uint32_t* drawn) {
   const IntVector quads = add(broadcast_int(static_cast<int32_t>(first_quad)), lane_indices());
-  const PhiloxWords counter = {
-      {quads, broadcast_int(static_cast<int32_t>(b)), broadcast_int(static_cast<int32_t>(t)), broadcast_int(rule.stream)}};
+  const PhiloxWords counter = {{quads, broadcast_int(static_cast<int32_t>(b)), broadcast_int(static_cast<int32_t>(t)),
+                                broadcast_int(rule.stream)}};
   const PhiloxWords result = philox(rule.key, counter);
   for (int k = 0; k < 4; ++k) {
     int32_t lanes[kLanes];

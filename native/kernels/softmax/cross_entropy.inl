@@ -94,7 +94,8 @@ void cross_entropy_backward(const Call& call, Team& team) noexcept {
     const Vector scale = broadcast(all.valid(row) ? factor : NAN);
     const Vector shift = broadcast(log_sum_exp[row]);
     const float target = all.valid(row) ? x[all.targets[row]] : 0;
-    map_range({0, all.classes}, dx, [=](Vector v) { return multiply(scale, exp(subtract(v, shift))); }, x);
+    map_range(
+        {0, all.classes}, dx, [=](Vector v) { return multiply(scale, exp(subtract(v, shift))); }, x);
     if (!all.valid(row)) continue;
     float probability[kLanes];
     store(probability, exp(subtract(broadcast(target), shift)));

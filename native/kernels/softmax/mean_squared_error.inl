@@ -59,8 +59,9 @@ void mean_squared_error_backward(const Call& call, Team& team) noexcept {
     const int64_t row = i / features;
     const int64_t end = (row + 1) * features < range.end ? (row + 1) * features : range.end;
     const Vector scale = broadcast(static_cast<float>(unit * row_weight(weights, row)));
-    map_range({i, end}, dprediction.f32(), [=](Vector p, Vector t) { return multiply(scale, subtract(p, t)); },
-              prediction, target);
+    map_range(
+        {i, end}, dprediction.f32(), [=](Vector p, Vector t) { return multiply(scale, subtract(p, t)); }, prediction,
+        target);
     i = end;
   }
 }

@@ -14,9 +14,8 @@ LSTM_INLINE float row_max(const float* x, int64_t n) {
 // Σ e^(x - max)
 LSTM_INLINE float row_exponential_sum(const float* x, int64_t n, float max) {
   const Vector shift = broadcast(max);
-  return reduce<LaneSum>(static_cast<size_t>(n), [=](size_t i, size_t count) {
-    return exp(subtract(load_first(x + i, count), shift));
-  });
+  return reduce<LaneSum>(static_cast<size_t>(n),
+                         [=](size_t i, size_t count) { return exp(subtract(load_first(x + i, count), shift)); });
 }
 
 LSTM_INLINE float log_of(float x) {

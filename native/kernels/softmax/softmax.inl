@@ -20,10 +20,12 @@ void softmax(const Call& call, Team& team) noexcept {
     const float* x = call.operand(0).f32() + row * size;
     float* out = y.f32() + row * size;
     const Vector max = broadcast(row_max(x, size));
-    map_range({0, size}, out, [=](Vector v) { return exp(subtract(v, max)); }, x);
-    const Vector sum = broadcast(reduce<LaneSum>(
-        static_cast<size_t>(size), [out](size_t i, size_t n) { return load_first(out + i, n); }));
-    map_range({0, size}, out, [=](Vector v) { return divide(v, sum); }, out);
+    map_range(
+        {0, size}, out, [=](Vector v) { return exp(subtract(v, max)); }, x);
+    const Vector sum = broadcast(
+        reduce<LaneSum>(static_cast<size_t>(size), [out](size_t i, size_t n) { return load_first(out + i, n); }));
+    map_range(
+        {0, size}, out, [=](Vector v) { return divide(v, sum); }, out);
   }
 }
 
@@ -37,8 +39,8 @@ void softmax_backward(const Call& call, Team& team) noexcept {
     const Vector dot = broadcast(reduce<LaneSum>(static_cast<size_t>(size), [=](size_t i, size_t n) {
       return multiply(load_first(y + i, n), load_first(dy + i, n));
     }));
-    map_range({0, size}, dx.f32() + row * size,
-              [=](Vector v, Vector dv) { return multiply(v, subtract(dv, dot)); }, y, dy);
+    map_range(
+        {0, size}, dx.f32() + row * size, [=](Vector v, Vector dv) { return multiply(v, subtract(dv, dot)); }, y, dy);
   }
 }
 
