@@ -1,0 +1,105 @@
+// A program made ready: its calls, bound to memory for one run after another.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "kernels/call.h"
+#include "kernels/table.h"
+#include "program/program.h"
+#include "program/store.h"
+#include "runtime/arena.h"
+#include "runtime/engine.h"
+#include "runtime/parallel.h"
+#include "runtime/status.h"
+
+namespace lstm {
+
+class Executable : public Resource {
+ public:
+  Executable(Program program, const Kernels& kernels);
+  Executable(const Executable&) = delete;
+  Executable& operator=(const Executable&) = delete;
+
+  const Program& program() const { return program_; }
+
+  // Runs at counts no larger than the capacities; `inputs` has one address for each input. The outputs are where
+  // `output` says until the arena is used again. Throws InvalidInput or std::bad_alloc before anything has run.
+  RunOutcome run(Store& store, const Counts& counts, const void* const* inputs, Arena& arena, int threads,
+                 const std::atomic<bool>& abort);
+
+  // An output of the last run, which was committed or failed at a guard.
+  const Tensor& output(int index) const { return tensors_[program_.outputs[index]]; }
+
+  // A wrong kernel on purpose, to test those who look for one: after each equation of this op, the first element of its
+  // first planned output is multiplied by 1 + relative. An opcode of -1 ends it. For the whole process.
+  static void inject_fault(int opcode, double relative);
+
+  // For runs on the calling thread.
+  Arena& own_arena() { return own_arena_; }
+
+ private:
+  // A packed operand of an equation.
+  struct PackUse {
+    PackKind kind;
+    int32_t value;
+    // The store's pack of a weight that is a state; null for something computed, which is packed in each run.
+    Pack* shared;
+    bool stale;
+    size_t bytes;
+    size_t offset;  // of a computed pack, in the arena
+  };
+  struct Fault {
+    int opcode = -1;
+    double relative = 0;
+  };
+  struct Progress;
+
+  void build_calls();
+  void add_slots(const std::vector<std::vector<int32_t>>& slots);
+
+  void bind(Store& store, const Counts& counts, const void* const* inputs, Arena& arena, int threads);
+  void find_states(const Store& store);
+  void resolve_sizes(Store& store, const Counts& counts);
+  void place(Store& store, const void* const* inputs, char* arena);
+  size_t workspace_bytes(int threads) const;
+  void find_stale_packs(const Store& store);
+
+  void walk(Team& team, const std::atomic<bool>& abort, Progress& progress) noexcept;
+  void execute(size_t equation, Team& team) noexcept;
+  void refresh_shared_packs(Team& team) noexcept;
+  void copy_next_states(Team& team) noexcept;
+  void corrupt(const Call& call, int outputs) const noexcept;
+  int first_failed_guard() const noexcept;
+
+  const Program program_;
+  const Kernels& kernels_;
+  Arena own_arena_;
+
+  // By value: size and address in the current run.
+  std::vector<Tensor> tensors_;
+  // The values of all slots, one after the other, since those of a list must lie together.
+  std::vector<Tensor> slot_tensors_;
+  std::vector<int32_t> slot_values_;
+  std::vector<Slot> slots_;
+  std::vector<Attribute> attributes_;
+  std::vector<PackUse> pack_uses_;
+  std::vector<const float*> packs_;
+  // One for each equation; `first_pack_` has one more, so that the uses of an equation are a range.
+  std::vector<Call> calls_;
+  std::vector<size_t> first_pack_;
+
+  // What the tables above are bound to.
+  uint64_t store_id_ = 0;
+  std::vector<int> state_indices_;
+  Counts counts_{-1, -1, -1};
+  int threads_ = 0;
+  size_t computed_pack_bytes_ = 0;
+  size_t workspace_bytes_ = 0;
+  Fault fault_;
+  static std::atomic<int> fault_opcode;
+  static std::atomic<double> fault_relative;
+};
+
+}  // namespace lstm

@@ -1,0 +1,158 @@
+#include "program/signatures.h"
+
+#include <sstream>
+
+namespace lstm {
+namespace {
+
+// Slots are words: `name`, `name?` optional, `name*` a list, `name!` an output on demand; then `=operand` for an output
+// that overwrites an operand, then `:dtype` unless float32. Attributes are `name:kind`, packs `operand:kind`.
+struct Row {
+  const char* name;
+  const char* operands;
+  const char* outputs;
+  const char* attributes = "";
+  const char* packs = "";
+};
+
+constexpr Row kRows[] = {
+    {"add", "a b", "y"},
+    {"subtract", "a b", "y"},
+    {"multiply", "a b", "y"},
+    {"divide", "a b", "y"},
+    {"sigmoid", "x", "y"},
+    {"tanh", "x", "y"},
+    {"relu", "x", "y"},
+    {"exp", "x", "y"},
+    {"log", "x", "y"},
+    {"sigmoid_backward", "y dy", "dx"},
+    {"tanh_backward", "y dy", "dx"},
+    {"relu_backward", "y dy", "dx"},
+    {"fill", "", "y", "value:number"},
+    {"dropout", "x key:int32", "y", "p:number stream:integer"},
+
+    {"broadcast", "x", "y"},
+    {"reshape", "x:any", "y:any"},
+    {"transpose", "x:any", "y:any", "permutation:integers"},
+    {"concat", "x*:any", "y:any", "axis:integer"},
+    {"slice", "x:any", "y:any", "axis:integer begin:integer end:integer"},
+    {"slice_backward", "dy", "dx", "axis:integer begin:integer"},
+    {"sum", "x", "y", "axes:integers keep_dims:boolean"},
+    {"mean", "x", "y", "axes:integers keep_dims:boolean"},
+    {"mean_backward", "dy", "dx", "axes:integers"},
+
+    {"softmax", "x", "y"},
+    {"softmax_backward", "y dy", "dx"},
+    {"cross_entropy", "logits targets:int32 weights?", "loss total_weight log_sum_exp!", "ignore_index:integer"},
+    {"cross_entropy_backward", "dloss logits targets:int32 weights? log_sum_exp total_weight", "dlogits",
+     "ignore_index:integer"},
+    {"accuracy", "logits targets:int32 weights?", "accuracy", "ignore_index:integer"},
+    {"mean_squared_error", "prediction target weights?", "loss total_weight"},
+    {"mean_squared_error_backward", "dloss prediction target weights? total_weight", "dprediction"},
+
+    {"linear", "x weight bias?", "y", "", "weight:columns"},
+    {"linear_backward_input", "dy weight", "dx", "", "weight:rows"},
+    {"linear_backward_weight", "dy x", "dweight"},
+    {"linear_backward_bias", "dy", "dbias"},
+    {"matmul", "a b", "y", "transpose_a:boolean transpose_b:boolean"},
+    {"embedding", "tokens:int32 weight", "y"},
+    {"embedding_backward", "dy tokens:int32", "dweight"},
+
+    {"lstm", "x h0? c0? weight_ih weight_hh bias_ih? bias_hh? lengths?:int32", "y! h_n! c_n! gates! cells!",
+     "reverse:boolean", "weight_ih:gates4 weight_hh:gates4"},
+    {"lstm_backward", "dy? dh_n? dc_n? gates cells c0? weight_hh lengths?:int32", "dgates dh0! dc0!",
+     "reverse:boolean", "weight_hh:rows"},
+    {"lstm_backward_weight", "dgates y h0? lengths?:int32", "dweight_hh", "reverse:boolean"},
+    {"lstm_step", "x h c weight_ih weight_hh bias_ih? bias_hh?", "h_next c_next gates!", "",
+     "weight_ih:gates4 weight_hh:gates4"},
+
+    {"gradient_norm", "gradients*", "norm:float64"},
+    {"clip_scale", "norm:float64 max_norm:float64", "scale:float64"},
+    {"sgd", "parameters* gradients* momenta* learning_rate:float64 weight_decay:float64 scale?:float64",
+     "parameters*=parameters momenta*=momenta", "momentum:number dampening:number nesterov:boolean groups:integers"},
+    {"adam",
+     "parameters* gradients* first_moments* second_moments* powers:float64 learning_rate:float64 "
+     "weight_decay:float64 scale?:float64",
+     "parameters*=parameters first_moments*=first_moments second_moments*=second_moments powers=powers:float64",
+     "beta1:number beta2:number eps:number decoupled:boolean groups:integers"},
+};
+
+std::vector<std::string> words(const char* text) {
+  std::istringstream stream(text);
+  std::vector<std::string> found;
+  for (std::string word; stream >> word;) found.push_back(word);
+  return found;
+}
+
+// Splits off what follows the separator; empty when there is none.
+std::string take_suffix(std::string& word, char separator) {
+  const size_t position = word.find(separator);
+  if (position == std::string::npos) return "";
+  const std::string suffix = word.substr(position + 1);
+  word.erase(position);
+  return suffix;
+}
+
+int slot_index(const std::vector<SlotSignature>& slots, const std::string& name) {
+  for (size_t index = 0; index < slots.size(); ++index) {
+    if (slots[index].name == name) return static_cast<int>(index);
+  }
+  return -1;
+}
+
+Arity take_arity(std::string& word) {
+  const char last = word.back();
+  if (last != '?' && last != '*' && last != '!') return Arity::one;
+  word.pop_back();
+  return last == '?' ? Arity::optional : last == '*' ? Arity::many : Arity::on_demand;
+}
+
+std::vector<SlotSignature> parse_slots(const char* text, const std::vector<SlotSignature>& operands) {
+  std::vector<SlotSignature> slots;
+  for (std::string word : words(text)) {
+    const std::string dtype = take_suffix(word, ':');
+    const std::string operand = take_suffix(word, '=');
+    const Arity arity = take_arity(word);
+    slots.push_back({word, dtype.empty() ? "float32" : dtype, arity, slot_index(operands, operand)});
+  }
+  return slots;
+}
+
+PackKind pack_kind(const std::string& name) {
+  return name == "columns" ? PackKind::columns : name == "rows" ? PackKind::rows : PackKind::gates4;
+}
+
+int kernel_index(const std::string& name) {
+  for (int index = 0; index < kKernelCount; ++index) {
+    if (name == kKernelNames[index]) return index;
+  }
+  return -1;
+}
+
+Signature parse(const Row& row) {
+  Signature signature{row.name, parse_slots(row.operands, {}), {}, {}, {}, kernel_index(row.name)};
+  signature.outputs = parse_slots(row.outputs, signature.operands);
+  for (std::string word : words(row.attributes)) {
+    const std::string kind = take_suffix(word, ':');
+    signature.attributes.push_back({word, kind});
+  }
+  for (std::string word : words(row.packs)) {
+    const std::string kind = take_suffix(word, ':');
+    signature.packs.push_back({slot_index(signature.operands, word), pack_kind(kind)});
+  }
+  return signature;
+}
+
+}  // namespace
+
+const std::vector<Signature>& signatures() {
+  // Never destroyed: the compute thread may read it while the process exits.
+  static const auto* const list = [] {
+    auto* parsed = new std::vector<Signature>;
+    for (const Row& row : kRows) parsed->push_back(parse(row));
+    return parsed;
+  }();
+  return *list;
+}
+
+}  // namespace lstm
