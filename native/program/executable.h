@@ -24,13 +24,16 @@ class Executable : public Resource {
 
   const Program& program() const { return program_; }
 
+  // Throws InvalidInput unless the counts are within the capacities.
+  void check(const Counts& counts) const;
+
   // Runs at counts no larger than the capacities; `inputs` has one address for each input. The outputs are where
   // `output` says until the arena is used again. Throws InvalidInput or std::bad_alloc before anything has run.
   RunOutcome run(Store& store, const Counts& counts, const void* const* inputs, Arena& arena, int threads,
                  const std::atomic<bool>& abort);
 
   // An output of the last run, which was committed or failed at a guard.
-  const Tensor& output(int index) const { return tensors_[program_.outputs[index]]; }
+  const Tensor& output(size_t index) const { return tensors_[program_.outputs[index]]; }
 
   // A wrong kernel on purpose, to test those who look for one: after each equation of this op, the first element of its
   // first planned output is multiplied by 1 + relative. An opcode of -1 ends it. For the whole process.

@@ -25,12 +25,18 @@ struct Executable::Progress {
   RunOutcome outcome;
 };
 
+void Executable::check(const Counts& counts) const {
+  for (int name = 0; name < kCountNames; ++name) {
+    if (counts[name] < 0 || counts[name] > program_.capacities[name]) {
+      throw InvalidInput("a count is negative, or beyond the capacity of the plan");
+    }
+  }
+}
+
 RunOutcome Executable::run(Store& store, const Counts& counts, const void* const* inputs, Arena& arena, int threads,
                            const std::atomic<bool>& abort) {
   if (abort.load()) return {RunStatus::aborted, 0};
-  for (int name = 0; name < kCountNames; ++name) {
-    if (counts[name] < 0 || counts[name] > program_.capacities[name]) throw InvalidInput("a count is out of range");
-  }
+  check(counts);
   bind(store, counts, inputs, arena, threads);
   Progress progress;
   if (arena.take_untouched()) {

@@ -9,7 +9,6 @@ enum class RunStatus {
   committed,     // all was computed, every guard was finite, and the states have their next values
   guard_failed,  // `index` is the first guard that was not finite; no state changed
   aborted,       // stopped between two equations, or before the first; no state changed
-  failed,        // could not start: no memory, or the store does not fit the program; no state changed
 };
 
 struct RunOutcome {

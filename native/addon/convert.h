@@ -1,0 +1,30 @@
+// Between JavaScript's typed arrays and plain memory.
+#pragma once
+
+#include <napi.h>
+
+#include <cstddef>
+#include <string>
+
+#include "kernels/call.h"
+
+namespace lstm::addon {
+
+// The elements of a typed array, at any byte offset. Valid until control returns to JavaScript.
+struct ArrayData {
+  const void* data;
+  Dtype dtype;
+  size_t elements;
+};
+
+// Throws InvalidInput, with the name in the message, for anything but a Float32Array, Float64Array or Int32Array.
+ArrayData array_data(const std::string& name, const Napi::Value& value);
+
+// Copies the array to `target`, rounded to `dtype`. Throws InvalidInput unless it has exactly `elements`; integers come
+// from integers only.
+void copy_array(const std::string& name, const Napi::Value& value, Dtype dtype, size_t elements, void* target);
+
+// A new typed array with a copy of the memory.
+Napi::Value new_array(Napi::Env env, Dtype dtype, const void* data, size_t elements);
+
+}  // namespace lstm::addon
