@@ -67,8 +67,8 @@ inline void pack_weight_panel(PackKind kind, const Tensor& weight, int64_t panel
   const int64_t rows = weight.dim(0), width = weight.dim(1), first = panel * kTileColumns;
   switch (kind) {
     case PackKind::columns:
-      return pack_panel_of_columns(
-          [=](int64_t n) { return first + n < rows ? data + (first + n) * width : nullptr; }, width, packed);
+      return pack_panel_of_columns([=](int64_t n) { return first + n < rows ? data + (first + n) * width : nullptr; },
+                                   width, packed);
     case PackKind::rows:
       return pack_panel_of_rows([=](int64_t k) { return data + k * width + first; }, rows,
                                 columns_of_panel(width, panel), packed);

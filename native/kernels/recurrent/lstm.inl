@@ -10,9 +10,9 @@ namespace lstm::LSTM_ISA {
 struct LstmForward {
   SequenceWalk walk;
   int64_t input_size, hidden_size;
-  const float *x, *h0, *c0;            // h0 and c0: zeros when null
-  const float *packed_ih, *packed_hh;  // gates4
-  const float *bias_ih, *bias_hh;      // may be null
+  const float *x, *h0, *c0;              // h0 and c0: zeros when null
+  const float *packed_ih, *packed_hh;    // gates4
+  const float *bias_ih, *bias_hh;        // may be null
   float *y, *h_n, *c_n, *gates, *cells;  // each may be null
 
   int64_t panels() const { return (hidden_size + kLanes - 1) / kLanes; }

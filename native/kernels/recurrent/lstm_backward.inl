@@ -12,7 +12,7 @@ namespace lstm::LSTM_ISA {
 struct LstmBackward {
   SequenceWalk walk;
   int64_t hidden_size;
-  const float *dy, *dh_n, *dc_n;  // zeros when null
+  const float *dy, *dh_n, *dc_n;    // zeros when null
   const float *gates, *cells, *c0;  // c0: zeros when null
   const float* packed_hh;           // rows
   float *dgates, *dh0, *dc0;        // dh0 and dc0 may be null
