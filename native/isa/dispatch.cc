@@ -122,8 +122,8 @@ IsaChoice choose_isa(const char* name) {
   if (name == nullptr || *name == '\0') return {kernels_for(available_isas().back()), ""};
   for (const Isa isa : available_isas())
     if (std::string(name) == isa_name(isa)) return {kernels_for(isa), ""};
-  return {nullptr, "LSTM_NATIVE_ISA is '" + std::string(name) + "'; this machine and build have: " +
-                       joined_names(available_isas())};
+  return {nullptr, "LSTM_NATIVE_ISA is '" + std::string(name) +
+                       "'; this machine and build have: " + joined_names(available_isas())};
 }
 
 const IsaChoice& active_isa() {

@@ -62,9 +62,7 @@ LSTM_INLINE Vector negative_fma(Vector a, Vector b, Vector c) { return {_mm256_f
 LSTM_INLINE Vector sqrt(Vector v) { return {_mm256_sqrt_ps(v.value)}; }
 LSTM_INLINE Vector min(Vector a, Vector b) { return {_mm256_min_ps(a.value, b.value)}; }
 LSTM_INLINE Vector max(Vector a, Vector b) { return {_mm256_max_ps(a.value, b.value)}; }
-LSTM_INLINE Vector round(Vector v) {
-  return {_mm256_round_ps(v.value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
-}
+LSTM_INLINE Vector round(Vector v) { return {_mm256_round_ps(v.value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
 
 // Bits
 LSTM_INLINE IntVector bits_of(Vector v) { return {_mm256_castps_si256(v.value)}; }
@@ -82,12 +80,8 @@ LSTM_INLINE Mask greater(Vector a, Vector b) { return {_mm256_cmp_ps(a.value, b.
 LSTM_INLINE Mask greater_equal(Vector a, Vector b) { return {_mm256_cmp_ps(a.value, b.value, _CMP_GE_OQ)}; }
 LSTM_INLINE Mask equal(Vector a, Vector b) { return {_mm256_cmp_ps(a.value, b.value, _CMP_EQ_OQ)}; }
 LSTM_INLINE Mask is_nan(Vector v) { return {_mm256_cmp_ps(v.value, v.value, _CMP_UNORD_Q)}; }
-LSTM_INLINE Mask less(IntVector a, IntVector b) {
-  return {_mm256_castsi256_ps(_mm256_cmpgt_epi32(b.value, a.value))};
-}
-LSTM_INLINE Mask equal(IntVector a, IntVector b) {
-  return {_mm256_castsi256_ps(_mm256_cmpeq_epi32(a.value, b.value))};
-}
+LSTM_INLINE Mask less(IntVector a, IntVector b) { return {_mm256_castsi256_ps(_mm256_cmpgt_epi32(b.value, a.value))}; }
+LSTM_INLINE Mask equal(IntVector a, IntVector b) { return {_mm256_castsi256_ps(_mm256_cmpeq_epi32(a.value, b.value))}; }
 LSTM_INLINE Mask both(Mask a, Mask b) { return {_mm256_and_ps(a.value, b.value)}; }
 LSTM_INLINE Mask either(Mask a, Mask b) { return {_mm256_or_ps(a.value, b.value)}; }
 LSTM_INLINE bool any(Mask m) { return _mm256_movemask_ps(m.value) != 0; }
@@ -135,8 +129,6 @@ LSTM_INLINE DoubleVector add(DoubleVector a, DoubleVector b) {
 LSTM_INLINE DoubleVector multiply(DoubleVector a, DoubleVector b) {
   return {_mm256_mul_pd(a.low, b.low), _mm256_mul_pd(a.high, b.high)};
 }
-LSTM_INLINE Vector narrow(DoubleVector v) {
-  return {_mm256_set_m128(_mm256_cvtpd_ps(v.high), _mm256_cvtpd_ps(v.low))};
-}
+LSTM_INLINE Vector narrow(DoubleVector v) { return {_mm256_set_m128(_mm256_cvtpd_ps(v.high), _mm256_cvtpd_ps(v.low))}; }
 
 }  // namespace lstm::LSTM_ISA

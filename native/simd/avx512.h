@@ -36,10 +36,14 @@ LSTM_INLINE Mask first_lanes(size_t n) { return {static_cast<__mmask16>((uint32_
 LSTM_INLINE Vector load(const float* p) { return {_mm512_loadu_ps(p)}; }
 LSTM_INLINE void store(float* p, Vector v) { _mm512_storeu_ps(p, v.value); }
 LSTM_INLINE Vector load_partial(const float* p, size_t n) { return {_mm512_maskz_loadu_ps(first_lanes(n).value, p)}; }
-LSTM_INLINE void store_partial(float* p, Vector v, size_t n) { _mm512_mask_storeu_ps(p, first_lanes(n).value, v.value); }
+LSTM_INLINE void store_partial(float* p, Vector v, size_t n) {
+  _mm512_mask_storeu_ps(p, first_lanes(n).value, v.value);
+}
 LSTM_INLINE IntVector load(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
 LSTM_INLINE void store(int32_t* p, IntVector v) { _mm512_storeu_si512(p, v.value); }
-LSTM_INLINE IntVector load_partial(const int32_t* p, size_t n) { return {_mm512_maskz_loadu_epi32(first_lanes(n).value, p)}; }
+LSTM_INLINE IntVector load_partial(const int32_t* p, size_t n) {
+  return {_mm512_maskz_loadu_epi32(first_lanes(n).value, p)};
+}
 LSTM_INLINE void store_partial(int32_t* p, IntVector v, size_t n) {
   _mm512_mask_storeu_epi32(p, first_lanes(n).value, v.value);
 }
@@ -77,8 +81,8 @@ LSTM_INLINE Vector from_bits(IntVector v) { return {_mm512_castsi512_ps(v.value)
 LSTM_INLINE Vector abs(Vector v) { return {_mm512_andnot_ps(_mm512_set1_ps(-0.0f), v.value)}; }
 LSTM_INLINE Vector copysign(Vector magnitude, Vector sign) {
   // 0xE4: each bit of the third operand chooses the first operand (1) or the second (0).
-  return from_bits({_mm512_ternarylogic_epi32(bits_of(sign).value, bits_of(magnitude).value,
-                                              _mm512_set1_epi32(INT32_MIN), 0xE4)});
+  return from_bits(
+      {_mm512_ternarylogic_epi32(bits_of(sign).value, bits_of(magnitude).value, _mm512_set1_epi32(INT32_MIN), 0xE4)});
 }
 
 // Choice
@@ -93,7 +97,9 @@ LSTM_INLINE Mask equal(IntVector a, IntVector b) { return {_mm512_cmpeq_epi32_ma
 LSTM_INLINE Mask both(Mask a, Mask b) { return {static_cast<__mmask16>(a.value & b.value)}; }
 LSTM_INLINE Mask either(Mask a, Mask b) { return {static_cast<__mmask16>(a.value | b.value)}; }
 LSTM_INLINE bool any(Mask m) { return m.value != 0; }
-LSTM_INLINE Vector select(Mask m, Vector yes, Vector no) { return {_mm512_mask_blend_ps(m.value, no.value, yes.value)}; }
+LSTM_INLINE Vector select(Mask m, Vector yes, Vector no) {
+  return {_mm512_mask_blend_ps(m.value, no.value, yes.value)};
+}
 LSTM_INLINE IntVector select(Mask m, IntVector yes, IntVector no) {
   return {_mm512_mask_blend_epi32(m.value, no.value, yes.value)};
 }

@@ -41,8 +41,8 @@ LSTM_INLINE Vector exponential_of_remainder(Vector r) {
 
 // e^x, any x; at most 0.91 ULP. Results below 2^-126 are zero.
 LSTM_INLINE Vector exp(Vector x) {
-  const Vector highest = broadcast(0x1.62e42ep+6f);   // the largest x with a finite result
-  const Vector lowest = broadcast(-0x1.5d589ep+6f);   // the smallest x with a normal result
+  const Vector highest = broadcast(0x1.62e42ep+6f);  // the largest x with a finite result
+  const Vector lowest = broadcast(-0x1.5d589ep+6f);  // the smallest x with a normal result
   const ExponentialParts parts = split_exponential(x);
   // For n = 128 the scale is no float although the product is: multiply the exponent field instead.
   const IntVector exponent = subtract(bits_of(parts.scale), broadcast_int(127 << 23));

@@ -83,7 +83,8 @@ LSTM_INLINE auto reduce(size_t n, Value value) {
   Reduction reduction;
   size_t i = 0;
   for (; i + kVirtualLanes <= n; i += kVirtualLanes)
-    LSTM_UNROLL for (int part = 0; part < kParts; ++part) reduction.take(part, value(i + part * kLanes, size_t{kLanes}));
+    LSTM_UNROLL for (int part = 0; part < kParts; ++part)
+        reduction.take(part, value(i + part * kLanes, size_t{kLanes}));
   for (int part = 0; i < n; ++part, i += kLanes) {
     const size_t count = n - i < size_t{kLanes} ? n - i : size_t{kLanes};
     reduction.take_partial(part, value(i, count), count);

@@ -1,7 +1,8 @@
 // Every float32 through exp, log, tanh and sigmoid on the widest ISA of this machine, and 2^26 of them, one from each 64
-// neighbouring bit patterns, on the others. Takes minutes on one core: not part of the ordinary tests.
+// neighbouring bit patterns, on the others. Takes a minute on two cores: not part of the ordinary tests.
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <vector>
 
 #include "runtime/denormals.h"

@@ -76,7 +76,8 @@ TEST_P(SimdMath, GivesTheBitsOfTheScalarUnit) {
 
 TEST_P(SimdMath, KeepsNaNWhateverItsPayloadAndSign) {
   for (const uint32_t bits : {0x7fc00000u, 0x7fc00001u, 0x7fffffffu, 0x7f800001u, 0xffc00000u, 0xffffffffu})
-    for (const MathFunction& f : kMathFunctions) EXPECT_TRUE(std::isnan(apply(f, GetParam(), float_of(bits)))) << f.name;
+    for (const MathFunction& f : kMathFunctions)
+      EXPECT_TRUE(std::isnan(apply(f, GetParam(), float_of(bits)))) << f.name;
 }
 
 TEST_P(SimdMath, IsExactAtInfinityAndZero) {

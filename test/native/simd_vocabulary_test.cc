@@ -161,10 +161,10 @@ struct Lanes {
 
 // Every pair of special values, then random ones; c is drawn from both.
 Lanes make_lanes() {
-  const std::vector<float> floats = {0.0f, -0.0f, 1.0f, -1.0f, 0.5f, 1.5f, 2.5f, -2.5f, 8388609.0f, 3e38f, -3e38f,
-                                     kSmallestNormal, 1e-3f, kInfinity, -kInfinity, kNaN};
-  const std::vector<int32_t> integers = {0, 1, -1, 2, 31, 127, 128, 384, -128, -384, 65535, 65536, 0x01000001,
-                                         INT32_MAX, INT32_MIN, INT32_MIN + 1};
+  const std::vector<float> floats = {0.0f,       -0.0f, 1.0f,   -1.0f,           0.5f,  1.5f,      2.5f,       -2.5f,
+                                     8388609.0f, 3e38f, -3e38f, kSmallestNormal, 1e-3f, kInfinity, -kInfinity, kNaN};
+  const std::vector<int32_t> integers = {0,    1,    -1,    2,     31,         127,       128,       384,
+                                         -128, -384, 65535, 65536, 0x01000001, INT32_MAX, INT32_MIN, INT32_MIN + 1};
   std::mt19937 random(3);
   std::uniform_real_distribution<float> uniform(-100, 100);
   Lanes lanes;
@@ -196,7 +196,8 @@ TEST_P(SimdVocabulary, MeansTheSameAsPlainCpp) {
       const uint32_t expected = expectation.bits(lanes[at]), bits = static_cast<uint32_t>(out[row * n + at]);
       const bool same = expectation.is_float ? same_bits(float_of(bits), float_of(expected)) : bits == expected;
       ASSERT_TRUE(same) << expectation.name << " of " << lanes.a[at] << ", " << lanes.b[at] << ", " << lanes.c[at]
-                        << "; " << lanes.i[at] << ", " << lanes.j[at] << ": " << std::hex << bits << ", not " << expected;
+                        << "; " << lanes.i[at] << ", " << lanes.j[at] << ": " << std::hex << bits << ", not "
+                        << expected;
     }
   }
 }
@@ -207,7 +208,8 @@ TEST_P(SimdVocabulary, LoadsAndStoresTheFirstIntegersOnly) {
   probe.partial_integers(out.data());
   for (int count = 0; count <= lanes; ++count)
     for (int lane = 0; lane < lanes; ++lane)
-      EXPECT_EQ(out[static_cast<size_t>(count * lanes + lane)], lane < count ? lane + 1 : -1) << count << " of " << lanes;
+      EXPECT_EQ(out[static_cast<size_t>(count * lanes + lane)], lane < count ? lane + 1 : -1)
+          << count << " of " << lanes;
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryIsa, SimdVocabulary, testing::ValuesIn(available_isas()),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdlib>
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <sys/mman.h>
@@ -17,9 +18,8 @@ class GuardedMemory {
  public:
   explicit GuardedMemory(size_t bytes) : page_(static_cast<size_t>(sysconf(_SC_PAGESIZE))) {
     inner_ = (bytes + page_ - 1) / page_ * page_;
-    base_ = static_cast<char*>(
-        mmap(nullptr, inner_ + 2 * page_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    mprotect(base_ + page_, inner_, PROT_READ | PROT_WRITE);
+    base_ = static_cast<char*>(mmap(nullptr, inner_ + 2 * page_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    if (base_ == MAP_FAILED || mprotect(base_ + page_, inner_, PROT_READ | PROT_WRITE) != 0) std::abort();
   }
   ~GuardedMemory() { munmap(base_, inner_ + 2 * page_); }
   GuardedMemory(const GuardedMemory&) = delete;

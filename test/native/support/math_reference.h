@@ -14,7 +14,7 @@ using ArrayFunction = void (*)(const float*, float*, size_t) noexcept;
 
 struct MathFunction {
   const char* name;
-  ArrayFunction Kernels::* array;
+  ArrayFunction Kernels::*array;
   double (*exact)(double);
   float lowest, highest;  // the range of its results
 };

@@ -8,12 +8,12 @@ LSTM_INLINE IntVector as_bits(IntVector v) { return v; }
 LSTM_INLINE IntVector as_bits(Mask m) { return select(m, broadcast_int(1), broadcast_int(0)); }
 
 static void probe_vocabulary(const ProbeInputs& in, int32_t* out) {
-#define LSTM_PROBE(expression)                                                        \
-  for (size_t at = 0; at < in.n; at += kLanes) {                                      \
+#define LSTM_PROBE(expression)                                                                   \
+  for (size_t at = 0; at < in.n; at += kLanes) {                                                 \
     [[maybe_unused]] const Vector a = load(in.a + at), b = load(in.b + at), c = load(in.c + at); \
-    [[maybe_unused]] const IntVector i = load(in.i + at), j = load(in.j + at);        \
-    store(out + at, as_bits(expression));                                             \
-  }                                                                                   \
+    [[maybe_unused]] const IntVector i = load(in.i + at), j = load(in.j + at);                   \
+    store(out + at, as_bits(expression));                                                        \
+  }                                                                                              \
   out += in.n;
 
   LSTM_PROBE(add(a, b))
