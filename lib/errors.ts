@@ -1,12 +1,6 @@
 /** Codes are stable across versions; messages are not. */
 export type ErrorCode =
-  | 'ERR_SHAPE'
-  | 'ERR_DATA'
-  | 'ERR_OPTION'
-  | 'ERR_STATE'
-  | 'ERR_CHECKPOINT'
-  | 'ERR_BACKEND'
-  | 'ERR_NON_FINITE';
+  'ERR_SHAPE' | 'ERR_DATA' | 'ERR_OPTION' | 'ERR_STATE' | 'ERR_CHECKPOINT' | 'ERR_BACKEND' | 'ERR_NON_FINITE';
 
 /** The base of every error that this package throws on purpose. */
 export abstract class LstmNativeError extends Error {

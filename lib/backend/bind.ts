@@ -1,6 +1,15 @@
 /** Checks what a caller binds to a program's inputs, before any backend sees it. */
 import { DataError, ShapeError } from '../errors';
-import { countNames, elementCount, evaluateDim, evaluateShape, formatShape, type CountName, type Counts, type Shape } from '../ops/shape';
+import {
+  countNames,
+  elementCount,
+  evaluateDim,
+  evaluateShape,
+  formatShape,
+  type CountName,
+  type Counts,
+  type Shape,
+} from '../ops/shape';
 import type { Program, ProgramInput } from '../program/program';
 import type { ArrayView } from './backend';
 
@@ -21,7 +30,10 @@ export function bindInputs(program: Program, capacities: Counts, inputs: Readonl
   const counts = new Map<CountName, number>();
   const arrays = program.inputs.map((input) => {
     const array = inputs[input.name];
-    if (!array) throw new DataError(`${input.name}: expected an array of shape ${formatShape(shapeOf(program, input))}, received none`);
+    if (!array)
+      throw new DataError(
+        `${input.name}: expected an array of shape ${formatShape(shapeOf(program, input))}, received none`,
+      );
     checkArray(program, input, array);
     bindCounts(input.name, shapeOf(program, input), array.shape, counts);
     return array;
@@ -29,7 +41,9 @@ export function bindInputs(program: Program, capacities: Counts, inputs: Readonl
   const complete = Object.fromEntries(countNames.map((name) => [name, counts.get(name) ?? capacities[name]])) as Counts;
   for (const name of countNames) {
     if (complete[name] > capacities[name]) {
-      throw new ShapeError(`${name}: expected at most ${capacities[name]}, the capacity of the plan, received ${complete[name]}`);
+      throw new ShapeError(
+        `${name}: expected at most ${capacities[name]}, the capacity of the plan, received ${complete[name]}`,
+      );
     }
   }
   program.inputs.forEach((input, index) => checkContent(program, input, arrays[index]!, complete));
@@ -48,7 +62,9 @@ function checkArray(program: Program, { name, value }: ProgramInput, { data, sha
   const expected = elementCount(shape);
   if (data.length === expected) return;
   const detached = data.buffer.byteLength === 0 && expected > 0 ? ' (is its buffer detached?)' : '';
-  throw new DataError(`${name}: expected ${expected} elements for shape ${formatShape(shape)}, received ${data.length}${detached}`);
+  throw new DataError(
+    `${name}: expected ${expected} elements for shape ${formatShape(shape)}, received ${data.length}${detached}`,
+  );
 }
 
 function bindCounts(name: string, expected: Shape, received: readonly number[], counts: Map<CountName, number>): void {
@@ -65,7 +81,10 @@ function bindCounts(name: string, expected: Shape, received: readonly number[], 
       return;
     }
     const count = dim as CountName;
-    if (size === 0) throw new DataError(`${name}: expected at least 1 for axis ${axis} (${count}: ${countMeanings[count]}), received 0`);
+    if (size === 0)
+      throw new DataError(
+        `${name}: expected at least 1 for axis ${axis} (${count}: ${countMeanings[count]}), received 0`,
+      );
     if (!counts.has(count)) counts.set(count, size);
     if (counts.get(count) !== size) throw mismatch();
   });
@@ -85,7 +104,9 @@ function checkContent(program: Program, input: ProgramInput, { data }: ArrayView
     const value = data[index]!;
     if ((value < 0 || value >= limit) && value !== except) {
       const orElse = except === undefined ? '' : ` or ${except}`;
-      throw new DataError(`${input.name}: expected integers in 0..${limit - 1}${orElse}, received ${value} at index ${index}`);
+      throw new DataError(
+        `${input.name}: expected integers in 0..${limit - 1}${orElse}, received ${value} at index ${index}`,
+      );
     }
   }
 }

@@ -1,11 +1,21 @@
 import { ShapeError } from '../errors';
-import type { AttributeSpec, Attributes, Bound, Emitter, Given, Op, Slots, ValueType, Variable } from '../ops/op';
+import type {
+  AttributeSpec,
+  Attributes,
+  Bound,
+  Emitter,
+  Given,
+  IntegerRange,
+  Op,
+  Slots,
+  ValueType,
+  Variable,
+} from '../ops/op';
 import type { OpName } from '../ops/registry';
 import { formatShape } from '../ops/shape';
 import {
   mapSlots,
   type Equation,
-  type IntegerRange,
   type Ids,
   type NamedValue,
   type Program,
@@ -88,8 +98,12 @@ export class ProgramBuilder implements Emitter {
     const given = operands as Readonly<Record<string, Variable | null | readonly Variable[] | undefined>>;
     const bound = Object.fromEntries(Object.keys(op.operands).map((slot) => [slot, given[slot] ?? null]));
     this.checkOperands(op, bound);
-    const types = this.located(() => op.infer(mapSlots(bound, (variable: Variable) => variable.type) as never, attributes));
-    const outputs = mapSlots(types as Record<string, ValueType | readonly ValueType[]>, (type) => this.newVariable(type));
+    const types = this.located(() =>
+      op.infer(mapSlots(bound, (variable: Variable) => variable.type) as never, attributes),
+    );
+    const outputs = mapSlots(types as Record<string, ValueType | readonly ValueType[]>, (type) =>
+      this.newVariable(type),
+    );
     this.target.push({
       op: op as Op,
       operands: bound,
@@ -132,7 +146,8 @@ export class ProgramBuilder implements Emitter {
       for (const operand of Object.values(maker.operands).flat()) if (operand) this.requireRange(operand, range);
       return;
     }
-    for (const input of this.inputs.values()) if (input.variable === variable) input.range = { ...input.range, ...range };
+    for (const input of this.inputs.values())
+      if (input.variable === variable) input.range = { ...input.range, ...range };
   }
 
   /** The program; equations that nothing depends on are left out. */
@@ -149,7 +164,11 @@ export class ProgramBuilder implements Emitter {
       }
       return id;
     };
-    const inputs: ProgramInput[] = [...this.inputs].map(([name, { variable, range }]) => ({ name, value: number(variable), range }));
+    const inputs: ProgramInput[] = [...this.inputs].map(([name, { variable, range }]) => ({
+      name,
+      value: number(variable),
+      range,
+    }));
     const states = [...this.states].map(([name, { variable, next }]) => ({ name, value: number(variable), next }));
     const equation = (record: EquationRecord): Equation => ({
       op: record.op.name as OpName,
@@ -181,7 +200,12 @@ export class ProgramBuilder implements Emitter {
     this.commitRecords.forEach(readBy);
     const keep = new Set<EquationRecord>();
     for (const record of [...this.records].reverse()) {
-      if (!Object.values(record.outputs).flat().some((output) => live.has(output))) continue;
+      if (
+        !Object.values(record.outputs)
+          .flat()
+          .some((output) => live.has(output))
+      )
+        continue;
       keep.add(record);
       readBy(record);
     }
@@ -213,7 +237,8 @@ export class ProgramBuilder implements Emitter {
     try {
       return body();
     } catch (error) {
-      if (error instanceof ShapeError && this.path) throw new ShapeError(`${this.path}: ${error.message}`, { cause: error });
+      if (error instanceof ShapeError && this.path)
+        throw new ShapeError(`${this.path}: ${error.message}`, { cause: error });
       throw error;
     }
   }
@@ -226,4 +251,3 @@ function deepFreeze<T>(value: T): T {
   }
   return value;
 }
-

@@ -16,7 +16,11 @@ const operandsOf = (record: EquationRecord) =>
  * Appends the equations of reverse-mode differentiation: for seeds (v, v̄), the vector-Jacobian products Σ v̄·∂v/∂x for
  * each target x, or null where x has no part in any seed. The rules stand beside each op.
  */
-export function gradient(builder: ProgramBuilder, seeds: readonly Seed[], targets: readonly Variable[]): (Variable | null)[] {
+export function gradient(
+  builder: ProgramBuilder,
+  seeds: readonly Seed[],
+  targets: readonly Variable[],
+): (Variable | null)[] {
   const forward = [...builder.records];
   const wanted = dependents(forward, targets);
   const cotangents = new Map<Variable, Variable>();
@@ -50,9 +54,13 @@ function applyRule(
     outputs,
     attributes,
     cotangents: Object.fromEntries(
-      Object.entries(outputs).map(([slot, value]) => [slot, Array.isArray(value) ? value.map(cotangentOf) : cotangentOf(value as Variable)]),
+      Object.entries(outputs).map(([slot, value]) => [
+        slot,
+        Array.isArray(value) ? value.map(cotangentOf) : cotangentOf(value as Variable),
+      ]),
     ),
-    wants: (slot) => [operands[slot] ?? null].flat().some((operand) => operand !== null && wanted.has(operand as Variable)),
+    wants: (slot) =>
+      [operands[slot] ?? null].flat().some((operand) => operand !== null && wanted.has(operand as Variable)),
     emit: builder.emit.bind(builder),
   });
   for (const [slot, value] of Object.entries(gradients)) {
@@ -68,7 +76,8 @@ function applyRule(
 function dependents(records: readonly EquationRecord[], targets: readonly Variable[]): Set<Variable> {
   const reached = new Set(targets);
   for (const record of records) {
-    if (operandsOf(record).some((operand) => reached.has(operand))) for (const output of outputsOf(record)) reached.add(output);
+    if (operandsOf(record).some((operand) => reached.has(operand)))
+      for (const output of outputsOf(record)) reached.add(output);
   }
   return reached;
 }

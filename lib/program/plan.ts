@@ -43,7 +43,10 @@ export function plan(program: Program, capacities: Counts): Plan {
     return Math.ceil(Math.max(bytes, 1) / alignment) * alignment;
   };
   const lifetimes = findLifetimes(program, byteSize).filter(({ value }) => placements[value]!.kind === 'unplanned');
-  const arenaBytes = assignOffsets(lifetimes, (value, offset, bytes) => (placements[value] = { kind: 'arena', offset, bytes }));
+  const arenaBytes = assignOffsets(
+    lifetimes,
+    (value, offset, bytes) => (placements[value] = { kind: 'arena', offset, bytes }),
+  );
   return { capacities, placements, arenaBytes };
 }
 
@@ -57,7 +60,8 @@ function findLifetimes(program: Program, byteSize: (value: ValueId) => number): 
   const reads = readValues(program);
   equations.forEach((equation, index) => {
     for (const value of allIds(equation.operands)) keepUntil(value, index);
-    for (const value of plannedOutputs(equation, reads)) lifetimes.set(value, { value, bytes: byteSize(value), begin: index, end: index });
+    for (const value of plannedOutputs(equation, reads))
+      lifetimes.set(value, { value, bytes: byteSize(value), begin: index, end: index });
   });
   for (const { value } of program.guards) keepUntil(value, program.compute.length);
   for (const { value } of program.outputs) keepUntil(value, equations.length);
@@ -73,14 +77,18 @@ function plannedOutputs(equation: Equation, reads: ReadonlySet<ValueId>): ValueI
 
 function readValues(program: Program): Set<ValueId> {
   const read = new Set<ValueId>();
-  for (const equation of [...program.compute, ...program.commit]) for (const value of allIds(equation.operands)) read.add(value);
+  for (const equation of [...program.compute, ...program.commit])
+    for (const value of allIds(equation.operands)) read.add(value);
   for (const { value } of [...program.guards, ...program.outputs]) read.add(value);
   for (const { next } of program.states) if (next !== null) read.add(next);
   return read;
 }
 
 /** Largest first, each at the lowest offset that is free during its lifetime. */
-function assignOffsets(lifetimes: readonly Lifetime[], place: (value: ValueId, offset: number, bytes: number) => void): number {
+function assignOffsets(
+  lifetimes: readonly Lifetime[],
+  place: (value: ValueId, offset: number, bytes: number) => void,
+): number {
   const placed: { lifetime: Lifetime; offset: number }[] = [];
   let arenaBytes = 0;
   for (const lifetime of [...lifetimes].sort((a, b) => b.bytes - a.bytes || a.begin - b.begin)) {

@@ -4,7 +4,8 @@ import { idsIn, type Equation, type Ids, type Program } from './program';
 
 const formatType = ({ dtype, shape }: ValueType) => `${dtype}${formatShape(shape)}`;
 const formatId = (id: number) => `%${id}`;
-const formatIds = (ids: Ids) => (Array.isArray(ids) ? `(${ids.map(formatId).join(' ')})` : idsIn(ids).map(formatId).join());
+const formatIds = (ids: Ids) =>
+  Array.isArray(ids) ? `(${ids.map(formatId).join(' ')})` : idsIn(ids).map(formatId).join();
 
 function formatEquation(program: Program, equation: Equation): string {
   const read = new Set(readValues(program));
@@ -33,9 +34,13 @@ export function print(program: Program): string {
   const typed = (value: number) => `${formatId(value)}: ${formatType(program.values[value]!)}`;
   return [
     ...program.inputs.map(({ name, value }) => `input ${name} ${typed(value)}`),
-    ...program.states.map(({ name, value, next }) => `state ${name} ${typed(value)}${next === null ? '' : ` -> ${formatId(next)}`}`),
+    ...program.states.map(
+      ({ name, value, next }) => `state ${name} ${typed(value)}${next === null ? '' : ` -> ${formatId(next)}`}`,
+    ),
     ...program.compute.map((equation) => formatEquation(program, equation)),
-    ...(program.guards.length ? [`commit if finite: ${program.guards.map(({ name, value }) => `${name} ${formatId(value)}`).join(', ')}`] : []),
+    ...(program.guards.length
+      ? [`commit if finite: ${program.guards.map(({ name, value }) => `${name} ${formatId(value)}`).join(', ')}`]
+      : []),
     ...program.commit.map((equation) => formatEquation(program, equation)),
     ...program.outputs.map(({ name, value }) => `output ${name} ${formatId(value)}`),
   ].join('\n');

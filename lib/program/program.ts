@@ -7,8 +7,8 @@
  */
 import type { OpName } from '../ops/registry';
 import { registry } from '../ops/registry';
-import type { Arity, AttributeKinds, Op, Slots, ValueType } from '../ops/op';
-import { sameShape, type Dim } from '../ops/shape';
+import type { AttributeKinds, IntegerRange, Op, ValueType } from '../ops/op';
+import { sameShape } from '../ops/shape';
 
 export type ValueId = number;
 /** What a slot is bound to. */
@@ -21,14 +21,6 @@ export interface Equation {
   readonly attributes: Readonly<Record<string, AttributeKinds[keyof AttributeKinds]>>;
   /** The layer that wrote it, for messages. */
   readonly path: string;
-}
-
-/** Integers from 0 up to but not including `below`, or exactly `except`. */
-export interface IntegerRange {
-  readonly below: Dim;
-  /** Whether `below` itself is allowed too: lengths may equal T. */
-  readonly inclusive?: boolean;
-  readonly except?: number;
 }
 
 export interface ProgramInput {
@@ -86,10 +78,6 @@ export function mapSlots<T, U>(
 /** The declaration of an equation's op. */
 export function opOf(equation: Equation): Op {
   return registry[equation.op] as Op;
-}
-
-export function arityOf(slots: Slots, slot: string): Arity {
-  return slots[slot]!.arity;
 }
 
 /** Pairs of an output and the operand whose memory it overwrites. */

@@ -19,7 +19,12 @@ function newView({ dtype, shape }: ValueType, counts: Counts): View {
 }
 
 /** Evaluates one equation on the given operands; returns its outputs by value. Also the judge of single equations in `verify`. */
-export function evaluate(program: Program, equation: Equation, counts: Counts, read: (value: ValueId) => View): Map<ValueId, View> {
+export function evaluate(
+  program: Program,
+  equation: Equation,
+  counts: Counts,
+  read: (value: ValueId) => View,
+): Map<ValueId, View> {
   const made = new Map<ValueId, View>();
   const make = (value: ValueId) => {
     const view = newView(program.values[value]!, counts);
@@ -52,7 +57,7 @@ class Interpreter implements Executable {
     const states = store as ReferenceStore;
     const { counts, arrays } = bindInputs(program, capacities, inputs);
     const views = new Map<ValueId, View>();
-    program.inputs.forEach(({ value }, index) => views.set(value, widen(arrays[index]!)));
+    program.inputs.forEach(({ value }, index) => views.set(value, widen(program.values[value]!, arrays[index]!)));
     for (const { name, value } of program.states) {
       const shape = evaluateShape(program.values[value]!.shape, counts);
       views.set(value, { data: states.array(name).slice(0, elementCount(shape)), shape });
@@ -66,15 +71,16 @@ class Interpreter implements Executable {
       program.commit.forEach(execute);
       for (const { name, next } of program.states) if (next !== null) states.array(name).set(views.get(next)!.data);
     }
-    const outputs = Object.fromEntries(program.outputs.map(({ name, value }) => [name, views.get(value)]));
-    for (const [name, view] of Object.entries(outputs)) if (!view) outputs[name] = { data: new Float64Array(0), shape: [0] };
-    return { outputs: outputs as Record<string, View>, failedGuard: failed?.name ?? null };
+    const made = program.outputs.flatMap(({ name, value }) =>
+      views.has(value) ? [[name, views.get(value)!] as const] : [],
+    );
+    return { outputs: Object.fromEntries(made), failedGuard: failed?.name ?? null };
   }
 
   dispose(): void {}
 }
 
-function widen({ data, shape }: ArrayView): View {
-  return { data: ArrayBuffer.isView(data) && data.constructor.name === 'Int32Array' ? (data as Int32Array) : Float64Array.from(data), shape };
+/** A copy in the reference's dtype: float64, or int32. */
+function widen({ dtype }: ValueType, { data, shape }: ArrayView): View {
+  return { data: dtype === 'int32' ? Int32Array.from(data) : Float64Array.from(data), shape };
 }
-

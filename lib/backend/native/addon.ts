@@ -1,0 +1,78 @@
+/** The one description of the addon's exports (native/addon/). Nothing else in lib knows them. */
+import type { NumberArray } from '../backend';
+
+/** Grows with every change of the exports or of the encoding; native/addon/addon.cc has the same number. */
+export const addonInterface = 1;
+
+export interface SlotDescription {
+  readonly name: string;
+  readonly dtype: string;
+  readonly arity: string;
+  readonly inPlace?: string;
+}
+
+/** An op as the native side knows it. Its opcode is its position in the list. */
+export interface OpDescription {
+  readonly name: string;
+  readonly operands: readonly SlotDescription[];
+  readonly outputs: readonly SlotDescription[];
+  readonly attributes: readonly { readonly name: string; readonly kind: string }[];
+  readonly hasKernel: boolean;
+}
+
+export interface AddonDescription {
+  /** The instruction set in use; empty when `isaError` says why there is none. */
+  readonly isa: string;
+  readonly isaError: string;
+  /** What this machine and build could use, slowest first. */
+  readonly isas: readonly string[];
+  /** Logical CPUs that the process may use. */
+  readonly cpus: number;
+  readonly ops: readonly OpDescription[];
+}
+
+export interface AddonStore {
+  /** Dtypes as in `dtypeCodes`. */
+  allocate(names: readonly string[], dtypes: readonly number[], elements: readonly number[]): void;
+  /** Copied at the call. */
+  write(name: string, data: NumberArray): void;
+  /** A promise while runs are queued. */
+  read(name: string): NumberArray | Promise<NumberArray>;
+  snapshot(names: readonly string[]): AddonStore;
+  dispose(): void;
+}
+
+export interface AddonOutcome {
+  readonly status: 'committed' | 'guard failed' | 'aborted';
+  /** The guard that failed, or the equation after which the run stopped. */
+  readonly index: number;
+  /** Null for what was not made. */
+  readonly outputs: readonly (NumberArray | null)[];
+}
+
+export interface AddonRun {
+  readonly outcome: Promise<AddonOutcome>;
+  abort(): void;
+}
+
+export interface AddonExecutable {
+  /** The counts of T, B and S; one array for each input, in order, copied at the call. */
+  run(store: AddonStore, t: number, b: number, s: number, inputs: readonly NumberArray[], training: boolean): AddonRun;
+  runSync(store: AddonStore, t: number, b: number, s: number, inputs: readonly NumberArray[]): AddonOutcome;
+  dispose(): void;
+}
+
+export interface Addon {
+  readonly interface: number;
+  describe(): AddonDescription;
+  threads(): number;
+  setThreads(threads: number): void;
+  /** See `injectFault` in native.ts; opcode -1 ends it. */
+  injectFault(opcode: number, relative: number): void;
+  readonly Store: new () => AddonStore;
+  /** From what encode.ts wrote, and the names of the states. */
+  readonly Executable: new (words: Int32Array, numbers: Float64Array, states: readonly string[]) => AddonExecutable;
+}
+
+/** As in native/kernels/call.h. */
+export const dtypeCodes = { float32: 0, int32: 1, float64: 2 } as const;

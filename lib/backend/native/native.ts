@@ -1,0 +1,196 @@
+/** The native backend: C++ kernels, one call for each run, off the event loop. */
+import { BackendError, StateError } from '../../errors';
+import type { OpName } from '../../ops/registry';
+import { elementCount, evaluateShape, type Counts } from '../../ops/shape';
+import type { Program } from '../../program/program';
+import type { ArrayView, Backend, Executable, NumberArray, RunOptions, RunResult, StateSpec, Store } from '../backend';
+import { bindInputs } from '../bind';
+import { dtypeCodes, type AddonExecutable, type AddonOutcome, type AddonStore } from './addon';
+import { encode } from './encode';
+import { loadAddon } from './load';
+
+export const native: Backend = {
+  name: 'native',
+  createStore: () => new NativeStore(reporting(() => new (loadAddon().addon.Store)())),
+  prepare: (program, capacities) => new NativeExecutable(program, capacities),
+};
+
+/** The instruction set in use, those that could be, and the logical CPUs that the process may use. */
+export function nativeInfo(): { readonly isa: string; readonly isas: readonly string[]; readonly cpus: number } {
+  const { isa, isas, cpus } = loadAddon().description;
+  return { isa, isas, cpus };
+}
+
+/** The size of the team that runs programs. */
+export function getThreads(): number {
+  return loadAddon().addon.threads();
+}
+
+/** From the next run on, in the whole process: 1 to 256. Results do not depend on it. */
+export function setThreads(threads: number): void {
+  reporting(() => loadAddon().addon.setThreads(threads));
+}
+
+/**
+ * A wrong kernel on purpose, to test those who look for one: after each equation of this op, the first element of its
+ * first planned output is multiplied by 1 + relative. Null ends it.
+ */
+export function injectFault(op: OpName | null, relative = 0): void {
+  const { addon, opcodes } = loadAddon();
+  addon.injectFault(op === null ? -1 : opcodes.get(op)!, relative);
+}
+
+/** What the addon throws becomes a BackendError. */
+function reporting<T>(body: () => T): T {
+  try {
+    return body();
+  } catch (cause) {
+    throw cause instanceof BackendError ? cause : new BackendError((cause as Error).message, { cause });
+  }
+}
+
+class NativeStore implements Store {
+  private readonly specs = new Map<string, StateSpec>();
+  private disposed = false;
+
+  constructor(private readonly store: AddonStore) {}
+
+  get states(): ReadonlyMap<string, StateSpec> {
+    return this.specs;
+  }
+
+  /** The addon's store. */
+  get handle(): AddonStore {
+    if (this.disposed) throw new StateError('the store was disposed');
+    return this.store;
+  }
+
+  allocate(states: readonly StateSpec[]): void {
+    for (const { name } of states) {
+      if (this.specs.has(name)) throw new StateError(`the store has a state '${name}' already`);
+    }
+    const names = states.map(({ name }) => name);
+    const dtypes = states.map(({ dtype }) => dtypeCodes[dtype]);
+    const sizes = states.map(({ shape }) => elementCount(shape));
+    reporting(() => this.handle.allocate(names, dtypes, sizes));
+    for (const state of states) this.specs.set(state.name, state);
+  }
+
+  write(name: string, data: ArrayLike<number>): void {
+    const { dtype, shape } = this.spec(name);
+    if (data.length !== elementCount(shape)) {
+      throw new StateError(`${name}: expected ${elementCount(shape)} elements, received ${data.length}`);
+    }
+    this.handle.write(name, transferable(data, dtype === 'int32'));
+  }
+
+  async read(name: string): Promise<NumberArray> {
+    this.spec(name);
+    return this.handle.read(name);
+  }
+
+  snapshot(names: readonly string[] = [...this.specs.keys()]): Store {
+    const specs = names.map((name) => this.spec(name));
+    const copy = new NativeStore(reporting(() => this.handle.snapshot(names)));
+    for (const spec of specs) copy.specs.set(spec.name, spec);
+    return copy;
+  }
+
+  dispose(): void {
+    this.disposed = true;
+    this.specs.clear();
+    this.store.dispose();
+  }
+
+  private spec(name: string): StateSpec {
+    const spec = this.specs.get(name);
+    if (!spec) throw new StateError(this.disposed ? 'the store was disposed' : `the store has no state '${name}'`);
+    return spec;
+  }
+}
+
+class NativeExecutable implements Executable {
+  private readonly executable: AddonExecutable;
+  private disposed = false;
+
+  constructor(
+    readonly program: Program,
+    readonly capacities: Counts,
+  ) {
+    const { addon, opcodes } = loadAddon();
+    const { words, numbers, states } = encode(program, capacities, opcodes);
+    this.executable = reporting(() => new addon.Executable(words, numbers, states));
+  }
+
+  async run(
+    store: Store,
+    inputs: Readonly<Record<string, ArrayView>>,
+    { signal, priority = 'inference' }: RunOptions = {},
+  ): Promise<RunResult> {
+    signal?.throwIfAborted();
+    const { counts, arrays, handle } = this.bind(store, inputs);
+    const { T, B, S } = counts;
+    const run = reporting(() => this.executable.run(handle, T, B, S, arrays, priority === 'training'));
+    const abort = () => run.abort();
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+      const outcome = await run.outcome;
+      if (outcome.status === 'aborted') throw signal?.reason ?? new BackendError('the run was abandoned');
+      return this.result(outcome, counts);
+    } catch (cause) {
+      throw cause === signal?.reason ? cause : new BackendError((cause as Error).message, { cause });
+    } finally {
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  runSync(store: Store, inputs: Readonly<Record<string, ArrayView>>): RunResult {
+    const { counts, arrays, handle } = this.bind(store, inputs);
+    const { T, B, S } = counts;
+    return this.result(
+      reporting(() => this.executable.runSync(handle, T, B, S, arrays)),
+      counts,
+    );
+  }
+
+  dispose(): void {
+    this.disposed = true;
+    this.executable.dispose();
+  }
+
+  private bind(store: Store, inputs: Readonly<Record<string, ArrayView>>) {
+    if (this.disposed) throw new StateError('the executable was disposed');
+    if (!(store instanceof NativeStore)) throw new BackendError('expected a store of the native backend');
+    const own = Object.fromEntries(Object.entries(inputs).map(([name, array]) => [name, unshared(array)]));
+    const { counts, arrays } = bindInputs(this.program, this.capacities, own);
+    return { counts, arrays: arrays.map(({ data }) => data), handle: store.handle };
+  }
+
+  private result({ status, index, outputs }: AddonOutcome, counts: Counts): RunResult {
+    const views = this.program.outputs.flatMap(({ name, value }, position) => {
+      const data = outputs[position];
+      if (!data) return [];
+      return [[name, { data, shape: evaluateShape(this.program.values[value]!.shape, counts) }] as const];
+    });
+    return {
+      outputs: Object.fromEntries(views),
+      failedGuard: status === 'guard failed' ? this.program.guards[index]!.name : null,
+    };
+  }
+}
+
+const tagOf = (value: unknown) => Object.prototype.toString.call(value).slice(8, -1);
+
+/** Copied when another thread could change it between the check and the copy of the addon. */
+function unshared(array: ArrayView): ArrayView {
+  return tagOf(array?.data?.buffer) === 'SharedArrayBuffer' ? { ...array, data: array.data.slice() } : array;
+}
+
+/** The data as an array that the addon takes. */
+function transferable(data: ArrayLike<number>, integers: boolean): NumberArray {
+  const tag = tagOf(data);
+  const taken = integers ? tag === 'Int32Array' : tag === 'Float32Array' || tag === 'Float64Array';
+  const typed = data as NumberArray;
+  if (taken && tagOf(typed.buffer) !== 'SharedArrayBuffer') return typed;
+  return integers ? Int32Array.from(data) : Float64Array.from(data);
+}

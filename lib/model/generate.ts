@@ -1,0 +1,63 @@
+import { OptionError, StateError } from '../errors';
+import { philox } from '../ops/philox';
+import { checkOptions, positiveInteger } from '../options';
+import type { Module } from './module';
+
+export interface GenerateOptions {
+  /** The text to go on from: one or more characters of the vocabulary. */
+  readonly prompt: string;
+  /** Characters to add. Default 200. */
+  readonly length?: number;
+  /** Logits are divided by it: below 1 safer, above 1 bolder; 0 takes the likeliest each time. Default 1. */
+  readonly temperature?: number;
+  /** Default 0. */
+  readonly seed?: number;
+}
+
+/** Continues a text with a character model, one sampled character at a time. Returns prompt and continuation. */
+export async function generate(model: Module, options: GenerateOptions): Promise<string> {
+  checkOptions('generate', options, ['prompt', 'length', 'temperature', 'seed']);
+  const { prompt, length = 200, temperature = 1, seed = 0 } = options;
+  const { vocabulary } = model;
+  if (!vocabulary)
+    throw new StateError('generate: the model has no vocabulary; train it on text, or save it with { text: corpus }');
+  if (typeof prompt !== 'string' || prompt.length === 0)
+    throw new OptionError('generate: prompt: expected at least one character');
+  if (!(temperature >= 0))
+    throw new OptionError(`generate: temperature: expected a number >= 0, received ${String(temperature)}`);
+  positiveInteger('generate', 'length', length);
+  const session = model.session();
+  try {
+    let logits: ArrayLike<number> = [];
+    for (const token of vocabulary.encode(prompt)) logits = session.step(token);
+    const tokens: number[] = [];
+    for (let position = 0; position < length; position++) {
+      const token = sample(
+        logits,
+        temperature,
+        (philox([seed >>> 0, 0x67656e], [position, 0, 0, 0])[0]! + 0.5) / 2 ** 32,
+      );
+      tokens.push(token);
+      logits = session.step(token);
+      // Long texts leave room for others on the event loop.
+      if (position % 256 === 255) await new Promise(setImmediate);
+    }
+    return prompt + vocabulary.decode(tokens);
+  } finally {
+    session.dispose();
+  }
+}
+
+/** The token at which the cumulative softmax(logits / temperature) passes `u` in (0, 1). */
+export function sample(logits: ArrayLike<number>, temperature: number, u: number): number {
+  let best = 0;
+  for (let token = 1; token < logits.length; token++) if (logits[token]! > logits[best]!) best = token;
+  if (temperature === 0) return best;
+  const weights = Array.from(logits, (logit) => Math.exp((logit - logits[best]!) / temperature));
+  let rest = u * weights.reduce((sum, weight) => sum + weight, 0);
+  for (let token = 0; token < weights.length; token++) {
+    rest -= weights[token]!;
+    if (rest < 0) return token;
+  }
+  return best;
+}

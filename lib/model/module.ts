@@ -1,0 +1,206 @@
+import { OptionError, StateError } from '../errors';
+import type { ArrayView } from '../backend/backend';
+import { loadFile } from '../checkpoint/file';
+import { iterate, type Batch, type Data } from '../data/batch';
+import type { Vocabulary } from '../data/vocabulary';
+import { Layer } from '../nn/layer';
+import { Network, singleOutput } from '../nn/network';
+import { signatureOf } from '../nn/signature';
+import type { Variable } from '../ops/op';
+import type { Shape } from '../ops/shape';
+import { print } from '../program/print';
+import { inputArrays } from '../train/batch';
+import { evaluate, type EvaluateOptions } from '../train/evaluator';
+import type { Figures } from '../train/figures';
+import { Run } from '../train/run';
+import { Stepper, type StepOptions, type StepResult } from '../train/stepper';
+import { fit, type FitOptions } from '../train/trainer';
+import { backendNamed, checkModuleOptions, type ModuleOptions } from './options';
+import { saveModel, type SaveOptions } from './file';
+import { Session } from './session';
+import { loadState, type StateDict } from './stateDict';
+import { summarize } from './summary';
+
+export interface ParameterInfo {
+  /** PyTorch's name, such as `encoder.weight_ih_l0`. */
+  readonly path: string;
+  readonly shape: readonly number[];
+  /** Whether an optimizer leaves it alone. */
+  readonly frozen: boolean;
+}
+
+/** The inputs of a `forward` by name: `Inputs<'tokens' | 'lengths'>`. */
+export type Inputs<Name extends string> = Readonly<Record<Name, Variable>>;
+
+/** What a network returns: one tensor, or several by name, as its `forward` does. `[batch, time, ...]`. */
+export type Prediction = ArrayView & Readonly<Record<string, ArrayView>>;
+
+/**
+ * A network: layers in fields and a `forward` that says how they are put together.
+ *
+ *     class Tagger extends Module {
+ *       embed = embedding(10_000, 64);
+ *       encoder = lstm(128, { bidirectional: true });
+ *       head = linear(17);
+ *       forward({ tokens, lengths }: Inputs<'tokens' | 'lengths'>) {
+ *         return this.head(this.encoder(this.embed(tokens), { lengths }).output);
+ *       }
+ *     }
+ *
+ * `forward` runs once for each kind of use: it writes a program, in which variables are `[T, B, ...]`. Sizes are
+ * inferred from the first batch. Arrays that come and go are `[batch, time, ...]`.
+ */
+export abstract class Module extends Layer {
+  /** How inputs are to be read where the usual reading ([B], [B, T] of integers, [B, F], [B, T, F] of floats) does not hold. */
+  readonly inputShapes: Readonly<Record<string, Shape>> = {};
+  /** The characters that tokens stand for; set by training on text and by loading. */
+  vocabulary: Vocabulary | null = null;
+  readonly #options: ModuleOptions;
+  #network: Network | null = null;
+  readonly #steppers = new WeakMap<object, Stepper>();
+  #disposed = false;
+
+  constructor(options: ModuleOptions = {}) {
+    super();
+    checkModuleOptions(options);
+    this.#options = options;
+  }
+
+  /** The layers bound to a store of parameters; for the rooms of this package. */
+  get network(): Network {
+    if (this.#disposed) throw new StateError('the model is disposed');
+    this.#network ??= new Network(this, backendNamed(this.#options.backend ?? 'native'), this.#options.seed ?? 0);
+    return this.#network;
+  }
+
+  /** Infers all sizes from a batch and draws the parameters. `fit`, `predict` and `evaluate` do this by themselves. */
+  bind(batch: Pick<Batch, 'inputs' | 'lengths'>): this {
+    this.network.bind(signatureOf(inputArrays(batch), this.inputShapes));
+    return this;
+  }
+
+  /** Trains on `data`, batches that can be iterated once per epoch. Returns at once; see `Run`. */
+  fit(data: Data, options: FitOptions): Run {
+    this.vocabulary ??= data.vocabulary ?? null;
+    return fit(this.network, data, options, this.inputShapes, async () => {
+      if (options.runDir !== undefined) await this.save(`${options.runDir}/model.safetensors`);
+    });
+  }
+
+  /** One training step, for a loop of one's own. Moments belong to the optimizer object in `options`. */
+  async trainStep(batch: Batch, options: StepOptions): Promise<StepResult> {
+    if (typeof options?.optimizer !== 'object')
+      throw new OptionError('trainStep: optimizer: expected an optimizer such as adam(), received none');
+    const stepper = this.#steppers.get(options.optimizer) ?? new Stepper(this.network, options, this.inputShapes);
+    this.#steppers.set(options.optimizer, stepper);
+    return this.network.exclusively('trainStep', async () => (await stepper.take(batch)).result);
+  }
+
+  /** Means of loss and metrics over all batches, without dropout. */
+  evaluate(data: Data, options: EvaluateOptions): Promise<Figures> {
+    return evaluate(this.network, data, options, this.inputShapes);
+  }
+
+  /** Runs the network on a batch, off the event loop. During a training it runs between two steps. */
+  async predict(
+    batch: Pick<Batch, 'inputs' | 'lengths'>,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<Prediction> {
+    const arrays = inputArrays(batch);
+    const outputs = await this.network.predict(arrays, signatureOf(arrays, this.inputShapes), options);
+    const single = outputs[singleOutput];
+    return (single ? { ...outputs, ...single } : outputs) as Prediction;
+  }
+
+  /** Predictions for each batch of a data set, in order. */
+  async *predictAll(
+    data: Data,
+    options: { readonly signal?: AbortSignal } = {},
+  ): AsyncGenerator<Prediction, void, undefined> {
+    for await (const batch of iterate(data)) yield this.predict(batch, options);
+  }
+
+  /** One user's state, over a snapshot of the parameters, stepped synchronously in microseconds. */
+  session(): Session {
+    return new Session(this.network);
+  }
+
+  parameters(): ParameterInfo[] {
+    this.network.requireBound();
+    return [...this.network.parameters.values()].map(({ path, shape }) => ({
+      path,
+      shape,
+      frozen: this.network.frozen.has(path),
+    }));
+  }
+
+  /** A table of layers and parameters. */
+  summary(): string {
+    this.network.requireBound();
+    return summarize(this.network);
+  }
+
+  /** Copies of all parameters under PyTorch's names, as they are between two training steps. */
+  async stateDict(): Promise<StateDict> {
+    return Object.fromEntries(await this.network.readParameters());
+  }
+
+  /**
+   * Sets all parameters, from tensors by name or from a safetensors file such as a PyTorch state dict. With `prefix`,
+   * only names that begin with it, taken without it. Nothing changes unless every name and shape fits.
+   */
+  async loadStateDict(source: string | StateDict, options: { readonly prefix?: string } = {}): Promise<void> {
+    const tensors = typeof source === 'string' ? (await loadFile(source)).tensors : new Map(Object.entries(source));
+    loadState(this.network, tensors, options.prefix ?? '');
+  }
+
+  /** Optimizers leave parameters alone whose path is `prefix` or below it; '' freezes all. */
+  freeze(prefix: string): this {
+    this.#setFrozen(prefix, true);
+    return this;
+  }
+
+  unfreeze(prefix: string): this {
+    this.#setFrozen(prefix, false);
+    return this;
+  }
+
+  #setFrozen(prefix: string, frozen: boolean): void {
+    const { network } = this;
+    network.requireBound();
+    if (network.busy) throw new StateError(`freeze: the network is busy with ${network.busy}`);
+    const paths = [...network.parameters.keys()].filter(
+      (path) => prefix === '' || path === prefix || path.startsWith(`${prefix}.`),
+    );
+    if (paths.length === 0) throw new OptionError(`freeze: no parameter is named '${prefix}' or stands below it`);
+    for (const path of paths) {
+      if (frozen) network.frozen.add(path);
+      else network.frozen.delete(path);
+    }
+    network.forgetPrograms();
+  }
+
+  /** The forward program, one equation a line. */
+  program(): string {
+    const signature = this.network.requireBound();
+    return print(this.network.writePrediction(signature).program);
+  }
+
+  /** Writes one safetensors file with weights, architecture and all that prediction needs. The old file, if any, stays until the new one is whole. */
+  async save(path: string, options: SaveOptions = {}): Promise<void> {
+    if (options.text) this.vocabulary = options.text.vocabulary;
+    await saveModel(this, path);
+  }
+
+  /** Frees the native memory now. Without it, the garbage collector does, later. */
+  dispose(): void {
+    if (this.#network?.busy) throw new StateError(`dispose: the network is busy with ${this.#network.busy}`);
+    this.#network?.dispose();
+    this.#network = null;
+    this.#disposed = true;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}

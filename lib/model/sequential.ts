@@ -1,0 +1,36 @@
+import { OptionError } from '../errors';
+import { isLayer, type Layer } from '../nn/layer';
+import type { LstmCallOptions } from '../nn/lstm';
+import type { Variable } from '../ops/op';
+import { Module } from './module';
+import type { ModuleOptions } from './options';
+
+/** Layers one after another; a layer that returns several variables hands on its `output`. Paths are `0`, `1`, ... */
+export class Sequential extends Module {
+  readonly layers: readonly Layer[];
+
+  constructor(layers: readonly Layer[], options?: ModuleOptions) {
+    super(options);
+    if (!Array.isArray(layers) || layers.length === 0 || !layers.every(isLayer)) {
+      throw new OptionError('sequential: expected an array of one or more layers');
+    }
+    this.layers = layers;
+    // Numbered fields give PyTorch's paths; the array itself is no field of its own.
+    Object.assign(this, layers);
+    Object.defineProperty(this, 'layers', { enumerable: false });
+  }
+
+  override forward(input: Variable, options: LstmCallOptions = {}): Variable {
+    return this.layers.reduce((x, layer) => {
+      const result = (layer as unknown as (x: Variable, options: LstmCallOptions) => Variable | { output: Variable })(
+        x,
+        options,
+      );
+      return 'output' in result ? result.output : result;
+    }, input);
+  }
+}
+
+/** `sequential([embedding(size, 64), lstm(256), linear(size)], { seed: 1 })`. */
+export const sequential = (layers: readonly Layer[], options?: ModuleOptions): Sequential =>
+  new Sequential(layers, options);

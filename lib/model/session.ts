@@ -1,0 +1,103 @@
+import { CheckpointError, DataError, OptionError } from '../errors';
+import type { ArrayView, Executable, Store } from '../backend/backend';
+import { parse, serialize } from '../checkpoint/safetensors';
+import { carriedStates, singleOutput, type Network } from '../nn/network';
+import { lengthsInput, singleInput, type Signature } from '../nn/signature';
+import { evaluateShape, formatShape, type Counts } from '../ops/shape';
+import type { StateSpec } from '../backend/backend';
+
+/** What one step takes: a token, the numbers of one step, or arrays by input name. */
+export type StepInput = number | ArrayLike<number> | Readonly<Record<string, ArrayView>>;
+
+const counts: Counts = { T: 1, B: 1, S: 1 };
+const namespace = 'session';
+
+/** One stream: recurrent state that goes on from step to step, over a snapshot of the parameters. */
+export class Session {
+  private readonly store: Store;
+  private readonly executable: Executable;
+  private readonly states: readonly StateSpec[];
+  private readonly signature: Signature;
+
+  constructor(network: Network) {
+    this.signature = Object.fromEntries(
+      Object.entries(network.requireBound()).filter(([name]) => name !== lengthsInput),
+    );
+    const mode = { training: false, recurrentState: { carried: namespace } };
+    const written = network.writePrediction(this.signature, mode);
+    this.states = carriedStates(written, counts);
+    if (this.states.length === 0)
+      throw new OptionError('session: the network has no recurrent layer that begins from a carried state');
+    this.executable = network.backend.prepare(written.program, counts);
+    this.store = network.snapshotParameters();
+    this.store.allocate(this.states);
+  }
+
+  /** The output after one more step: a view that is valid until the next. */
+  step(input: StepInput): Float32Array | Float64Array {
+    const { outputs } = this.executable.runSync(this.store, this.arrays(input));
+    const output = outputs[singleOutput] ?? Object.values(outputs)[0]!;
+    return output.data as Float32Array | Float64Array;
+  }
+
+  /** As `step`, with all outputs by name. */
+  stepAll(input: StepInput): Readonly<Record<string, ArrayView>> {
+    return this.executable.runSync(this.store, this.arrays(input)).outputs;
+  }
+
+  /** Goes back to the state before the first step. */
+  reset(): void {
+    for (const { name, shape } of this.states)
+      this.store.write(name, new Float32Array(shape.reduce((a, b) => a * b, 1)));
+  }
+
+  /** The recurrent state as plain bytes, for `importState` here or elsewhere. */
+  async exportState(): Promise<Uint8Array> {
+    const entries = this.states.map(
+      async ({ name, shape }) => [name, { data: Float32Array.from(await this.store.read(name)), shape }] as const,
+    );
+    return serialize(Object.fromEntries(await Promise.all(entries)), { lstm_native: 'session state' });
+  }
+
+  /** Takes up a state that `exportState` gave. Nothing changes unless all of it fits. */
+  importState(bytes: Uint8Array): void {
+    const { tensors } = parse(bytes);
+    for (const { name, shape } of this.states) {
+      const received = tensors.get(name);
+      if (!received || formatShape(received.shape) !== formatShape(shape)) {
+        throw new CheckpointError(
+          `session state: ${name}: expected ${formatShape(shape)}, received ${received ? formatShape(received.shape) : 'none'}`,
+        );
+      }
+    }
+    for (const name of tensors.keys()) {
+      if (!this.states.some((state) => state.name === name))
+        throw new CheckpointError(`session state: ${name}: the network has no such state`);
+    }
+    for (const { name } of this.states) this.store.write(name, tensors.get(name)!.data);
+  }
+
+  dispose(): void {
+    this.executable.dispose();
+    this.store.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  private arrays(input: StepInput): Readonly<Record<string, ArrayView>> {
+    const type = this.signature[singleInput];
+    if (!type) {
+      if (typeof input !== 'object' || 'length' in input)
+        throw new DataError('step: expected arrays by input name for this network');
+      return input as Readonly<Record<string, ArrayView>>;
+    }
+    const shape = evaluateShape(type.shape, counts);
+    const numbers = typeof input === 'number' ? [input] : (input as ArrayLike<number>);
+    const data = type.dtype === 'int32' ? Int32Array.from(numbers) : Float32Array.from(numbers);
+    if (type.dtype === 'int32' && typeof input === 'number' && data[0] !== input)
+      throw new DataError(`step: expected a token, an integer, received ${input}`);
+    return { [singleInput]: { data, shape } };
+  }
+}

@@ -1,0 +1,34 @@
+import type { OpName } from '../ops/registry';
+
+type ShapeOf = (operand: string) => readonly number[];
+
+const last = (shape: readonly number[]) => shape[shape.length - 1] ?? 1;
+const rows = (shape: readonly number[]) => shape.slice(0, -1).reduce((product, size) => product * size, 1);
+
+/** The longest chain of float32 additions behind an element of an op's result, and the steps over which it grows. */
+const chains: Partial<Record<OpName, (shapeOf: ShapeOf) => { readonly terms: number; readonly steps?: number }>> = {
+  linear: (shapeOf) => ({ terms: last(shapeOf('x')) }),
+  linear_backward_input: (shapeOf) => ({ terms: last(shapeOf('dy')) }),
+  linear_backward_weight: (shapeOf) => ({ terms: rows(shapeOf('dy')) }),
+  linear_backward_bias: (shapeOf) => ({ terms: rows(shapeOf('dy')) }),
+  matmul: (shapeOf) => ({ terms: Math.max(...shapeOf('a')) }),
+  embedding_backward: (shapeOf) => ({ terms: rows(shapeOf('dy')) }),
+  softmax: (shapeOf) => ({ terms: last(shapeOf('x')) }),
+  softmax_backward: (shapeOf) => ({ terms: last(shapeOf('y')) }),
+  cross_entropy: (shapeOf) => ({ terms: last(shapeOf('logits')) }),
+  cross_entropy_backward: (shapeOf) => ({ terms: last(shapeOf('logits')) }),
+  lstm: (shapeOf) => ({ terms: last(shapeOf('x')) + last(shapeOf('weight_hh')), steps: shapeOf('x')[0] }),
+  lstm_step: (shapeOf) => ({ terms: last(shapeOf('x')) + last(shapeOf('weight_hh')) }),
+  lstm_backward: (shapeOf) => ({ terms: last(shapeOf('gates')), steps: shapeOf('gates')[0] }),
+  lstm_backward_weight: (shapeOf) => ({ terms: rows(shapeOf('dgates')) }),
+};
+
+/**
+ * The relative L2 error that float32 may have against float64: k·(16 + √(terms·T))·2⁻²⁴, k 1 forward and 2 backward,
+ * `terms` the longest chain of additions, T the steps of a recurrence.
+ */
+export function tolerance(op: OpName, shapeOf: ShapeOf): number {
+  const { terms, steps = 1 } = chains[op]?.(shapeOf) ?? { terms: 1 };
+  const factor = op.includes('backward') ? 2 : 1;
+  return factor * (16 + Math.sqrt(terms * steps)) * 2 ** -24;
+}

@@ -1,0 +1,185 @@
+import type { ArrayView, NumberArray, Store } from '../backend/backend';
+import { bindInputs } from '../backend/bind';
+import { native } from '../backend/native/native';
+import { evaluate } from '../backend/reference/reference';
+import { OptionError } from '../errors';
+import type { Batch } from '../data/batch';
+import { crossEntropy, meanSquaredError, type Loss, type LossFunction } from '../nn/loss';
+import { randomKeyInput } from '../nn/trace';
+import type { View } from '../ops/op';
+import { countNames, evaluateShape, type Counts } from '../ops/shape';
+import { adam } from '../optim/adam';
+import type { Optimizer } from '../optim/optimizer';
+import { idsIn, type Equation, type Program, type ValueId } from '../program/program';
+import { prepareBatch } from '../train/batch';
+import { names, writeStep } from '../train/step';
+import type { Module } from './module';
+import { tolerance } from './tolerance';
+
+export interface VerifyOptions {
+  /** Default: cross-entropy for integer targets, mean squared error for others. */
+  readonly loss?: Loss | LossFunction;
+  /** Default: `adam()`. */
+  readonly optimizer?: Optimizer;
+  /** Default 1. */
+  readonly clipNorm?: number;
+}
+
+/** One output of one equation, native against reference. */
+export interface EquationCheck {
+  /** The op's name. */
+  readonly op: string;
+  /** The layer that wrote the equation. */
+  readonly path: string;
+  readonly phase: 'forward' | 'backward' | 'update';
+  /** Which of the op's outputs. */
+  readonly output: string;
+  /** ‖native − reference‖₂ / ‖reference‖₂ on the equation's own native inputs. */
+  readonly error: number;
+  /** What float32 arithmetic of this length may come to. */
+  readonly tolerance: number;
+  readonly ok: boolean;
+}
+
+export interface Verification {
+  readonly ok: boolean;
+  /** The check with the largest error in relation to its tolerance. */
+  readonly worst: EquationCheck;
+  readonly equations: readonly EquationCheck[];
+}
+
+/**
+ * Runs one training step of the model on both backends and compares every equation: forward, backward and update.
+ *
+ * The native side runs the whole program without reusing memory. The float64 reference then evaluates each equation on
+ * that equation's own native inputs, so an error is charged to the equation that made it. The model does not change.
+ */
+export async function verify(model: Module, batch: Batch, options: VerifyOptions = {}): Promise<Verification> {
+  const { network } = model;
+  const prepared = prepareBatch(batch, model.inputShapes);
+  network.bind(prepared.inputSignature);
+  const loss = options.loss ?? defaultLoss(batch);
+  const { optimizer = adam(), clipNorm = 1 } = options;
+  const mode = { training: true, recurrentState: 'zero' } as const;
+  const { program } = writeStep(
+    network,
+    prepared.inputSignature,
+    prepared.supervisionSignature,
+    mode,
+    { loss },
+    { optimizer, clipNorm },
+  );
+  const capacities = Object.fromEntries(countNames.map((name) => [name, prepared.counts[name] ?? 1])) as Counts;
+  const scalars: Record<string, ArrayView> = {
+    [names.learningRate]: { data: Float64Array.of(optimizer.learningRate({ step: 0, totalSteps: 1 })), shape: [1] },
+    [names.weightDecay]: { data: Float64Array.of(optimizer.weightDecay), shape: [1] },
+    [names.maxNorm]: { data: Float64Array.of(clipNorm), shape: [] },
+    [randomKeyInput]: { data: Int32Array.of(network.seed, 0), shape: [2] },
+  };
+  const given: Record<string, ArrayView> = { ...prepared.inputs, ...prepared.supervision, ...scalars };
+  const inputs = Object.fromEntries(program.inputs.map(({ name }) => [name, given[name]!]));
+  const store = await nativeStore(model, optimizer);
+  try {
+    const values = await allValues(program, capacities, store, inputs);
+    const { counts } = bindInputs(program, capacities, inputs);
+    const checks = checkEquations(program, counts, values);
+    const worst = checks.reduce((a, b) => (b.error / b.tolerance > a.error / a.tolerance ? b : a));
+    return { ok: checks.every(({ ok }) => ok), worst, equations: checks };
+  } finally {
+    store.dispose();
+  }
+}
+
+function defaultLoss({ targets }: Batch): Loss {
+  if (!targets) throw new OptionError('verify: loss: the batch has no targets, so a loss must be given');
+  return Object.prototype.toString.call(targets.data) === '[object Int32Array]' ? crossEntropy() : meanSquaredError();
+}
+
+/** A store of its own with the model's parameters and fresh optimizer states. */
+async function nativeStore({ network }: Module, optimizer: Optimizer): Promise<Store> {
+  const store = native.createStore();
+  store.allocate([...network.parameters.values()].map(({ path, shape }) => ({ name: path, dtype: 'float32', shape })));
+  for (const [path, { data }] of await network.readParameters()) store.write(path, data);
+  const states = optimizer.states(network.trainable());
+  store.allocate(states.map(({ name, dtype, shape }) => ({ name, dtype, shape })));
+  for (const { name, initial } of states) if (initial) store.write(name, initial);
+  return store;
+}
+
+/** Every value of one native run: outputs live to the end of a run, so a program that puts out everything reuses nothing. */
+async function allValues(
+  program: Program,
+  capacities: Counts,
+  store: Store,
+  inputs: Readonly<Record<string, ArrayView>>,
+): Promise<Map<ValueId, View>> {
+  const values = new Map<ValueId, View>();
+  program.inputs.forEach(({ name, value }) => values.set(value, widen(inputs[name]!)));
+  for (const { name, value } of program.states) {
+    const shape = evaluateShape(program.values[value]!.shape, capacities);
+    values.set(value, widen({ data: await store.read(name), shape }));
+  }
+  const made = [...program.compute, ...program.commit].flatMap(({ outputs }) => Object.values(outputs).flatMap(idsIn));
+  const executable = native.prepare(
+    { ...program, outputs: made.map((value) => ({ name: String(value), value })) },
+    capacities,
+  );
+  try {
+    const { outputs, failedGuard } = await executable.run(store, inputs);
+    if (failedGuard !== null)
+      throw new OptionError(`verify: the ${failedGuard} is not finite on this batch, so there is nothing to compare`);
+    for (const value of made) values.set(value, widen(outputs[String(value)]!));
+  } finally {
+    executable.dispose();
+  }
+  return values;
+}
+
+function widen({ data, shape }: ArrayView): View {
+  const isInteger = Object.prototype.toString.call(data) === '[object Int32Array]';
+  return { data: isInteger ? (data as Int32Array) : Float64Array.from(data as NumberArray), shape };
+}
+
+function checkEquations(program: Program, counts: Counts, values: ReadonlyMap<ValueId, View>): EquationCheck[] {
+  const lossAt = program.compute.findIndex(({ outputs }) =>
+    Object.values(outputs).flatMap(idsIn).includes(program.guards[0]!.value),
+  );
+  const phaseOf = (index: number) =>
+    index <= lossAt ? 'forward' : index < program.compute.length ? 'backward' : 'update';
+  return [...program.compute, ...program.commit].flatMap((equation, index) =>
+    checkEquation(program, equation, counts, values, phaseOf(index)),
+  );
+}
+
+function checkEquation(
+  program: Program,
+  equation: Equation,
+  counts: Counts,
+  values: ReadonlyMap<ValueId, View>,
+  phase: EquationCheck['phase'],
+): EquationCheck[] {
+  const reference = evaluate(program, equation, counts, (value) => values.get(value)!);
+  const allowed = tolerance(
+    equation.op,
+    (slot) => idsIn(equation.operands[slot] ?? null).map((value) => values.get(value)!.shape)[0] ?? [],
+  );
+  return Object.entries(equation.outputs).flatMap(([output, ids]) =>
+    idsIn(ids).map((value) => {
+      const error = relativeError(values.get(value)!.data, reference.get(value)!.data);
+      const { op, path } = equation;
+      return { op, path, phase, output, error, tolerance: allowed, ok: error <= allowed };
+    }),
+  );
+}
+
+/** ‖a − b‖₂ / ‖b‖₂; NaN anywhere counts as infinite. */
+function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let difference = 0;
+  let norm = 0;
+  for (let index = 0; index < b.length; index++) {
+    difference += (a[index]! - b[index]!) ** 2;
+    norm += b[index]! ** 2;
+  }
+  if (Number.isNaN(difference)) return Infinity;
+  return difference === 0 ? 0 : Math.sqrt(difference / Math.max(norm, Number.MIN_VALUE));
+}

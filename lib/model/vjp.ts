@@ -1,0 +1,113 @@
+import { DataError } from '../errors';
+import type { ArrayView, Backend } from '../backend/backend';
+import type { Batch } from '../data/batch';
+import { batchFirst, countsOf, signatureOf, timeFirst, type Signature } from '../nn/signature';
+import { initialStatePrefix } from '../nn/trace';
+import { countNames, evaluateShape, type Counts } from '../ops/shape';
+import { gradient, type Seed } from '../program/gradient';
+import { inputArrays } from '../train/batch';
+import type { Module } from './module';
+import { backendNamed } from './options';
+
+export interface VjpOptions {
+  /** Default `native`. */
+  readonly backend?: Backend['name'];
+  /** Initial states of recurrent layers by name, such as `initial/encoder.h_l0` [B, H]; zeros where left out. */
+  readonly initialStates?: Readonly<Record<string, ArrayView>>;
+}
+
+export interface VjpResult {
+  readonly outputs: Readonly<Record<string, ArrayView>>;
+  /** By parameter path, input name, and initial state (`initial/` and its path). What no output depends on is left out. */
+  readonly gradients: Readonly<Record<string, ArrayView>>;
+}
+
+const cotangentPrefix = 'cotangent/';
+const gradientPrefix = 'gradient/';
+
+/**
+ * The vector-Jacobian product: for cotangents ȳ of some outputs y, the gradients Σ ȳ·∂y/∂x for every parameter, float
+ * input and initial state x. Arrays are `[batch, time, ...]`; dropout does not act.
+ *
+ * @throws DataError for a cotangent of an output that the model does not have.
+ */
+export async function vjp(
+  model: Module,
+  inputs: Batch['inputs'] | Pick<Batch, 'inputs' | 'lengths'>,
+  cotangents: ArrayView | Readonly<Record<string, ArrayView>>,
+  { backend: backendName = 'native', initialStates = {} }: VjpOptions = {},
+): Promise<VjpResult> {
+  const { network } = model;
+  const arrays = inputArrays('inputs' in inputs ? (inputs as Batch) : { inputs: inputs as Batch['inputs'] });
+  const byOutput = isArray(cotangents) ? { output: cotangents } : cotangents;
+  const signature = signatureOf(arrays, model.inputShapes);
+  network.bind(signature);
+  const { program } = writeVjp(model, signature, Object.keys(byOutput));
+  const counts = countsOf(signature, arrays);
+  const capacities = Object.fromEntries(countNames.map((name) => [name, counts[name] ?? 1])) as Counts;
+  const zeros = program.inputs
+    .filter(({ name }) => name.startsWith(initialStatePrefix))
+    .map(({ name, value }) => {
+      const shape = evaluateShape(program.values[value]!.shape, capacities);
+      return [name, { data: new Float64Array(shape.reduce((a, b) => a * b, 1)), shape }] as const;
+    });
+  const bound = Object.fromEntries(Object.entries(byOutput).map(([name, array]) => [cotangentPrefix + name, array]));
+  const backend = backendNamed(backendName);
+  const store = backend.createStore();
+  const executable = backend.prepare(program, capacities);
+  try {
+    const parameters = await network.readParameters();
+    store.allocate(
+      [...network.parameters.values()].map(({ path, shape }) => ({ name: path, dtype: 'float32', shape })),
+    );
+    for (const [path, { data }] of parameters) store.write(path, data);
+    const { outputs } = await executable.run(store, {
+      ...arrays,
+      ...Object.fromEntries(zeros),
+      ...initialStates,
+      ...bound,
+    });
+    const isGradient = (name: string) => name.startsWith(gradientPrefix);
+    return {
+      outputs: Object.fromEntries(Object.entries(outputs).filter(([name]) => !isGradient(name))),
+      gradients: Object.fromEntries(
+        Object.entries(outputs).flatMap(([name, array]) =>
+          isGradient(name) ? [[name.slice(gradientPrefix.length), array]] : [],
+        ),
+      ),
+    };
+  } finally {
+    executable.dispose();
+    store.dispose();
+  }
+}
+
+const isArray = (value: object): value is ArrayView => 'data' in value && ArrayBuffer.isView(value.data);
+
+function writeVjp(model: Module, signature: Signature, seeded: readonly string[]) {
+  const mode = { training: false, recurrentState: 'inputs' } as const;
+  return model.network.write(signature, mode, ({ builder, trace, inputs, outputs }) => {
+    const seeds = seeded.map((name): Seed => {
+      const variable = outputs[name];
+      if (!variable)
+        throw new DataError(`cotangents: the model has no output '${name}'; it has ${Object.keys(outputs).join(', ')}`);
+      const publicType = batchFirst(variable).type;
+      return { variable, cotangent: timeFirst(builder.input(cotangentPrefix + name, publicType)) };
+    });
+    const parameters = [...trace.parameters.values()].map(
+      ({ path, shape }) => [path, builder.state(path, { dtype: 'float32', shape })] as const,
+    );
+    const floats = Object.entries(inputs).filter(([, { type }]) => type.dtype === 'float32');
+    const targets = [...parameters, ...floats, ...Object.entries(trace.initialStates)];
+    const gradients = gradient(
+      builder,
+      seeds,
+      targets.map(([, variable]) => variable),
+    );
+    for (const [name, variable] of Object.entries(outputs)) builder.output(name, batchFirst(variable));
+    targets.forEach(([name], index) => {
+      const found = gradients[index];
+      if (found) builder.output(gradientPrefix + name, batchFirst(found));
+    });
+  });
+}

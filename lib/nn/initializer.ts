@@ -1,0 +1,45 @@
+import { philox } from '../ops/philox';
+
+/** How a parameter is drawn. The draw depends on the seed and the parameter's path alone, whatever the order of construction. */
+export type Initializer =
+  | { readonly kind: 'uniform'; readonly bound: number }
+  | { readonly kind: 'normal'; readonly standardDeviation: number }
+  | { readonly kind: 'constant'; readonly value: number };
+
+export const uniform = (bound: number): Initializer => ({ kind: 'uniform', bound });
+export const normal = (standardDeviation: number): Initializer => ({ kind: 'normal', standardDeviation });
+export const constant = (value: number): Initializer => ({ kind: 'constant', value });
+
+/** FNV-1a over UTF-16 code units: 32 bits of the path. */
+function hashPath(path: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < path.length; index++) hash = Math.imul(hash ^ path.charCodeAt(index), 0x01000193);
+  return hash >>> 0;
+}
+
+/** `size` numbers for the parameter at `path`, rounded to float32 so that both backends start from the same. */
+export function draw(initializer: Initializer, seed: number, path: string, size: number): Float32Array {
+  const values = new Float32Array(size);
+  if (initializer.kind === 'constant') return values.fill(initializer.value);
+  const key = [seed >>> 0, hashPath(path)] as const;
+  for (let block = 0; block * 4 < size; block++) {
+    // Each counter gives four 32-bit words, mapped to the open interval (0, 1).
+    const unit = philox(key, [block, 0, 0, 0]).map((word) => (word + 0.5) / 2 ** 32);
+    const drawn =
+      initializer.kind === 'uniform'
+        ? unit.map((u) => (2 * u - 1) * initializer.bound)
+        : boxMuller(unit, initializer.standardDeviation);
+    for (let lane = 0; lane < 4 && block * 4 + lane < size; lane++) values[block * 4 + lane] = drawn[lane]!;
+  }
+  return values;
+}
+
+function boxMuller([u0, u1, u2, u3]: readonly number[], standardDeviation: number): number[] {
+  return [
+    [u0!, u1!],
+    [u2!, u3!],
+  ].flatMap(([radius, angle]) => {
+    const r = standardDeviation * Math.sqrt(-2 * Math.log(radius!));
+    return [r * Math.cos(2 * Math.PI * angle!), r * Math.sin(2 * Math.PI * angle!)];
+  });
+}

@@ -1,0 +1,69 @@
+import { StateError } from '../errors';
+import { float32, type Variable } from '../ops/op';
+import type { Shape } from '../ops/shape';
+import type { Initializer } from './initializer';
+import { activeTrace } from './trace';
+
+/**
+ * A part of a network: it holds parameters and writes equations, and does no arithmetic itself.
+ *
+ * A layer is called like a function while a program is traced; the call runs `forward` once, under the layer's path.
+ * Layers held in fields (or arrays in fields) are its children, and their field names make the parameters' paths.
+ */
+export abstract class Layer {
+  constructor() {
+    // Layers are functions: `this.encoder(x)` reads better than `this.encoder.forward(x)` and records the path.
+    const self = ((...args: never[]) => {
+      const trace = activeTrace();
+      return trace.enter(self, () => self.forward(...args));
+    }) as unknown as this;
+    Object.setPrototypeOf(self, new.target.prototype);
+    return self;
+  }
+
+  abstract forward(...args: never[]): unknown;
+
+  /** The variable of a parameter of this layer; made, and later drawn from (seed, path), when it is first asked for. */
+  protected parameter(name: string, shape: readonly number[], initializer: Initializer): Variable {
+    return activeTrace().parameter(this, name, shape, initializer);
+  }
+
+  /** The state in which this layer begins when it is given none; null for zeros. */
+  protected recurrentState(name: string, shape: Shape): Variable | null {
+    return activeTrace().recurrentState(this, name, float32(...shape));
+  }
+
+  /** Keeps a final state for the next run, where the program carries states. */
+  protected carryState(name: string, next: Variable): void {
+    activeTrace().carryState(this, name, next);
+  }
+}
+
+export const isLayer = (value: unknown): value is Layer => value instanceof Layer;
+
+/** The layers below `root`, depth first, with their paths; a layer held twice bears its first path. */
+export function layerPaths(root: Layer): Map<Layer, string> {
+  const paths = new Map<Layer, string>();
+  const visit = (layer: Layer, path: string) => {
+    if (paths.has(layer)) return;
+    paths.set(layer, path);
+    for (const [field, value] of Object.entries(layer)) {
+      const below = path ? `${path}.${field}` : field;
+      if (isLayer(value)) visit(value, below);
+      else if (Array.isArray(value)) value.forEach((item, index) => isLayer(item) && visit(item, `${below}.${index}`));
+    }
+  };
+  visit(root, '');
+  return paths;
+}
+
+/** The path of a layer within the network that is being traced. */
+export function pathIn(paths: ReadonlyMap<Layer, string>, layer: Layer): string {
+  const path = paths.get(layer);
+  if (path === undefined) {
+    throw new StateError(
+      'a layer that is called in forward() must be held in a field of its module, so that its parameters have a path',
+    );
+  }
+  return path;
+}

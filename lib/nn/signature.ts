@@ -1,0 +1,83 @@
+/** How the arrays of a batch, `[batch, time, ...]`, become the inputs of a program, `[T, B, ...]` inside. */
+import { DataError } from '../errors';
+import type { ArrayView } from '../backend/backend';
+import { transpose } from '../ops/layout/transpose';
+import type { ValueType, Variable } from '../ops/op';
+import { countNames, formatShape, type CountName, type Counts, type Dim, type Shape } from '../ops/shape';
+
+/** The types of the inputs of a network in public orientation, by name. */
+export type Signature = Readonly<Record<string, ValueType>>;
+export type Arrays = Readonly<Record<string, ArrayView>>;
+
+/** The name of the input of a network that takes a single array. */
+export const singleInput = 'input';
+/** Steps of each sequence, beside the inputs proper. */
+export const lengthsInput = 'lengths';
+
+/**
+ * Types by the usual reading of an array: [B], [B, T] for integers, [B, F] and [B, T, F] for floats; `declared` shapes,
+ * such as `{ memory: ['B', 'S', 16] }`, come first. Letters T, B and S are run-time sizes; other letters take the size
+ * of the first batch.
+ */
+export function signatureOf(arrays: Arrays, declared: Readonly<Record<string, Shape>> = {}): Signature {
+  return Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, typeOf(name, array, declared[name])]));
+}
+
+function typeOf(name: string, array: ArrayView, declared: Shape | undefined): ValueType {
+  if (!ArrayBuffer.isView(array?.data) || !Array.isArray(array.shape)) {
+    throw new DataError(`${name}: expected { data, shape } with a typed array, received ${describe(array)}`);
+  }
+  const dtype = Object.prototype.toString.call(array.data) === '[object Int32Array]' ? 'int32' : 'float32';
+  const { shape } = array;
+  const letters: Shape | undefined = declared ?? usualReading(dtype, shape.length);
+  if (!letters || letters.length !== shape.length) {
+    const expected = declared
+      ? formatShape(declared)
+      : dtype === 'int32'
+        ? '[B] or [B, T]'
+        : '[B], [B, F] or [B, T, F]';
+    throw new DataError(
+      `${name}: expected ${expected}, received ${formatShape(shape)}${declared ? '' : '; declare inputShapes for other readings'}`,
+    );
+  }
+  const fixed = letters.map((dim, axis): Dim =>
+    countNames.includes(dim as CountName) ? dim : (shape[axis] as number),
+  );
+  return { dtype, shape: fixed };
+}
+
+function usualReading(dtype: string, rank: number): Shape | undefined {
+  return dtype === 'int32' ? [[], ['B'], ['B', 'T']][rank] : [[], ['B'], ['B', 'F'], ['B', 'T', 'F']][rank];
+}
+
+const describe = (value: unknown) =>
+  value === null || value === undefined ? String(value) : Object.prototype.toString.call(value);
+
+/** The run-time sizes of a batch, as far as its arrays tell. */
+export function countsOf(signature: Signature, arrays: Arrays): Partial<Counts> {
+  const counts: Partial<Record<CountName, number>> = {};
+  for (const [name, { shape }] of Object.entries(signature)) {
+    shape.forEach((dim, axis) => {
+      if (typeof dim === 'string') counts[dim as CountName] ??= arrays[name]?.shape[axis] ?? 1;
+    });
+  }
+  return counts;
+}
+
+const swapsTime = (first: Dim | undefined, second: Dim | undefined, from: readonly CountName[]) =>
+  first === from[0] && second === from[1];
+
+function swapLeadingAxes(x: Variable): Variable {
+  const permutation = x.type.shape.map((_, axis) => (axis === 0 ? 1 : axis === 1 ? 0 : axis));
+  return x.builder.emit(transpose, { x }, { permutation }).y;
+}
+
+/** [B, T, ...] to [T, B, ...]; other variables as they are. */
+export function timeFirst(x: Variable): Variable {
+  return swapsTime(x.type.shape[0], x.type.shape[1], ['B', 'T']) ? swapLeadingAxes(x) : x;
+}
+
+/** [T, B, ...] to [B, T, ...]; other variables as they are. */
+export function batchFirst(x: Variable): Variable {
+  return swapsTime(x.type.shape[0], x.type.shape[1], ['T', 'B']) ? swapLeadingAxes(x) : x;
+}

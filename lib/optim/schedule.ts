@@ -1,0 +1,40 @@
+import { OptionError } from '../errors';
+
+export interface SchedulePoint {
+  /** Steps taken so far. */
+  readonly step: number;
+  /** Steps of the whole training, where they are known. */
+  readonly totalSteps: number | null;
+}
+
+/** The learning rate at a point of the training. */
+export type Schedule = (point: SchedulePoint) => number;
+
+export function scheduleOf(lr: number | Schedule): Schedule {
+  if (typeof lr === 'function') return lr;
+  if (typeof lr !== 'number' || !(lr >= 0) || !Number.isFinite(lr)) {
+    throw new OptionError(`lr: expected a number >= 0 or a schedule, received ${String(lr)}`);
+  }
+  return () => lr;
+}
+
+/**
+ * lr(s) = final + (lr − final)·(1 + cos(π·s/S))/2, after a linear warm-up over the first `warmup` steps.
+ *
+ * S is `totalSteps`, or the steps of the fit where epochs and batches tell it. Source: Loshchilov & Hutter 2017.
+ */
+export function cosine(
+  lr: number,
+  options: { readonly totalSteps?: number; readonly final?: number; readonly warmup?: number } = {},
+): Schedule {
+  scheduleOf(lr);
+  const { final = 0, warmup = 0 } = options;
+  return ({ step, totalSteps }) => {
+    const total = options.totalSteps ?? totalSteps;
+    if (total === null)
+      throw new OptionError('cosine: totalSteps: the number of steps is not known here, so it must be given');
+    if (step < warmup) return (lr * (step + 1)) / warmup;
+    const fraction = Math.min(1, (step - warmup) / Math.max(1, total - warmup));
+    return final + ((lr - final) * (1 + Math.cos(Math.PI * fraction))) / 2;
+  };
+}

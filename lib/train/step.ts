@@ -1,0 +1,151 @@
+/** The one program of a training step: forward, loss, backward, clip, update; one native call runs it. */
+import { DataError, ShapeError } from '../errors';
+import type { Loss, LossFunction, LossTerms, Outputs } from '../nn/loss';
+import { singleOutput, type Network, type Writing } from '../nn/network';
+import type { Signature } from '../nn/signature';
+import type { TraceMode } from '../nn/trace';
+import { fill } from '../ops/elementwise/fill';
+import { float64, type Variable } from '../ops/op';
+import { formatShape } from '../ops/shape';
+import { clipScale } from '../ops/update/clipScale';
+import { gradientNorm } from '../ops/update/gradientNorm';
+import type { Optimizer } from '../optim/optimizer';
+import { gradient } from '../program/gradient';
+
+/** Names of inputs and outputs beside the batch's own. */
+export const names = {
+  targets: 'targets',
+  weights: 'weights',
+  learningRate: 'learning_rate',
+  weightDecay: 'weight_decay',
+  maxNorm: 'max_norm',
+  loss: 'loss',
+  totalWeight: 'total_weight',
+  gradientNorm: 'gradient_norm',
+} as const;
+
+/** Outputs that hold metrics bear this prefix. */
+export const metricPrefix = 'metric.';
+
+export type MetricFunction = (outputs: never, targets: never, weights: Variable | null) => Variable;
+/** Names of the loss's own metrics, or functions to a scalar by name. */
+export type Metrics = readonly string[] | Readonly<Record<string, MetricFunction>>;
+
+export interface Objective {
+  readonly loss: Loss | LossFunction;
+  readonly metrics?: Metrics;
+}
+
+export interface Update {
+  readonly optimizer: Optimizer;
+  /** Largest global gradient norm; null for no clipping. */
+  readonly clipNorm: number | null;
+}
+
+/** Writes forward and loss; with `update`, also gradients and the optimizer's step in the commit. */
+export function writeStep(
+  network: Network,
+  batch: Signature,
+  supervision: Signature,
+  mode: TraceMode,
+  objective: Objective,
+  update: Update | null,
+) {
+  return network.write(
+    batch,
+    mode,
+    (writing) => {
+      const { loss, totalWeight } = writeLoss(writing, objective);
+      writing.builder.output(names.loss, loss);
+      writing.builder.guard(names.loss, loss);
+      if (totalWeight) writing.builder.output(names.totalWeight, totalWeight);
+      writeMetrics(writing, objective);
+      if (update) writeUpdate(network, writing, loss, update);
+    },
+    supervision,
+  );
+}
+
+/** What a loss sees: the single output itself, or all by name. */
+const seen = ({ outputs, result }: Writing): Outputs =>
+  Object.keys(outputs).length === 1 ? (outputs[singleOutput] ?? result) : result;
+
+function builtInOperands(writing: Writing, name: string): [Variable, Variable, Variable | null] {
+  const output = writing.outputs[singleOutput];
+  const targets = writing.inputs[names.targets];
+  if (!output) {
+    const received = Object.keys(writing.outputs).join(', ');
+    throw new DataError(
+      `${name}: expected forward to return one Variable, or one named 'output'; received ${received}`,
+    );
+  }
+  if (!targets) throw new DataError(`${name}: the batch has no targets`);
+  return [output, targets, writing.inputs[names.weights] ?? null];
+}
+
+function writeLoss(writing: Writing, { loss }: Objective): LossTerms {
+  return writing.builder.scope('loss', () => {
+    if (typeof loss !== 'function') return loss.terms(...builtInOperands(writing, loss.name));
+    const { [names.targets]: targets, [names.weights]: weights = null } = writing.inputs;
+    const scalar = loss(seen(writing) as never, targets as never, weights);
+    if (scalar.type.shape.length !== 0) {
+      throw new ShapeError(
+        `loss: expected a scalar [], received ${formatShape(scalar.type.shape)}; use mean() or sum()`,
+      );
+    }
+    return { loss: scalar, totalWeight: null };
+  });
+}
+
+function writeMetrics(writing: Writing, { loss, metrics = [] }: Objective): void {
+  const { builder, inputs } = writing;
+  const builtIn = typeof loss === 'function' ? {} : loss.metrics;
+  const chosen: [string, () => Variable][] = isNameList(metrics)
+    ? metrics.map((name) => {
+        const metric = builtIn[name];
+        if (!metric || typeof loss === 'function') {
+          throw new DataError(
+            `metrics: unknown metric '${name}'; this loss has ${Object.keys(builtIn).join(', ') || 'none'}`,
+          );
+        }
+        return [name, () => metric(...builtInOperands(writing, name))];
+      })
+    : Object.entries(metrics).map(([name, metric]) => [
+        name,
+        () => metric(seen(writing) as never, inputs[names.targets] as never, inputs[names.weights] ?? null),
+      ]);
+  for (const [name, write] of chosen)
+    builder.scope(`metrics.${name}`, () => builder.output(metricPrefix + name, write()));
+}
+
+const isNameList = (metrics: Metrics): metrics is readonly string[] => Array.isArray(metrics);
+
+function writeUpdate(
+  network: Network,
+  { builder, trace }: Writing,
+  loss: Variable,
+  { optimizer, clipNorm }: Update,
+): void {
+  const parameters = [...trace.parameters.values()].filter(({ path }) => !network.frozen.has(path));
+  const variables = parameters.map(({ path, shape }) => builder.state(path, { dtype: 'float32', shape }));
+  const one = builder.emit(fill, {}, { value: 1, shape: [] }).y;
+  const gradients = gradient(builder, [{ variable: loss, cotangent: one }], variables);
+  const trainables = parameters.flatMap(({ path, shape }, index) => {
+    const found = gradients[index];
+    return found ? [{ path, shape, parameter: variables[index]!, gradient: found }] : [];
+  });
+  if (trainables.length === 0)
+    throw new DataError('fit: no parameter is left to train: all are frozen, or the loss depends on none');
+  builder.scope('update', () => {
+    const { norm } = builder.emit(gradientNorm, { gradients: trainables.map((t) => t.gradient) }, {});
+    builder.output(names.gradientNorm, norm);
+    builder.guard(names.gradientNorm, norm);
+    const scale =
+      clipNorm === null
+        ? null
+        : builder.emit(clipScale, { norm, max_norm: builder.input(names.maxNorm, float64()) }, {}).scale;
+    const learning_rate = builder.input(names.learningRate, float64(1));
+    const weight_decay = builder.input(names.weightDecay, float64(1));
+    builder.commit(() => optimizer.emit(builder, trainables, { learning_rate, weight_decay, scale }));
+  });
+}
