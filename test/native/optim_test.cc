@@ -35,8 +35,9 @@ void expect_lists_close(const Arrays& actual, const std::vector<std::vector<doub
 }
 
 TEST(GradientNorm, IsTheLengthOfAllGradientsTogether) {
-  const Arrays gradients = {random_floats({3, 5}, 1), random_floats({4096}, 2), random_floats({4097}, 3), empty({0}),
-                            random_floats({65, 130}, 4)};
+  const Arrays gradients = {random_floats({3, 5}, 1),    random_floats({4096}, 2),
+                            random_floats({4097}, 3),    empty({0}),
+                            random_floats({65, 130}, 4), random_floats({5, 9001}, 5, 100)};
   double sum = 0;
   for (const auto& values : widened(gradients)) {
     for (const double value : values) sum += value * value;
