@@ -1,17 +1,23 @@
-import { defineOp, expectShape, one, type ValueType } from './op';
 import { ShapeError } from '../errors';
+import { defineOp, expectShape, one, type ValueType } from './op';
 import { rowCount } from './shape';
 
 function expectLastAxis(operand: string, { shape }: ValueType): void {
   if (shape.length === 0) throw new ShapeError(`${operand}: expected at least one axis, received a scalar`);
 }
 
-/** ln Σ e^x of the row that starts at `begin`; the largest value is taken out first, so that nothing overflows. */
-export function logSumExp(data: ArrayLike<number>, begin: number, size: number): number {
+/** Σ e^(x - largest) of the row that starts at `begin`; the largest value is taken out so that nothing overflows. */
+function normalizer(data: ArrayLike<number>, begin: number, size: number): { largest: number; sum: number } {
   let largest = -Infinity;
   for (let k = 0; k < size; k++) largest = Math.max(largest, data[begin + k]!);
   let sum = 0;
   for (let k = 0; k < size; k++) sum += Math.exp(data[begin + k]! - largest);
+  return { largest, sum };
+}
+
+/** ln Σ e^x of a row. */
+export function logSumExp(data: ArrayLike<number>, begin: number, size: number): number {
+  const { largest, sum } = normalizer(data, begin, size);
   return largest + Math.log(sum);
 }
 
@@ -29,8 +35,8 @@ export const softmax = defineOp({
   reference({ operands: { x }, outputs: { y } }) {
     const size = x.shape.at(-1)!;
     for (let row = 0; row < rowCount(x.shape); row++) {
-      const normalizer = logSumExp(x.data, row * size, size);
-      for (let k = row * size; k < (row + 1) * size; k++) y.data[k] = Math.exp(x.data[k]! - normalizer);
+      const { largest, sum } = normalizer(x.data, row * size, size);
+      for (let k = row * size; k < (row + 1) * size; k++) y.data[k] = Math.exp(x.data[k]! - largest) / sum;
     }
   },
 });

@@ -1,0 +1,72 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** The format is described in test/goldens/README.md. */
+export interface GoldenTensor {
+  readonly shape: number[];
+  readonly data: number[];
+}
+export type Tensors = Readonly<Record<string, GoldenTensor>>;
+
+interface Sizes {
+  readonly sequenceLength: number;
+  readonly batchSize: number;
+  readonly hiddenSize: number;
+  readonly numLayers: number;
+  readonly bidirectional: boolean;
+}
+
+export interface GradientCase {
+  readonly case: string;
+  readonly kind: 'gradient';
+  readonly config: Sizes & { readonly inputSize: number; readonly lengths: number[] | null };
+  readonly parameters: Tensors;
+  readonly inputs: Tensors;
+  readonly cotangents: Tensors;
+  readonly outputs: Tensors;
+  readonly gradients: Readonly<Record<string, Tensors>>;
+}
+
+export interface TrajectoryCase {
+  readonly case: string;
+  readonly kind: 'trajectory';
+  readonly dtype: 'float32' | 'float64';
+  readonly config: Sizes & {
+    readonly optimizer: {
+      readonly name: 'sgd' | 'adam' | 'adamw';
+      readonly lr: number;
+      readonly momentum?: number;
+      readonly betas?: [number, number];
+      readonly eps?: number;
+      readonly weightDecay?: number;
+    };
+    readonly clipNorm: number;
+    readonly carryState: boolean;
+    readonly loss: 'meanSquaredError' | 'crossEntropy';
+    readonly outputSize?: number;
+    readonly vocabularySize?: number;
+    readonly embeddingSize?: number;
+    readonly ignoreIndex?: number;
+  };
+  readonly parameters: Tensors;
+  readonly batches: Tensors[];
+  readonly losses: number[];
+  readonly gradientNorms: number[];
+  readonly finalParameters: Tensors;
+}
+
+const folder = join(__dirname, '..', 'goldens');
+
+/** All golden cases of a kind. */
+export function goldens<K extends 'gradient' | 'trajectory'>(kind: K): (K extends 'gradient' ? GradientCase : TrajectoryCase)[] {
+  return readdirSync(folder)
+    .filter((name) => name.startsWith(`${kind}-`) && name.endsWith('.json'))
+    .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as never);
+}
+
+/** As the reference takes it: float64, nothing rounded. */
+export const float64Tensor = ({ data, shape }: GoldenTensor) => ({ data: Float64Array.from(data), shape });
+export const int32Tensor = ({ data, shape }: GoldenTensor) => ({ data: Int32Array.from(data), shape });
+
+export const mapTensors = <T>(tensors: Tensors, convert: (tensor: GoldenTensor) => T): Record<string, T> =>
+  Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, convert(tensor)]));
