@@ -58,6 +58,7 @@ const Kernels kernels = {LSTM_NAME(LSTM_ISA),
 #undef LSTM_KERNEL
                              nullptr},
                          pack_bytes,
-                         pack};
+                         pack,
+                         peak};
 
 }  // namespace lstm::LSTM_ISA

@@ -7,6 +7,7 @@
 #include "kernels/layout/sum.inl"
 #include "kernels/multiply/linear.inl"
 #include "kernels/multiply/matmul.inl"
+#include "kernels/multiply/peak.inl"
 #include "kernels/optim/adam.inl"
 #include "kernels/optim/clip.inl"
 #include "kernels/optim/sgd.inl"

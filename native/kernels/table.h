@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "kernels/pack.h"
 
@@ -57,6 +58,9 @@ struct Kernels {
   // The packed form of a weight (kernels/pack.h), and its size.
   size_t (*pack_bytes)(PackKind kind, const Tensor& weight) noexcept;
   void (*pack)(PackKind kind, const Tensor& weight, float* packed, Team& team) noexcept;
+
+  // FMAs without memory (kernels/multiply/peak.inl): what this ISA can do at most on this machine.
+  int64_t (*peak)(int64_t rounds, float* sink) noexcept;
 
   Kernel operator[](KernelId id) const { return kernels[static_cast<int>(id)]; }
 };
