@@ -1,6 +1,6 @@
 /** The public names of lstm-native. */
 export type { ArrayView } from './backend/backend';
-export { cpu, setThreads } from './backend/native/native';
+export { getThreads, nativeInfo, setThreads } from './backend/native/native';
 export type { Batch, BatchInputs, Data, Tensor } from './data/batch';
 export { text, type Corpus, type TextBatchOptions, type TextOptions, type TextPart } from './data/text';
 export { Vocabulary } from './data/vocabulary';

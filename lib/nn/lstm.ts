@@ -78,9 +78,6 @@ export class Lstm extends Layer {
 
   override forward(input: Variable, { lengths = null, initialState }: LstmCallOptions = {}): LstmOutput {
     const { numLayers = 1, bidirectional = false, dropout = 0, output: wanted = 'sequence' } = this.options;
-    const { emit } = input.builder;
-    const join = (parts: readonly Variable[], axis: number) =>
-      parts.length === 1 ? parts[0]! : (emit.call(input.builder, concat, { x: parts }, { axis }).y as Variable);
     expectRank('input', input.type, 3, '[T, B, I]');
     lastSize('lstm', input, this.options.inputSize);
     if (lengths) {
@@ -154,6 +151,11 @@ export class Lstm extends Layer {
     }
     return { h0: this.recurrentState(`h_${suffix}`, [B, H]), c0: this.recurrentState(`c_${suffix}`, [B, H]) };
   }
+}
+
+function join(parts: readonly Variable[], axis: number): Variable {
+  const [first] = parts as [Variable];
+  return parts.length === 1 ? first : first.builder.emit(concat, { x: parts }, { axis }).y;
 }
 
 function withLeadingAxis(state: Variable): Variable {

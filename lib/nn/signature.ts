@@ -10,7 +10,7 @@ export type Signature = Readonly<Record<string, ValueType>>;
 export type Arrays = Readonly<Record<string, ArrayView>>;
 
 /** The name of the input of a network that takes a single array. */
-export const singleInput = 'input';
+export const singleInput = 'inputs';
 /** Steps of each sequence, beside the inputs proper. */
 export const lengthsInput = 'lengths';
 

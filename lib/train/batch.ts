@@ -26,6 +26,9 @@ export function inputArrays(batch: Pick<Batch, 'inputs' | 'lengths'>): Arrays {
     );
   }
   const inputs: Arrays = isTensor(batch.inputs) ? { [singleInput]: batch.inputs } : (batch.inputs as Arrays);
+  if (!isTensor(batch.inputs) && singleInput in inputs) {
+    throw new DataError(`batch: '${singleInput}' is the name of an input that comes alone; give it another name`);
+  }
   return batch.lengths ? { ...inputs, [lengthsInput]: batch.lengths } : inputs;
 }
 

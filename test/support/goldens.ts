@@ -58,7 +58,9 @@ export interface TrajectoryCase {
 const folder = join(__dirname, '..', 'goldens');
 
 /** All golden cases of a kind. */
-export function goldens<K extends 'gradient' | 'trajectory'>(kind: K): (K extends 'gradient' ? GradientCase : TrajectoryCase)[] {
+export function goldens<K extends 'gradient' | 'trajectory'>(
+  kind: K,
+): (K extends 'gradient' ? GradientCase : TrajectoryCase)[] {
   return readdirSync(folder)
     .filter((name) => name.startsWith(`${kind}-`) && name.endsWith('.json'))
     .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as never);
