@@ -48,7 +48,7 @@ struct Strides {
 class Walk {
  public:
   Walk(const View& view, int rank, int64_t start) : view_(view), rank_(rank) {
-    for (int axis = rank - 1; axis >= 0; --axis) {
+    for (int axis = rank - 1; start > 0; --axis) {  // a start behind the first means that no axis is empty
       position_[axis] = start % view.dims[axis];
       start /= view.dims[axis];
       offset_ += position_[axis] * view.strides[axis];
@@ -69,7 +69,7 @@ class Walk {
  private:
   const View& view_;
   int rank_;
-  int64_t position_[kMaxRank];
+  int64_t position_[kMaxRank] = {};
   int64_t offset_ = 0;
 };
 

@@ -1,9 +1,8 @@
 // Dropout with masks that are functions of position, never stored: backward draws the same ones again.
 #pragma once
 
-#include "kernels/call.h"
+#include "kernels/elementwise/map.h"
 #include "kernels/random/philox.h"
-#include "runtime/parallel.h"
 
 namespace lstm::LSTM_ISA {
 
@@ -17,32 +16,39 @@ constexpr int64_t kDropoutPiece = 1024;
 struct DropoutRule {
   PhiloxKey key;
   int32_t stream;
-  uint32_t threshold;  // words below it drop
-  float scale;
+  IntVector threshold;  // words below it drop
+  Vector scale;
 };
 
-// drawn[4 * lane + k] = word k of the lane's counter (first_quad + lane, b, t, stream).
-LSTM_INLINE void draw_units(const DropoutRule& rule, int64_t first_quad, int64_t b, int64_t t, uint32_t* drawn) {
+// Unsigned numbers in an order that signed comparison knows.
+LSTM_INLINE IntVector ordered(IntVector v) { return xor_(v, broadcast_int(INT32_MIN)); }
+
+// drawn[4 * lane + k] = word k of the lane's counter (first_quad + lane, b, t, stream), ordered.
+LSTM_INLINE void draw_units(const DropoutRule& rule, int64_t first_quad, int64_t b, int64_t t, int32_t* drawn) {
   const IntVector quads = add(broadcast_int(static_cast<int32_t>(first_quad)), lane_indices());
   const PhiloxWords counter = {{quads, broadcast_int(static_cast<int32_t>(b)), broadcast_int(static_cast<int32_t>(t)),
                                 broadcast_int(rule.stream)}};
   const PhiloxWords result = philox(rule.key, counter);
-  for (int k = 0; k < 4; ++k) {
-    int32_t lanes[kLanes];
-    store(lanes, result.words[k]);
-    for (int lane = 0; lane < kLanes; ++lane) drawn[4 * lane + k] = static_cast<uint32_t>(lanes[lane]);
+  int32_t words[4][kLanes];
+  for (int k = 0; k < 4; ++k) store(words[k], ordered(result.words[k]));
+  for (int lane = 0; lane < kLanes; ++lane) {
+    drawn[4 * lane] = words[0][lane];
+    drawn[4 * lane + 1] = words[1][lane];
+    drawn[4 * lane + 2] = words[2][lane];
+    drawn[4 * lane + 3] = words[3][lane];
   }
 }
 
 // One row of the last axis, from unit `begin` (a multiple of kDrawnUnits) to `end`.
 inline void dropout_row(const DropoutRule& rule, int64_t b, int64_t t, Range units, const float* x, float* y) {
   for (int64_t unit = units.begin; unit < units.end; unit += kDrawnUnits) {
-    uint32_t drawn[kDrawnUnits];
+    int32_t drawn[kDrawnUnits];
     draw_units(rule, unit / 4, b, t, drawn);
-    const int64_t count = units.end - unit < kDrawnUnits ? units.end - unit : kDrawnUnits;
-    for (int64_t i = 0; i < count; ++i) {
-      y[unit + i] = drawn[i] >= rule.threshold ? x[unit + i] * rule.scale : 0.0f;
-    }
+    const int64_t end = units.end - unit < kDrawnUnits ? units.end : unit + kDrawnUnits;
+    for_each_vector({unit, end}, [=, &rule, &drawn](int64_t i, size_t n) {
+      const Mask dropped = less(load(drawn + (i - unit)), rule.threshold);
+      store_first(y + i, select(dropped, zero(), multiply(load_first(x + i, n), rule.scale)), n);
+    });
   }
 }
 
@@ -62,8 +68,8 @@ void dropout(const Call& call, Team& team) noexcept {
   DropoutRule rule;
   rule.key = {static_cast<uint32_t>(key[0]), static_cast<uint32_t>(key[1])};
   rule.stream = static_cast<int32_t>(static_cast<uint32_t>(call.integer(1)));
-  rule.threshold = static_cast<uint32_t>(p * 4294967296.0);
-  rule.scale = static_cast<float>(1.0 / (1.0 - p));
+  rule.threshold = ordered(broadcast_int(static_cast<int32_t>(static_cast<uint32_t>(p * 4294967296.0))));
+  rule.scale = broadcast(static_cast<float>(1.0 / (1.0 - p)));
   const int64_t units = x.rank == 0 ? 1 : x.dim(-1);
   const int64_t batch = x.rank < 2 ? 1 : x.dim(-2);
   const int64_t pieces = (units + kDropoutPiece - 1) / kDropoutPiece;
