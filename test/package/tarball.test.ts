@@ -15,7 +15,7 @@ function run(command: string, ...args: string[]): string {
 }
 
 beforeAll(() => {
-  execFileSync('npm', ['pack', '--silent', '--pack-destination', packed], { cwd: root, stdio: 'ignore' });
+  execFileSync('npm', ['pack', '--silent', '--pack-destination', packed], { cwd: root, stdio: 'pipe' });
   const tarball = join(packed, readdirSync(packed)[0]!);
   paths = execFileSync('tar', ['-tzf', tarball], { encoding: 'utf8' }).trim().split('\n');
   writeFileSync(join(consumer, 'package.json'), '{ "private": true }');

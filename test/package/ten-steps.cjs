@@ -13,7 +13,7 @@ async function main() {
   await model.fit([batch], { loss: crossEntropy(), optimizer: adam({ lr: 1e-2 }), epochs: 10 });
 
   const digest = createHash('sha256');
-  for (const [name, { data }] of Object.entries(model.stateDict())) {
+  for (const [name, { data }] of Object.entries(await model.stateDict())) {
     if (!data.every(Number.isFinite)) throw new Error(`${name} is not finite`);
     digest.update(name).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }
