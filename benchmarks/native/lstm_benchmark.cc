@@ -168,17 +168,25 @@ class LstmBenchmark {
   std::vector<std::unique_ptr<Equation>> inference_, training_;
 };
 
-// FMA operations a second of the whole team.
+// FMA operations a second of the whole team, over at least 20 ms: as long as a training step.
 double peak(int threads) {
-  constexpr int64_t kRounds = 200000;
-  std::vector<float> sinks(static_cast<size_t>(threads) * 16, 1e-3f);
-  int64_t operations = 0;
+  constexpr int64_t kRounds = 50000;
+  struct alignas(64) Thread {
+    float sink = 1e-3f;
+    double operations = 0;
+  };
+  std::vector<Thread> team_threads(static_cast<size_t>(threads));
   const Clock::time_point start = Clock::now();
   run_team(threads, [&](Team& team) {
-    const int64_t done = Equation::kernels().peak(kRounds, &sinks[static_cast<size_t>(team.rank()) * 16]);
-    if (team.rank() == 0) operations = done * team.size();
+    Thread& own = team_threads[static_cast<size_t>(team.rank())];
+    while (seconds_since(start) < 0.02) {
+      own.operations += static_cast<double>(Equation::kernels().peak(kRounds, &own.sink));
+    }
   });
-  return static_cast<double>(operations) / seconds_since(start);
+  const double seconds = seconds_since(start);
+  double operations = 0;
+  for (const Thread& thread : team_threads) operations += thread.operations;
+  return operations / seconds;
 }
 
 void measure(Shape shape, int threads, int rounds) {

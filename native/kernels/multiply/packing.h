@@ -50,17 +50,6 @@ inline void pack_panel_of_rows(RowOf row, int64_t depth, int64_t columns, float*
   }
 }
 
-// Columns of a matrix as the rows of a tile: packed[k][kTileRows] = source[k * stride + r] for r < rows. What lies beyond
-// `rows` is not written: no tile reads it.
-inline void pack_tile_of_columns(const float* source, int64_t stride, int64_t depth, int64_t rows,
-                                 float* packed) noexcept {
-  for (int64_t k = 0; k < depth; ++k, source += stride, packed += kTileRows) {
-    for (int64_t r = 0; r < kTileRows; r += kLanes) {
-      store_first(packed + r, load_first(source + r, rows - r), rows - r);
-    }
-  }
-}
-
 // One panel of a weight's pack; panels stand one after the other, each [depth][kTileColumns].
 inline void pack_weight_panel(PackKind kind, const Tensor& weight, int64_t panel, float* packed) noexcept {
   const float* data = weight.f32();

@@ -62,41 +62,77 @@ inline void multiply_packed(const float* a, const float* packed, int64_t depth, 
                   by_rows ? Range{0, panels} : team.split(panels));
 }
 
-// The blocks of a transposed product: the right operand's, 256 KB with 16 lanes, stays in the L2 while the left one's
-// tiles pass over it.
-constexpr int64_t kSumDepth = 256;
-constexpr int64_t kSumPanels = 4;
+// The blocks of a transposed product: how much of k, how many panels of the right operand and how many tiles of the left
+// one are packed at a time. Fastest of 128 to 512, 4 and 8, and 1 to 16 at [2048, 1600] x [1600, 512] and
+// [512, 3200] x [3200, 128]: the right operand's 384 KB (with 16 lanes) stay in the L2 while the left one's strips pass.
+constexpr int64_t kSumDepth = 192;
+constexpr int64_t kSumPanels = 8;
+constexpr int64_t kStripTiles = 4;
 
 // Floats of scratch that multiply_transposed needs; a multiple of 16.
-constexpr int64_t kTransposedScratch = kSumDepth * (kTileRows + kSumPanels * kTileColumns);
+constexpr int64_t kRightScratch = kSumDepth * kSumPanels * kTileColumns;
+constexpr int64_t kTransposedScratch = kRightScratch + kSumDepth * kStripTiles * kTileRows;
+
+// Up to kStripTiles tiles side by side.
+struct Strip {
+  Range tiles[kStripTiles];
+  int64_t count;
+
+  Strip(const Tiles& all, int64_t first) : count(all.count - first < kStripTiles ? all.count - first : kStripTiles) {
+    for (int64_t t = 0; t < count; ++t) tiles[t] = all[first + t];
+  }
+};
+
+// Columns of a matrix as the rows of tiles: packed[t][k][r] = source[k * stride + column r of tile t]. What lies beyond a
+// tile's height is not written, and no tile reads it. Side by side, because each piece of a source row is one or two
+// cache lines, which the next tile shares.
+inline void pack_strip(const float* source, int64_t stride, int64_t depth, const Strip& strip, float* packed) noexcept {
+  for (int64_t k = 0; k < depth; ++k, source += stride) {
+    for (int64_t t = 0; t < strip.count; ++t) {
+      const float* from = source + strip.tiles[t].begin;
+      float* to = packed + (t * depth + k) * kTileRows;
+      const int64_t height = strip.tiles[t].size();
+      for (int r = 0; r < kTileRows; r += kLanes) store_first(to + r, load_first(from + r, height - r), height - r);
+    }
+  }
+}
+
+// A strip of tiles of a transposed left operand, times the packed panels [first, last) of the right one, over `depth`
+// of k: the sums begin with zero or, unless `fresh`, with what stands in out.
+inline void multiply_strip(const Strip& strip, const float* left, const float* right, int64_t depth, bool fresh,
+                           int64_t first, int64_t last, float* out, int64_t columns) noexcept {
+  for (int64_t t = 0; t < strip.count; ++t) {
+    const Range tile = strip.tiles[t];
+    const float* rows[kTileRows];
+    for (int r = 0; r < kTileRows; ++r) rows[r] = left + t * depth * kTileRows + r;
+    for (int64_t panel = first; panel < last; ++panel) {
+      float* end = out + tile.begin * columns + panel * kTileColumns;
+      multiply_panel(tile.size(), {rows, kTileRows, right + (panel - first) * depth * kTileColumns, depth},
+                     fresh ? TileStart{kZeroColumns, 0} : TileStart{end, columns}, {end, columns},
+                     columns_of_panel(columns, panel));
+    }
+  }
+}
 
 // out[rows, columns] = Σ over k < depth of left[k][row] · B(k, column), for the given rows; left is [depth, stride].
-// pack_right(first, count, panel, packed) packs k in [first, first + count) of one panel of B.
+// pack_right(k, count, panel, packed) packs k .. k + count - 1 of one panel of B.
 template <class PackRight>
 inline void multiply_transposed(DenseRows left, int64_t depth, Range rows, int64_t columns, PackRight pack_right,
                                 float* out, float* scratch) noexcept {
   const int64_t panels = panel_count(columns);
   const Tiles tiles(rows);
-  float* const right = scratch;
-  float* const left_tile = scratch + kSumDepth * kSumPanels * kTileColumns;
-  const float* row_pointers[kTileRows] = {};
-  for (int r = 0; r < kTileRows; ++r) row_pointers[r] = left_tile + r;
+  float *const right = scratch, *const left_strip = scratch + kRightScratch;
   for (int64_t first = 0; first < panels; first += kSumPanels) {
     const int64_t last = first + kSumPanels < panels ? first + kSumPanels : panels;
     for (int64_t k = 0; k == 0 || k < depth; k += kSumDepth) {
       const int64_t block = depth - k < kSumDepth ? depth - k : kSumDepth;
       for (int64_t panel = first; panel < last; ++panel) {
-        pack_right(k, block, panel, right + (panel - first) * kSumDepth * kTileColumns);
+        pack_right(k, block, panel, right + (panel - first) * block * kTileColumns);
       }
-      for (int64_t t = 0; t < tiles.count; ++t) {
-        const Range tile = tiles[t];
-        pack_tile_of_columns(left(k) + tile.begin, left.stride, block, tile.size(), left_tile);
-        for (int64_t panel = first; panel < last; ++panel) {
-          const Segment segment = {row_pointers, kTileRows, right + (panel - first) * kSumDepth * kTileColumns, block};
-          float* end = out + tile.begin * columns + panel * kTileColumns;
-          const TileStart start = k > 0 ? TileStart{end, columns} : TileStart{kZeroColumns, 0};
-          multiply_panel(tile.size(), segment, start, {end, columns}, columns_of_panel(columns, panel));
-        }
+      for (int64_t t = 0; t < tiles.count; t += kStripTiles) {
+        const Strip strip(tiles, t);
+        pack_strip(left(k), left.stride, block, strip, left_strip);
+        multiply_strip(strip, left_strip, right, block, k == 0, first, last, out, columns);
       }
     }
   }
