@@ -6,7 +6,8 @@ export { text, type Corpus, type TextBatchOptions, type TextOptions, type TextPa
 export { Vocabulary } from './data/vocabulary';
 export * from './errors';
 export { generate, type GenerateOptions } from './model/generate';
-export { load, type LoadOptions, type SaveOptions } from './model/file';
+export { load, type LoadOptions } from './model/load';
+export type { SaveOptions } from './model/save';
 export { Module, type Inputs, type ParameterInfo, type Prediction } from './model/module';
 export type { ModuleOptions } from './model/options';
 export { Sequential, sequential } from './model/sequential';

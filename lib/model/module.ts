@@ -16,7 +16,7 @@ import { Run } from '../train/run';
 import { Stepper, type StepOptions, type StepResult } from '../train/stepper';
 import { fit, type FitOptions } from '../train/trainer';
 import { backendNamed, checkModuleOptions, type ModuleOptions } from './options';
-import { saveModel, type SaveOptions } from './file';
+import { saveModel, type SaveOptions } from './save';
 import { Session } from './session';
 import { loadState, type StateDict } from './stateDict';
 import { summarize } from './summary';
@@ -189,7 +189,7 @@ export abstract class Module extends Layer {
   /** Writes one safetensors file with weights, architecture and all that prediction needs. The old file, if any, stays until the new one is whole. */
   async save(path: string, options: SaveOptions = {}): Promise<void> {
     if (options.text) this.vocabulary = options.text.vocabulary;
-    await saveModel(this, path);
+    await saveModel(this.network, this.vocabulary, path);
   }
 
   /** Frees the native memory now. Without it, the garbage collector does, later. */

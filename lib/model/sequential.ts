@@ -1,5 +1,5 @@
 import { OptionError } from '../errors';
-import { isLayer, type Layer } from '../nn/layer';
+import { isLayer, type Layer, type LayerConfig } from '../nn/layer';
 import type { LstmCallOptions } from '../nn/lstm';
 import type { Variable } from '../ops/op';
 import { Module } from './module';
@@ -18,6 +18,10 @@ export class Sequential extends Module {
     // Numbered fields give PyTorch's paths; the array itself is no field of its own.
     Object.assign(this, layers);
     Object.defineProperty(this, 'layers', { enumerable: false });
+  }
+
+  override describe(): LayerConfig {
+    return { kind: 'sequential', layers: this.layers.map((layer) => layer.describe()) };
   }
 
   override forward(input: Variable, options: LstmCallOptions = {}): Variable {

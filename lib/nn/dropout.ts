@@ -1,7 +1,7 @@
 import { dropout as dropoutOp } from '../ops/elementwise/dropout';
 import type { Variable } from '../ops/op';
 import { probability } from '../options';
-import { Layer } from './layer';
+import { Layer, type LayerConfig } from './layer';
 import { activeTrace } from './trace';
 
 export interface Dropout {
@@ -20,6 +20,10 @@ export class Dropout extends Layer {
   constructor(readonly p: number) {
     super();
     probability('dropout', 'p', p);
+  }
+
+  override describe(): LayerConfig {
+    return { kind: 'dropout', p: this.p };
   }
 
   override forward(x: Variable): Variable {

@@ -2,7 +2,7 @@ import { embedding as embeddingOp } from '../ops/embedding';
 import type { Variable } from '../ops/op';
 import { positiveInteger } from '../options';
 import { normal } from './initializer';
-import { Layer } from './layer';
+import { Layer, type LayerConfig } from './layer';
 
 export interface Embedding {
   (tokens: Variable): Variable;
@@ -22,6 +22,11 @@ export class Embedding extends Layer {
     super();
     positiveInteger('embedding', 'vocabularySize', vocabularySize);
     positiveInteger('embedding', 'embeddingSize', embeddingSize);
+  }
+
+  override describe(): LayerConfig {
+    const { vocabularySize, embeddingSize } = this;
+    return { kind: 'embedding', vocabularySize, embeddingSize };
   }
 
   override forward(tokens: Variable): Variable {

@@ -4,6 +4,12 @@ import type { Shape } from '../ops/shape';
 import type { Initializer } from './initializer';
 import { activeTrace } from './trace';
 
+/** A layer as JSON. `kind` is a built-in kind, or the name of a class of the user's own. */
+export interface LayerConfig {
+  readonly kind: string;
+  readonly [argument: string]: unknown;
+}
+
 /**
  * A part of a network: it holds parameters and writes equations, and does no arithmetic itself.
  *
@@ -22,6 +28,11 @@ export abstract class Layer {
   }
 
   abstract forward(...args: never[]): unknown;
+
+  /** The layer as JSON, for a model file: its kind and what makes it again. A class of the user's own is named alone. */
+  describe(): LayerConfig {
+    return { kind: this.constructor.name };
+  }
 
   /** The variable of a parameter of this layer; made, and later drawn from (seed, path), when it is first asked for. */
   protected parameter(name: string, shape: readonly number[], initializer: Initializer): Variable {

@@ -2,7 +2,7 @@ import { linear as linearOp } from '../ops/linear';
 import type { Variable } from '../ops/op';
 import { checkOptions, positiveInteger } from '../options';
 import { uniform } from './initializer';
-import { Layer } from './layer';
+import { Layer, type LayerConfig } from './layer';
 import { lastSize } from './size';
 
 export interface LinearOptions {
@@ -29,6 +29,11 @@ export class Linear extends Layer {
     super();
     positiveInteger('linear', 'outputSize', outputSize);
     checkOptions('linear', options, ['inputSize', 'bias']);
+  }
+
+  override describe(): LayerConfig {
+    const { outputSize, options } = this;
+    return { kind: 'linear', outputSize, options };
   }
 
   override forward(x: Variable): Variable {

@@ -7,7 +7,7 @@ import { lstm as lstmOp } from '../ops/recurrent/lstm';
 import { checkOptions, positiveInteger, probability } from '../options';
 import { applyDropout } from './dropout';
 import { uniform } from './initializer';
-import { Layer } from './layer';
+import { Layer, type LayerConfig } from './layer';
 import { lastSize } from './size';
 import { activeTrace } from './trace';
 
@@ -74,6 +74,11 @@ export class Lstm extends Layer {
     if (output !== 'sequence' && output !== 'last') {
       throw new OptionError(`lstm: output: expected 'sequence' or 'last', received ${String(output)}`);
     }
+  }
+
+  override describe(): LayerConfig {
+    const { hiddenSize, options } = this;
+    return { kind: 'lstm', hiddenSize, options };
   }
 
   override forward(input: Variable, { lengths = null, initialState }: LstmCallOptions = {}): LstmOutput {

@@ -3,7 +3,6 @@ import { float32, int32, type ValueType, type Variable } from '../ops/op';
 import { formatShape } from '../ops/shape';
 import type { ProgramBuilder } from '../program/builder';
 import type { Initializer } from './initializer';
-import type { Layer } from './layer';
 
 export interface ParameterSpec {
   /** PyTorch's name, such as `encoder.weight_ih_l0`. */
@@ -42,14 +41,14 @@ export class Trace {
   constructor(
     readonly builder: ProgramBuilder,
     readonly mode: TraceMode,
-    private readonly pathOf: (layer: Layer) => string,
+    private readonly pathOf: (layer: object) => string,
   ) {}
 
-  enter<T>(layer: Layer, body: () => T): T {
+  enter<T>(layer: object, body: () => T): T {
     return this.builder.scope(this.pathOf(layer), body);
   }
 
-  parameter(layer: Layer, name: string, shape: readonly number[], initializer: Initializer): Variable {
+  parameter(layer: object, name: string, shape: readonly number[], initializer: Initializer): Variable {
     const path = this.join(layer, name);
     const known = this.parameters.get(path);
     if (known && formatShape(known.shape) !== formatShape(shape)) {
@@ -62,7 +61,7 @@ export class Trace {
   }
 
   /** The state in which a recurrent layer begins; null for zeros. */
-  recurrentState(layer: Layer, name: string, type: ValueType): Variable | null {
+  recurrentState(layer: object, name: string, type: ValueType): Variable | null {
     const { recurrentState } = this.mode;
     if (recurrentState === 'zero') return null;
     if (recurrentState === 'inputs') {
@@ -80,7 +79,7 @@ export class Trace {
   }
 
   /** Keeps the state in which a recurrent layer ends, where the program carries it. */
-  carryState(layer: Layer, name: string, next: Variable): void {
+  carryState(layer: object, name: string, next: Variable): void {
     const { recurrentState } = this.mode;
     if (typeof recurrentState === 'object')
       this.builder.setNext(this.carriedName(recurrentState.carried, layer, name), next);
@@ -92,11 +91,11 @@ export class Trace {
     return this.randomKey;
   }
 
-  private carriedName(namespace: string, layer: Layer, name: string): string {
+  private carriedName(namespace: string, layer: object, name: string): string {
     return `${namespace}/${this.join(layer, name)}`;
   }
 
-  private join(layer: Layer, name: string): string {
+  private join(layer: object, name: string): string {
     const path = this.pathOf(layer);
     return path ? `${path}.${name}` : name;
   }

@@ -1,0 +1,29 @@
+import { CheckpointError, LstmNativeError } from '../errors';
+import { loadFile } from '../checkpoint/file';
+import { Vocabulary } from '../data/vocabulary';
+import { makeModule, type ModuleClasses } from './architecture';
+import { metadataKey, parseMetadata } from './metadata';
+import type { Module } from './module';
+import type { ModuleOptions } from './options';
+import { loadState } from './stateDict';
+
+export interface LoadOptions extends Pick<ModuleOptions, 'backend'> {
+  /** Classes of your own that the file names. */
+  readonly modules?: ModuleClasses;
+}
+
+/** Reads a model that `save` wrote. The file is checked whole before anything is made of it. */
+export async function load(path: string, options: LoadOptions = {}): Promise<Module> {
+  const { tensors, metadata } = await loadFile(path);
+  try {
+    const { architecture, inputs, seed, vocabulary } = parseMetadata(metadata[metadataKey]);
+    const model = makeModule(architecture, { seed, backend: options.backend }, options.modules ?? {});
+    model.network.bind(inputs);
+    loadState(model.network, tensors, '');
+    if (vocabulary !== undefined) model.vocabulary = Vocabulary.fromJSON(vocabulary as never);
+    return model;
+  } catch (error) {
+    if (!(error instanceof LstmNativeError)) throw error;
+    throw new CheckpointError(`${path}: ${error.message}`, { cause: error });
+  }
+}

@@ -1,0 +1,27 @@
+/** One file is a model: weights under PyTorch's names and, in the metadata, the architecture and all that prediction needs. */
+import { writeFileAtomically } from '../checkpoint/atomic';
+import { serializeChunks } from '../checkpoint/safetensors';
+import type { Vocabulary } from '../data/vocabulary';
+import type { Network } from '../nn/network';
+import { formatVersion, metadataKey, type ModelMetadata } from './metadata';
+
+export interface SaveOptions {
+  /** The corpus (or its vocabulary) on which a text model was trained. */
+  readonly text?: { readonly vocabulary: Vocabulary };
+}
+
+export async function saveModel(network: Network, vocabulary: Vocabulary | null, path: string): Promise<void> {
+  const inputs = network.requireBound();
+  const parameters = [...(await network.readParameters())];
+  const tensors = Object.fromEntries(
+    parameters.map(([name, { data, shape }]) => [name, { data: Float32Array.from(data), shape }]),
+  );
+  const metadata = {
+    version: formatVersion,
+    architecture: network.root.describe(),
+    inputs: inputs as ModelMetadata['inputs'],
+    seed: network.seed,
+    ...(vocabulary ? { vocabulary: vocabulary.toJSON() } : {}),
+  } satisfies ModelMetadata;
+  await writeFileAtomically(path, serializeChunks(tensors, { [metadataKey]: JSON.stringify(metadata) }));
+}
