@@ -1,5 +1,6 @@
 /** Checks what a caller binds to a program's inputs, before any backend sees it. */
 import { DataError, ShapeError } from '../errors';
+import type { IntegerRange } from '../ops/op';
 import {
   countNames,
   elementCount,
@@ -54,14 +55,22 @@ const shapeOf = (program: Program, input: ProgramInput): Shape => program.values
 
 const countMeanings: Readonly<Record<CountName, string>> = { T: 'steps', B: 'rows in the batch', S: 'source steps' };
 
-function checkArray(program: Program, { name, value }: ProgramInput, { data, shape }: ArrayView): void {
+function checkArray(program: Program, { name, value }: ProgramInput, array: ArrayView): void {
   const { dtype } = program.values[value]!;
-  const tag = Object.prototype.toString.call(data).slice(8, -1);
+  const tag = Object.prototype.toString.call(array.data).slice(8, -1);
   const allowed = dtype === 'int32' ? ['Int32Array'] : ['Float32Array', 'Float64Array'];
   if (!allowed.includes(tag)) throw new DataError(`${name}: expected ${allowed.join(' or ')} data, received ${tag}`);
+  checkElements(name, array);
+}
+
+/** Throws unless the shape holds sizes, and the data as many elements as they say. */
+export function checkElements(name: string, { data, shape }: ArrayView): void {
+  if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
+    throw new ShapeError(`${name}: expected a shape of whole numbers, received ${formatShape(shape)}`);
+  }
   const expected = elementCount(shape);
   if (data.length === expected) return;
-  const detached = data.buffer.byteLength === 0 && expected > 0 ? ' (is its buffer detached?)' : '';
+  const detached = data.buffer.byteLength === 0 ? ' (is its buffer detached?)' : '';
   throw new DataError(
     `${name}: expected ${expected} elements for shape ${formatShape(shape)}, received ${data.length}${detached}`,
   );
@@ -75,7 +84,6 @@ function bindCounts(name: string, expected: Shape, received: readonly number[], 
   if (expected.length !== received.length) throw mismatch();
   expected.forEach((dim, axis) => {
     const size = received[axis]!;
-    if (!Number.isInteger(size) || size < 0) throw mismatch();
     if (typeof dim === 'number') {
       if (dim !== size) throw mismatch();
       return;
@@ -95,18 +103,19 @@ function formatCounts(shape: Shape, counts: ReadonlyMap<CountName, number>): str
   return bound.length ? ` with ${bound.join(', ')}` : '';
 }
 
-function checkContent(program: Program, input: ProgramInput, { data }: ArrayView, counts: Counts): void {
-  if (program.values[input.value]!.dtype !== 'int32') return checkFinite(input.name, data);
-  if (!input.range) return;
-  const { below, inclusive = false, except } = input.range;
+function checkContent(program: Program, { name, value, ranges }: ProgramInput, { data }: ArrayView, counts: Counts) {
+  if (program.values[value]!.dtype !== 'int32') return checkFinite(name, data);
+  for (const range of ranges) checkRange(name, data, range, counts);
+}
+
+function checkRange(name: string, data: ArrayLike<number>, range: IntegerRange, counts: Counts): void {
+  const { below, inclusive = false, except } = range;
   const limit = evaluateDim(below, counts) + (inclusive ? 1 : 0);
   for (let index = 0; index < data.length; index++) {
     const value = data[index]!;
     if ((value < 0 || value >= limit) && value !== except) {
       const orElse = except === undefined ? '' : ` or ${except}`;
-      throw new DataError(
-        `${input.name}: expected integers in 0..${limit - 1}${orElse}, received ${value} at index ${index}`,
-      );
+      throw new DataError(`${name}: expected integers in 0..${limit - 1}${orElse}, received ${value} at index ${index}`);
     }
   }
 }

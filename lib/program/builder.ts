@@ -105,7 +105,7 @@ export class ProgramBuilder implements Emitter {
       this.newVariable(type),
     );
     this.target.push({
-      op: op as Op,
+      op: op,
       operands: bound,
       outputs: outputs as Record<string, Variable>,
       attributes: attributes as never,
@@ -172,8 +172,8 @@ export class ProgramBuilder implements Emitter {
     const states = [...this.states].map(([name, { variable, next }]) => ({ name, value: number(variable), next }));
     const equation = (record: EquationRecord): Equation => ({
       op: record.op.name as OpName,
-      operands: mapSlots(record.operands, number) as Record<string, Ids>,
-      outputs: mapSlots(record.outputs, number) as Record<string, Ids>,
+      operands: mapSlots(record.operands, number),
+      outputs: mapSlots(record.outputs, number),
       attributes: record.attributes,
       path: record.path,
     });

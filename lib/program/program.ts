@@ -54,7 +54,7 @@ export interface Program {
 
 export function idsIn(ids: Ids): readonly ValueId[] {
   if (ids === null) return [];
-  return typeof ids === 'number' ? [ids] : (ids as readonly ValueId[]);
+  return typeof ids === 'number' ? [ids] : (ids);
 }
 
 /** The values of all slots, in the order of the op's signature. */
@@ -77,7 +77,7 @@ export function mapSlots<T, U>(
 
 /** The declaration of an equation's op. */
 export function opOf(equation: Equation): Op {
-  return registry[equation.op] as Op;
+  return registry[equation.op];
 }
 
 /** Pairs of an output and the operand whose memory it overwrites. */
@@ -109,7 +109,7 @@ export function typecheck(program: Program): void {
     const by = `${equation.path || 'program'}: ${equation.op}`;
     for (const id of allIds(equation.operands)) read(id, by);
     const typeOf = (id: ValueId) => program.values[id]!;
-    const inferred = opOf(equation).infer(mapSlots(equation.operands, typeOf) as never, equation.attributes as never);
+    const inferred = opOf(equation).infer(mapSlots(equation.operands, typeOf), equation.attributes);
     for (const [slot, ids] of Object.entries(equation.outputs)) {
       const types = [(inferred as Record<string, ValueType | readonly ValueType[]>)[slot]!].flat();
       idsIn(ids).forEach((id, index) => {
