@@ -90,9 +90,7 @@ void set_threads(const Napi::CallbackInfo& info) {
   Engine::instance().set_threads(threads);
 }
 
-void inject_fault(const Napi::CallbackInfo& info) {
-  Executable::inject_fault(info[0].ToNumber(), info[1].ToNumber());
-}
+void inject_fault(const Napi::CallbackInfo& info) { Executable::inject_fault(info[0].ToNumber(), info[1].ToNumber()); }
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   Environment::create(env);

@@ -31,8 +31,7 @@ void Environment::create(Napi::Env env) {
   env.AddCleanupHook([environment] { Engine::instance().abandon_all(environment); });
 }
 
-Environment::Environment(Napi::Env env)
-    : channel_(Channel::New(env, "lstm-native", 0, 1, this)) {
+Environment::Environment(Napi::Env env) : channel_(Channel::New(env, "lstm-native", 0, 1, this)) {
   // An idle addon must not keep the process alive.
   channel_.Unref(env);
 }

@@ -156,8 +156,9 @@ ExecutableObject::ExecutableObject(const Napi::CallbackInfo& info) : Napi::Objec
   if (words.dtype != Dtype::int32 || numbers.dtype != Dtype::float64) {
     throw InvalidInput("expected an encoded program: an Int32Array and a Float64Array");
   }
-  Program program = decode(static_cast<const int32_t*>(words.data), words.elements,
-                           static_cast<const double*>(numbers.data), numbers.elements, strings(info[2].As<Napi::Array>()));
+  Program program =
+      decode(static_cast<const int32_t*>(words.data), words.elements, static_cast<const double*>(numbers.data),
+             numbers.elements, strings(info[2].As<Napi::Array>()));
   const IsaChoice& isa = active_isa();
   if (!isa.kernels) throw InvalidInput(isa.error);
   executable_ = std::make_shared<Executable>(std::move(program), *isa.kernels);

@@ -78,7 +78,8 @@ class Decoder {
       require(position < program_.inputs.size() && program_.inputs[position] == static_cast<int32_t>(id),
               "an input is unknown");
     }
-    for (int32_t input : program_.inputs) require(program_.values[input].place == Place::input, "an input lies elsewhere");
+    for (int32_t input : program_.inputs)
+      require(program_.values[input].place == Place::input, "an input lies elsewhere");
   }
 
   void decode_value(Value& value) {
@@ -182,7 +183,8 @@ class Decoder {
     const std::vector<double> decoded(number_, number_ + values);
     number_ += values;
     if (attribute.kind != "number") {
-      for (double value : decoded) require(std::abs(value) <= kMaxInteger && value == std::floor(value), "an attribute is not an integer");
+      for (double value : decoded)
+        require(std::abs(value) <= kMaxInteger && value == std::floor(value), "an attribute is not an integer");
     }
     return decoded;
   }

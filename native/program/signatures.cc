@@ -60,8 +60,8 @@ constexpr Row kRows[] = {
 
     {"lstm", "x h0? c0? weight_ih weight_hh bias_ih? bias_hh? lengths?:int32", "y! h_n! c_n! gates! cells!",
      "reverse:boolean", "weight_ih:gates4 weight_hh:gates4"},
-    {"lstm_backward", "dy? dh_n? dc_n? gates cells c0? weight_hh lengths?:int32", "dgates dh0! dc0!",
-     "reverse:boolean", "weight_hh:rows"},
+    {"lstm_backward", "dy? dh_n? dc_n? gates cells c0? weight_hh lengths?:int32", "dgates dh0! dc0!", "reverse:boolean",
+     "weight_hh:rows"},
     {"lstm_backward_weight", "dgates y h0? lengths?:int32", "dweight_hh", "reverse:boolean"},
     {"lstm_step", "x h c weight_ih weight_hh bias_ih? bias_hh?", "h_next c_next gates!", "",
      "weight_ih:gates4 weight_hh:gates4"},

@@ -13,7 +13,9 @@ namespace {
 constexpr size_t kHugePage = size_t{2} << 20;
 
 // Below a few huge pages, rounding up to them wastes more than the address translation costs.
-std::align_val_t alignment_for(size_t bytes) { return std::align_val_t{bytes >= 4 * kHugePage ? kHugePage : kAlignment}; }
+std::align_val_t alignment_for(size_t bytes) {
+  return std::align_val_t{bytes >= 4 * kHugePage ? kHugePage : kAlignment};
+}
 
 }  // namespace
 

@@ -42,8 +42,7 @@ int physical_cores(const std::vector<int>& cpus) {
   std::set<std::string> cores;
   for (int cpu : cpus) {
     const std::string name = std::to_string(cpu);
-    const std::string siblings =
-        read_text("/sys/devices/system/cpu/cpu" + name + "/topology/thread_siblings_list");
+    const std::string siblings = read_text("/sys/devices/system/cpu/cpu" + name + "/topology/thread_siblings_list");
     cores.insert(siblings.empty() ? "cpu" + name : siblings);
   }
   return static_cast<int>(cores.size());

@@ -1,6 +1,6 @@
 /** What the tests of processes and worker threads run, in a process of its own: the first argument names the scene. */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { LstmNativeError } from '../../lib/errors';
+import type { LstmNativeError } from '../../lib/errors';
 import { native } from '../../lib/backend/native/native';
 import { allCounts, committed, doublingProgram, doublingStore, slow } from './nativePrograms';
 

@@ -25,6 +25,7 @@ int opcode(const std::string& name) {
 
 // total = add(state, x) [B]; loss = sum of it; commit if finite: state -> total. An arena of two blocks of 64 bytes.
 struct Encoded {
+  // clang-format off
   std::vector<int32_t> words = {
       1, 1, 4, 1, 2,                     // format, capacities T B S, arena blocks
       4,                                 // values
@@ -39,12 +40,11 @@ struct Encoded {
       1, 3, 2, 3, 2,                     // guards, outputs
       1, 1, 1, 2,                        // state -> total
   };
+  // clang-format on
   std::vector<double> numbers = {0, 0};
   std::vector<std::string> states = {"state"};
 
-  Program decode() const {
-    return lstm::decode(words.data(), words.size(), numbers.data(), numbers.size(), states);
-  }
+  Program decode() const { return lstm::decode(words.data(), words.size(), numbers.data(), numbers.size(), states); }
 };
 
 constexpr size_t kArenaBlocks = 4, kFirstValue = 6, kStatePlace = kFirstValue + 14, kTotalPosition = kFirstValue + 23,
@@ -112,7 +112,8 @@ TEST(Decode, SurvivesAnyCorruption) {
   for (int round = 0; round < 20000; ++round) {
     Encoded encoded;
     for (uint32_t change = 1 + random() % 3; change > 0; --change) {
-      const int32_t words[] = {0, 1, 2, 3, 5, -1, 64, static_cast<int32_t>(random()), std::numeric_limits<int32_t>::max()};
+      const int32_t words[] = {
+          0, 1, 2, 3, 5, -1, 64, static_cast<int32_t>(random()), std::numeric_limits<int32_t>::max()};
       encoded.words[random() % encoded.words.size()] = words[random() % 9];
     }
     refused += refusal(encoded) != "";
