@@ -35,7 +35,7 @@ export async function generate(model: Module, options: GenerateOptions): Promise
       const token = sample(
         logits,
         temperature,
-        (philox([seed >>> 0, 0x67656e], [position, 0, 0, 0])[0]! + 0.5) / 2 ** 32,
+        (philox([seed >>> 0, 0x67656e], [position, 0, 0, 0])[0] + 0.5) / 2 ** 32,
       );
       tokens.push(token);
       logits = session.step(token);

@@ -20,7 +20,7 @@ export async function load(path: string, options: LoadOptions = {}): Promise<Mod
     const model = makeModule(architecture, { seed, backend: options.backend }, options.modules ?? {});
     model.network.bind(inputs);
     loadState(model.network, tensors, '');
-    if (vocabulary !== undefined) model.vocabulary = Vocabulary.fromJSON(vocabulary as never);
+    if (vocabulary !== undefined) model.vocabulary = Vocabulary.fromJSON(vocabulary);
     return model;
   } catch (error) {
     if (!(error instanceof LstmNativeError)) throw error;

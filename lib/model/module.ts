@@ -12,7 +12,7 @@ import { print } from '../program/print';
 import { inputArrays } from '../train/batch';
 import { evaluate, type EvaluateOptions } from '../train/evaluator';
 import type { Figures } from '../train/figures';
-import { Run } from '../train/run';
+import type { Run } from '../train/run';
 import { Stepper, type StepOptions, type StepResult } from '../train/stepper';
 import { fit, type FitOptions } from '../train/trainer';
 import { backendNamed, checkModuleOptions, type ModuleOptions } from './options';

@@ -91,7 +91,7 @@ export class Session {
     if (!type) {
       if (typeof input !== 'object' || 'length' in input)
         throw new DataError('step: expected arrays by input name for this network');
-      return input as Readonly<Record<string, ArrayView>>;
+      return input;
     }
     const shape = evaluateShape(type.shape, counts);
     const numbers = typeof input === 'number' ? [input] : (input as ArrayLike<number>);

@@ -1,4 +1,4 @@
-import type { ArrayView, NumberArray, Store } from '../backend/backend';
+import type { ArrayView, Store } from '../backend/backend';
 import { bindInputs } from '../backend/bind';
 import { native } from '../backend/native/native';
 import { evaluate } from '../backend/reference/reference';
@@ -137,7 +137,7 @@ async function allValues(
 
 function widen({ data, shape }: ArrayView): View {
   const isInteger = Object.prototype.toString.call(data) === '[object Int32Array]';
-  return { data: isInteger ? (data as Int32Array) : Float64Array.from(data as NumberArray), shape };
+  return { data: isInteger ? (data as Int32Array) : Float64Array.from(data), shape };
 }
 
 function checkEquations(program: Program, counts: Counts, values: ReadonlyMap<ValueId, View>): EquationCheck[] {

@@ -38,7 +38,7 @@ export async function vjp(
   { backend: backendName = 'native', initialStates = {} }: VjpOptions = {},
 ): Promise<VjpResult> {
   const { network } = model;
-  const arrays = inputArrays('inputs' in inputs ? (inputs as Batch) : { inputs: inputs as Batch['inputs'] });
+  const arrays = inputArrays('inputs' in inputs ? (inputs as Batch) : { inputs: inputs });
   const byOutput = isArray(cotangents) ? { output: cotangents } : cotangents;
   const signature = signatureOf(arrays, model.inputShapes);
   network.bind(signature);

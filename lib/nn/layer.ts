@@ -53,8 +53,8 @@ export abstract class Layer {
 export const isLayer = (value: unknown): value is Layer => value instanceof Layer;
 
 /** The layers below `root`, depth first, with their paths; a layer held twice bears its first path. */
-export function layerPaths(root: Layer): Map<Layer, string> {
-  const paths = new Map<Layer, string>();
+export function layerPaths(root: Layer): Map<object, string> {
+  const paths = new Map<object, string>();
   const visit = (layer: Layer, path: string) => {
     if (paths.has(layer)) return;
     paths.set(layer, path);
@@ -69,7 +69,7 @@ export function layerPaths(root: Layer): Map<Layer, string> {
 }
 
 /** The path of a layer within the network that is being traced. */
-export function pathIn(paths: ReadonlyMap<Layer, string>, layer: Layer): string {
+export function pathIn(paths: ReadonlyMap<object, string>, layer: object): string {
   const path = paths.get(layer);
   if (path === undefined) {
     throw new StateError(

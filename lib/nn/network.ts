@@ -2,7 +2,7 @@
 import { DataError, ShapeError, StateError } from '../errors';
 import type { Backend, Executable, RunOptions, RunResult, StateSpec, Store } from '../backend/backend';
 import type { Variable } from '../ops/op';
-import { countNames, elementCount, evaluateShape, formatShape, type Counts } from '../ops/shape';
+import { countNames, elementCount, evaluateShape, formatShape, type Counts, type Dim } from '../ops/shape';
 import { ProgramBuilder } from '../program/builder';
 import type { Program } from '../program/program';
 import { draw } from './initializer';
@@ -76,6 +76,7 @@ export class Network {
     const trace = new Trace(builder, mode, (layer) => pathIn(paths, layer));
     const makeInputs = (types: Signature) =>
       Object.fromEntries(Object.entries(types).map(([name, type]) => [name, timeFirst(builder.input(name, type))]));
+    this.checkSizes(signature);
     const inputs = makeInputs(signature);
     traced(trace, () => {
       const result = this.callRoot(inputs);
@@ -83,6 +84,16 @@ export class Network {
     });
     this.ensureParameters([...trace.parameters.values()]);
     return { program: builder.finish(), carried: trace.carried, executable: null };
+  }
+
+  /** The sizes that a network took from its first batch hold for all: a clearer message than that of a misfit parameter. */
+  private checkSizes(signature: Signature): void {
+    for (const [name, { shape }] of Object.entries(signature)) {
+      const bound = this.signature?.[name]?.shape;
+      const fits = bound?.length !== shape.length || shape.every((dim, axis) => fitsDim(dim, bound[axis]!));
+      if (!fits)
+        throw new ShapeError(`${name}: expected ${formatShape(bound)} as bound, received ${formatShape(shape)}`);
+    }
   }
 
   private callRoot(inputs: Readonly<Record<string, Variable>>): Outputs {
@@ -106,8 +117,8 @@ export class Network {
     const capacities = Object.fromEntries(
       countNames.map((name) => [name, Math.max(counts[name] ?? 1, executable?.capacities[name] ?? 1)]),
     ) as Counts;
-    executable?.dispose();
     written.executable = this.backend.prepare(written.program, capacities);
+    executable?.dispose();
     this.ensureStates(carriedStates(written, capacities));
     return { written, executable: written.executable };
   }
@@ -231,6 +242,8 @@ export function carriedStates({ program, carried }: Written, capacities: Counts)
       shape: evaluateShape(program.values[value]!.shape, capacities),
     }));
 }
+
+const fitsDim = (dim: Dim, bound: Dim) => typeof dim !== 'number' || typeof bound !== 'number' || dim === bound;
 
 /** The name of the output of a network that returns a single variable. */
 export const singleOutput = 'output';

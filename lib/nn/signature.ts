@@ -1,6 +1,7 @@
 /** How the arrays of a batch, `[batch, time, ...]`, become the inputs of a program, `[T, B, ...]` inside. */
-import { DataError } from '../errors';
+import { DataError, ShapeError } from '../errors';
 import type { ArrayView } from '../backend/backend';
+import { checkElements } from '../backend/bind';
 import { transpose } from '../ops/layout/transpose';
 import type { ValueType, Variable } from '../ops/op';
 import { countNames, formatShape, type CountName, type Counts, type Dim, type Shape } from '../ops/shape';
@@ -29,6 +30,8 @@ function typeOf(name: string, array: ArrayView, declared: Shape | undefined): Va
   }
   const dtype = Object.prototype.toString.call(array.data) === '[object Int32Array]' ? 'int32' : 'float32';
   const { shape } = array;
+  // Before any size is inferred: a network bound to the sizes of a broken array would refuse the sound ones.
+  checkElements(name, array);
   const letters: Shape | undefined = declared ?? usualReading(dtype, shape.length);
   if (!letters || letters.length !== shape.length) {
     const expected = declared
@@ -43,6 +46,7 @@ function typeOf(name: string, array: ArrayView, declared: Shape | undefined): Va
   const fixed = letters.map((dim, axis): Dim =>
     countNames.includes(dim as CountName) ? dim : (shape[axis] as number),
   );
+  if (fixed.includes(0)) throw new ShapeError(`${name}: expected at least 1 of each, received ${formatShape(shape)}`);
   return { dtype, shape: fixed };
 }
 

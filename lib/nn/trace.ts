@@ -1,4 +1,4 @@
-import { ShapeError, StateError } from '../errors';
+import { OptionError, ShapeError, StateError } from '../errors';
 import { float32, int32, type ValueType, type Variable } from '../ops/op';
 import { formatShape } from '../ops/shape';
 import type { ProgramBuilder } from '../program/builder';
@@ -66,9 +66,13 @@ export class Trace {
     if (recurrentState === 'zero') return null;
     if (recurrentState === 'inputs') {
       const input = initialStatePrefix + this.join(layer, name);
-      return (this.initialStates[input] = this.builder.input(input, type));
+      // A layer that is called twice begins both times from the same state.
+      return (this.initialStates[input] ??= this.builder.input(input, type));
     }
     const path = this.carriedName(recurrentState.carried, layer, name);
+    if (this.carried.includes(path)) {
+      throw new OptionError('a recurrent layer that is called more than once cannot carry state or be stepped');
+    }
     this.carried.push(path);
     return this.builder.state(path, type);
   }

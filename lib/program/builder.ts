@@ -14,9 +14,9 @@ import type {
 import type { OpName } from '../ops/registry';
 import { formatShape } from '../ops/shape';
 import {
+  listOf,
   mapSlots,
   type Equation,
-  type Ids,
   type NamedValue,
   type Program,
   type ProgramInput,
@@ -224,7 +224,7 @@ export class ProgramBuilder implements Emitter {
         if (arity !== 'optional') throw new ShapeError(`${describe}: expected a variable, received none`);
         continue;
       }
-      for (const variable of [value].flat() as Variable[]) {
+      for (const variable of listOf(value)) {
         if (variable.builder !== this) throw new ShapeError(`${describe}: the variable belongs to another program`);
         if (dtype !== 'any' && variable.type.dtype !== dtype) {
           throw new ShapeError(`${describe}: expected ${dtype}, received ${variable.type.dtype}`);

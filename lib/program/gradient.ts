@@ -1,6 +1,7 @@
 import { add } from '../ops/elementwise/arithmetic';
 import type { Variable } from '../ops/op';
 import type { EquationRecord, ProgramBuilder } from './builder';
+import { listOf } from './program';
 
 /** Where a derivative starts: a variable and the gradient of the scalar with respect to it. */
 export interface Seed {
@@ -8,9 +9,8 @@ export interface Seed {
   readonly cotangent: Variable;
 }
 
-const outputsOf = (record: EquationRecord) => Object.values(record.outputs).flat() as Variable[];
-const operandsOf = (record: EquationRecord) =>
-  (Object.values(record.operands).flat() as (Variable | null)[]).filter((operand) => operand !== null);
+const outputsOf = (record: EquationRecord) => Object.values(record.outputs).flatMap((bound) => listOf(bound));
+const operandsOf = (record: EquationRecord) => Object.values(record.operands).flatMap((bound) => listOf(bound));
 
 /**
  * Appends the equations of reverse-mode differentiation: for seeds (v, v̄), the vector-Jacobian products Σ v̄·∂v/∂x for
@@ -59,13 +59,12 @@ function applyRule(
         Array.isArray(value) ? value.map(cotangentOf) : cotangentOf(value as Variable),
       ]),
     ),
-    wants: (slot) =>
-      [operands[slot] ?? null].flat().some((operand) => operand !== null && wanted.has(operand as Variable)),
+    wants: (slot) => listOf(operands[slot] ?? null).some((operand) => wanted.has(operand)),
     emit: builder.emit.bind(builder),
   });
   for (const [slot, value] of Object.entries(gradients)) {
-    const variables = [operands[slot] ?? null].flat() as (Variable | null)[];
-    ([value ?? null].flat() as (Variable | null)[]).forEach((cotangent, index) => {
+    const variables = listOf(operands[slot] ?? null);
+    listOf<Variable | null>(value ?? null).forEach((cotangent, index) => {
       const variable = variables[index];
       if (cotangent && variable && wanted.has(variable)) accumulate(variable, cotangent);
     });

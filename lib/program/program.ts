@@ -54,7 +54,7 @@ export interface Program {
 
 export function idsIn(ids: Ids): readonly ValueId[] {
   if (ids === null) return [];
-  return typeof ids === 'number' ? [ids] : (ids);
+  return typeof ids === 'number' ? [ids] : ids;
 }
 
 /** The values of all slots, in the order of the op's signature. */

@@ -1,9 +1,10 @@
 /** A batch as users give it becomes arrays by input name. */
-import { DataError } from '../errors';
+import { DataError, ShapeError } from '../errors';
 import type { ArrayView } from '../backend/backend';
+import { checkElements } from '../backend/bind';
 import type { Batch } from '../data/batch';
 import { countsOf, lengthsInput, signatureOf, singleInput, type Arrays, type Signature } from '../nn/signature';
-import type { Counts, Shape } from '../ops/shape';
+import { formatShape, type Counts, type Shape } from '../ops/shape';
 import { names } from './step';
 
 export interface PreparedBatch {
@@ -25,7 +26,10 @@ export function inputArrays(batch: Pick<Batch, 'inputs' | 'lengths'>): Arrays {
       `batch: expected { inputs, ... } with a tensor or tensors by name, received ${String(batch?.inputs ?? batch)}`,
     );
   }
-  const inputs: Arrays = isTensor(batch.inputs) ? { [singleInput]: batch.inputs } : (batch.inputs as Arrays);
+  if (ArrayBuffer.isView(batch.inputs)) {
+    throw new DataError(`batch: inputs: expected { data, shape }, received a bare array`);
+  }
+  const inputs: Arrays = isTensor(batch.inputs) ? { [singleInput]: batch.inputs } : batch.inputs;
   if (!isTensor(batch.inputs) && singleInput in inputs) {
     throw new DataError(`batch: '${singleInput}' is the name of an input that comes alone; give it another name`);
   }
@@ -52,6 +56,7 @@ function lossWeights({ targets, weights, lengths }: Batch): ArrayView | null {
   const [B = 0, T = 0] = targets?.shape ?? [];
   const perStep = targets && targets.shape.length >= (isInteger(targets) ? 2 : 3);
   if (!lengths || !perStep) return weights ?? null;
+  if (weights) checkWeights(weights, B, T);
   const masked = new Float32Array(B * T);
   for (let b = 0; b < B; b++) {
     const steps = Math.min(lengths.data[b] ?? 0, T);
@@ -60,6 +65,12 @@ function lossWeights({ targets, weights, lengths }: Batch): ArrayView | null {
     }
   }
   return { data: masked, shape: [B, T] };
+}
+
+function checkWeights(weights: ArrayView, B: number, T: number): void {
+  const fits = formatShape(weights.shape) === formatShape([B]) || formatShape(weights.shape) === formatShape([B, T]);
+  if (!fits) throw new ShapeError(`weights: expected [${B}] or [${B}, ${T}], received ${formatShape(weights.shape)}`);
+  checkElements('weights', weights);
 }
 
 const isInteger = ({ data }: ArrayView) => Object.prototype.toString.call(data) === '[object Int32Array]';

@@ -1,5 +1,5 @@
 import { DataError } from '../errors';
-import { iterate, type Batch, type Data } from '../data/batch';
+import { iterate, type Data } from '../data/batch';
 import type { Network } from '../nn/network';
 import type { RecurrentState } from '../nn/trace';
 import type { Shape } from '../ops/shape';
@@ -27,10 +27,7 @@ export async function evaluate(
   const evaluation = ++evaluations;
   let first = true;
   for await (const batch of iterate(data)) {
-    const { inputs, inputSignature, supervision, supervisionSignature, counts } = prepareBatch(
-      batch as Batch,
-      declaredShapes,
-    );
+    const { inputs, inputSignature, supervision, supervisionSignature, counts } = prepareBatch(batch, declaredShapes);
     network.bind(inputSignature);
     const recurrentState: RecurrentState = carries ? { carried: `evaluation ${counts.B ?? 1}` } : 'zero';
     const key = `evaluate ${JSON.stringify(recurrentState)} ${objectiveKey(options, evaluation)} ${JSON.stringify([inputSignature, supervisionSignature])}`;

@@ -133,14 +133,14 @@ class EventStream implements AsyncIterator<TrainingEvent> {
     else resolve({ value: undefined, done: true });
   }
 
-  next(): Promise<IteratorResult<TrainingEvent>> {
+  async next(): Promise<IteratorResult<TrainingEvent>> {
     const event = this.waiting.shift();
-    if (event) return Promise.resolve({ value: event, done: false });
-    if (this.ended === 'done') return Promise.resolve({ value: undefined, done: true });
+    if (event) return { value: event, done: false };
+    if (this.ended === 'done') return { value: undefined, done: true };
     if (this.ended) {
       const { error } = this.ended;
       this.ended = 'done';
-      return Promise.reject(error);
+      throw error;
     }
     return new Promise((resolve, reject) => (this.wanted = { resolve, reject }));
   }

@@ -1,5 +1,5 @@
 import { OptionError } from '../errors';
-import { batchCount, iterate, type Batch, type Data } from '../data/batch';
+import { batchCount, iterate, type Data } from '../data/batch';
 import type { Network } from '../nn/network';
 import type { Shape } from '../ops/shape';
 import { checkOptions } from '../options';
@@ -126,7 +126,7 @@ class Trainer {
     let next = batches.next();
     try {
       for (let { value: batch, done } = await next; !done && batch; { value: batch, done } = await next) {
-        const step = this.stepper.take(batch as Batch, { totalSteps: this.totalSteps(), signal: this.options.signal });
+        const step = this.stepper.take(batch, { totalSteps: this.totalSteps(), signal: this.options.signal });
         next = batches.next();
         const { result, weight } = await settled(step, next);
         means.add(result.figures, weight);
