@@ -1,0 +1,34 @@
+/** Trains a character model: npm run example -- train.ts your.txt --hidden 256 --layers 2 --epochs 5 --run runs/yours */
+import { parseArgs } from 'node:util';
+import { adam, crossEntropy, embedding, generate, linear, lstm, sequential, text } from 'lstm-native';
+import { mobyDick } from './support/moby-dick';
+
+const option = (value: string) => ({ type: 'string', default: value }) as const;
+const { values, positionals } = parseArgs({
+  options: { hidden: option('256'), layers: option('1'), epochs: option('5'), run: option('runs/train') },
+  allowPositionals: true,
+});
+
+async function main(): Promise<void> {
+  const corpus = positionals[0] ? await text.fromFile(positionals[0]) : text.fromString(mobyDick()); // 90/5/5 split
+  const size = corpus.vocabulary.size;
+  const recurrent = lstm(Number(values.hidden), { numLayers: Number(values.layers), dropout: 0.1 });
+  const model = sequential([embedding(size, 64), recurrent, linear(size)], { seed: 1 });
+
+  const run = model.fit(corpus.train.batches({ batchSize: 32, sequenceLength: 64 }), {
+    loss: crossEntropy(),
+    optimizer: adam({ lr: 2e-3 }),
+    clipNorm: 1,
+    epochs: Number(values.epochs),
+    validation: corpus.validation.batches({ batchSize: 32, sequenceLength: 64 }),
+    runDir: values.run, // metrics.jsonl and, at the end, model.safetensors
+  });
+  for await (const event of run) {
+    if (event.type === 'epoch') console.log(event.epoch, event.validation?.bitsPerCharacter);
+  }
+
+  const prompt = corpus.test.text.slice(0, 20);
+  console.log(await generate(model, { prompt, length: 200, temperature: 0.8, seed: 7 }));
+}
+
+void main();
