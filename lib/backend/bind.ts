@@ -5,7 +5,6 @@ import {
   countNames,
   elementCount,
   evaluateDim,
-  evaluateShape,
   formatShape,
   type CountName,
   type Counts,
@@ -127,9 +126,4 @@ function checkFinite(name: string, data: ArrayLike<number>): void {
   if (sum === 0) return;
   const index = Array.prototype.findIndex.call(data, (value: number) => !Number.isFinite(value));
   throw new DataError(`${name}: expected finite numbers, received ${data[index]} at index ${index}`);
-}
-
-/** The sizes of a state of a program at the plan's capacities. */
-export function stateShape(program: Program, value: number, capacities: Counts): number[] {
-  return evaluateShape(program.values[value]!.shape, capacities);
 }

@@ -1,4 +1,4 @@
-import { ShapeError } from '../errors';
+import { DataError, OptionError, ShapeError } from '../errors';
 import type {
   AttributeSpec,
   Attributes,
@@ -42,17 +42,19 @@ export class ProgramBuilder implements Emitter {
   private readonly commitRecords: EquationRecord[] = [];
   private target = this.records;
   private readonly types: ValueType[] = [];
-  private readonly inputs = new Map<string, { variable: Variable; range: IntegerRange | null }>();
+  private readonly inputs = new Map<string, { variable: Variable; ranges: IntegerRange[] }>();
   private readonly states = new Map<string, { variable: Variable; next: Variable | null }>();
   private readonly outputs = new Map<string, Variable>();
   private readonly guards = new Map<string, Variable>();
   private path = '';
+  /** Errors whose message says the path already. */
+  private readonly locatedErrors = new WeakSet<Error>();
   private randomStreams = 0;
 
   input(name: string, type: ValueType): Variable {
     if (this.inputs.has(name)) throw new TypeError(`the program has an input '${name}' already`);
     const variable = this.newVariable(type);
-    this.inputs.set(name, { variable, range: null });
+    this.inputs.set(name, { variable, ranges: [] });
     return variable;
   }
 
@@ -98,9 +100,7 @@ export class ProgramBuilder implements Emitter {
     const given = operands as Readonly<Record<string, Variable | null | readonly Variable[] | undefined>>;
     const bound = Object.fromEntries(Object.keys(op.operands).map((slot) => [slot, given[slot] ?? null]));
     this.checkOperands(op, bound);
-    const types = this.located(() =>
-      op.infer(mapSlots(bound, (variable: Variable) => variable.type) as never, attributes),
-    );
+    const types = op.infer(mapSlots(bound, (variable: Variable) => variable.type) as never, attributes);
     const outputs = mapSlots(types as Record<string, ValueType | readonly ValueType[]>, (type) =>
       this.newVariable(type),
     );
@@ -118,12 +118,14 @@ export class ProgramBuilder implements Emitter {
     return this.randomStreams++;
   }
 
-  /** Equations and errors inside bear this layer path. */
+  /** Equations and errors inside bear this layer path; an error bears the innermost. */
   scope<T>(path: string, body: () => T): T {
     const outer = this.path;
     this.path = path;
     try {
       return body();
+    } catch (error) {
+      throw this.located(error, path);
     } finally {
       this.path = outer;
     }
@@ -146,8 +148,10 @@ export class ProgramBuilder implements Emitter {
       for (const operand of Object.values(maker.operands).flat()) if (operand) this.requireRange(operand, range);
       return;
     }
-    for (const input of this.inputs.values())
-      if (input.variable === variable) input.range = { ...input.range, ...range };
+    for (const input of this.inputs.values()) {
+      const known = input.ranges.some((other) => JSON.stringify(other) === JSON.stringify(range));
+      if (input.variable === variable && !known) input.ranges.push(range);
+    }
   }
 
   /** The program; equations that nothing depends on are left out. */
@@ -164,10 +168,10 @@ export class ProgramBuilder implements Emitter {
       }
       return id;
     };
-    const inputs: ProgramInput[] = [...this.inputs].map(([name, { variable, range }]) => ({
+    const inputs: ProgramInput[] = [...this.inputs].map(([name, { variable, ranges }]) => ({
       name,
       value: number(variable),
-      range,
+      ranges: [...ranges],
     }));
     const states = [...this.states].map(([name, { variable, next }]) => ({ name, value: number(variable), next }));
     const equation = (record: EquationRecord): Equation => ({
@@ -219,7 +223,7 @@ export class ProgramBuilder implements Emitter {
   private checkOperands(op: Op, bound: Readonly<Record<string, Variable | null | readonly Variable[]>>): void {
     for (const [slot, value] of Object.entries(bound)) {
       const { dtype, arity } = op.operands[slot]!;
-      const describe = `${this.path ? `${this.path}: ` : ''}${op.name}: ${slot}`;
+      const describe = `${op.name}: ${slot}`;
       if (value === null) {
         if (arity !== 'optional') throw new ShapeError(`${describe}: expected a variable, received none`);
         continue;
@@ -233,14 +237,13 @@ export class ProgramBuilder implements Emitter {
     }
   }
 
-  private located<T>(body: () => T): T {
-    try {
-      return body();
-    } catch (error) {
-      if (error instanceof ShapeError && this.path)
-        throw new ShapeError(`${this.path}: ${error.message}`, { cause: error });
-      throw error;
-    }
+  private located(error: unknown, path: string): unknown {
+    if (path === '' || this.locatedErrors.has(error as Error)) return error;
+    const kind = [ShapeError, DataError, OptionError].find((kind) => error instanceof kind);
+    if (!kind) return error;
+    const located = new kind(`${path}: ${(error as Error).message}`, { cause: error });
+    this.locatedErrors.add(located);
+    return located;
   }
 }
 

@@ -26,8 +26,8 @@ export interface Equation {
 export interface ProgramInput {
   readonly name: string;
   readonly value: ValueId;
-  /** What the integers of this input may be; checked when it is bound. */
-  readonly range: IntegerRange | null;
+  /** What the integers of this input may be, all at once; checked when it is bound. */
+  readonly ranges: readonly IntegerRange[];
 }
 
 export interface ProgramState {
@@ -52,10 +52,13 @@ export interface Program {
   readonly outputs: readonly NamedValue[];
 }
 
-export function idsIn(ids: Ids): readonly ValueId[] {
-  if (ids === null) return [];
-  return typeof ids === 'number' ? [ids] : ids;
+/** What a slot is bound to, as a list. */
+export function listOf<T>(bound: T | null | readonly T[]): readonly T[] {
+  if (bound === null) return [];
+  return Array.isArray(bound) ? (bound as readonly T[]) : [bound as T];
 }
+
+export const idsIn = (ids: Ids): readonly ValueId[] => listOf(ids);
 
 /** The values of all slots, in the order of the op's signature. */
 export function allIds(bound: Readonly<Record<string, Ids>>): readonly ValueId[] {
