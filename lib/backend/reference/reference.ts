@@ -32,9 +32,9 @@ export function evaluate(
     return view;
   };
   opOf(equation).reference({
-    operands: mapSlots(equation.operands, read) as never,
-    outputs: mapSlots(equation.outputs, make) as never,
-    attributes: equation.attributes as never,
+    operands: mapSlots(equation.operands, read),
+    outputs: mapSlots(equation.outputs, make),
+    attributes: equation.attributes,
   });
   return made;
 }
