@@ -13,7 +13,7 @@ import { inputArrays } from '../train/batch';
 import { evaluate, type EvaluateOptions } from '../train/evaluator';
 import type { Figures } from '../train/figures';
 import type { Run } from '../train/run';
-import { Stepper, type StepOptions, type StepResult } from '../train/stepper';
+import { checkStepOptions, Stepper, type StepOptions, type StepResult } from '../train/stepper';
 import { fit, type FitOptions } from '../train/trainer';
 import { backendNamed, checkModuleOptions, type ModuleOptions } from './options';
 import { saveModel, type SaveOptions } from './save';
@@ -81,7 +81,7 @@ export abstract class Module extends Layer {
 
   /** Trains on `data`, batches that can be iterated once per epoch. Returns at once; see `Run`. */
   fit(data: Data, options: FitOptions): Run {
-    this.vocabulary ??= data.vocabulary ?? null;
+    this.vocabulary ??= data?.vocabulary ?? null;
     return fit(this.network, data, options, this.inputShapes, async () => {
       if (options.runDir !== undefined) await this.save(`${options.runDir}/model.safetensors`);
     });
@@ -89,11 +89,11 @@ export abstract class Module extends Layer {
 
   /** One training step, for a loop of one's own. Moments belong to the optimizer object in `options`. */
   async trainStep(batch: Batch, options: StepOptions): Promise<StepResult> {
-    if (typeof options?.optimizer !== 'object')
-      throw new OptionError('trainStep: optimizer: expected an optimizer such as adam(), received none');
-    const stepper = this.#steppers.get(options.optimizer) ?? new Stepper(this.network, options, this.inputShapes);
-    this.#steppers.set(options.optimizer, stepper);
-    return this.network.exclusively('trainStep', async () => (await stepper.take(batch)).result);
+    checkStepOptions('trainStep', options);
+    const { optimizer } = options;
+    const stepper = this.#steppers.get(optimizer) ?? new Stepper(this.network, optimizer, this.inputShapes);
+    this.#steppers.set(optimizer, stepper);
+    return this.network.exclusively('trainStep', async () => (await stepper.take(batch, options)).result);
   }
 
   /** Means of loss and metrics over all batches, without dropout. */

@@ -12,10 +12,8 @@ export interface SaveOptions {
 
 export async function saveModel(network: Network, vocabulary: Vocabulary | null, path: string): Promise<void> {
   const inputs = network.requireBound();
-  const parameters = [...(await network.readParameters())];
-  const tensors = Object.fromEntries(
-    parameters.map(([name, { data, shape }]) => [name, { data: Float32Array.from(data), shape }]),
-  );
+  // As the backend keeps them (the reference in float64), so that a loaded model predicts the same bits.
+  const tensors = Object.fromEntries(await network.readParameters());
   const metadata = {
     version: formatVersion,
     architecture: network.root.describe(),

@@ -54,7 +54,7 @@ export class Session {
   /** The recurrent state as plain bytes, for `importState` here or elsewhere. */
   async exportState(): Promise<Uint8Array> {
     const entries = this.states.map(
-      async ({ name, shape }) => [name, { data: Float32Array.from(await this.store.read(name)), shape }] as const,
+      async ({ name, shape }) => [name, { data: await this.store.read(name), shape }] as const,
     );
     return serialize(Object.fromEntries(await Promise.all(entries)), { lstm_native: 'session state' });
   }
@@ -69,6 +69,8 @@ export class Session {
           `session state: ${name}: expected ${formatShape(shape)}, received ${received ? formatShape(received.shape) : 'none'}`,
         );
       }
+      if (!received.data.every((value) => Number.isFinite(value)))
+        throw new CheckpointError(`session state: ${name}: expected finite numbers`);
     }
     for (const name of tensors.keys()) {
       if (!this.states.some((state) => state.name === name))

@@ -50,7 +50,7 @@ export function setNexts(builder: ProgramBuilder, names: readonly string[], valu
 }
 
 export function inRange(optimizer: string, name: string, value: number, low: number, below: number): void {
-  if (!(value >= low && value < below)) {
+  if (typeof value !== 'number' || !(value >= low && value < below)) {
     throw new OptionError(`${optimizer}: ${name}: expected a number in [${low}, ${below}), received ${String(value)}`);
   }
 }

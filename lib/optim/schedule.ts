@@ -1,4 +1,5 @@
 import { OptionError } from '../errors';
+import { checkOptions } from '../options';
 
 export interface SchedulePoint {
   /** Steps taken so far. */
@@ -28,6 +29,7 @@ export function cosine(
   options: { readonly totalSteps?: number; readonly final?: number; readonly warmup?: number } = {},
 ): Schedule {
   scheduleOf(lr);
+  checkOptions('cosine', options, ['totalSteps', 'final', 'warmup']);
   const { final = 0, warmup = 0 } = options;
   return ({ step, totalSteps }) => {
     const total = options.totalSteps ?? totalSteps;

@@ -1,3 +1,4 @@
+import { OptionError } from '../errors';
 import { checkOptions } from '../options';
 import { sgd as sgdOp } from '../ops/update/sgd';
 import { inRange, setNexts, stateSpecs, stateVariables, type Optimizer } from './optimizer';
@@ -29,7 +30,10 @@ export function sgd(options: SgdOptions = {}): Optimizer {
   checkOptions('sgd', options, ['lr', 'momentum', 'dampening', 'nesterov', 'weightDecay']);
   const { lr = 1e-2, momentum = 0, dampening = 0, nesterov = false, weightDecay = 0 } = options;
   inRange('sgd', 'momentum', momentum, 0, 1);
+  inRange('sgd', 'dampening', dampening, 0, 1);
   inRange('sgd', 'weightDecay', weightDecay, 0, Infinity);
+  if (nesterov && (momentum === 0 || dampening !== 0))
+    throw new OptionError('sgd: nesterov: expected a momentum and no dampening');
   return {
     name: 'sgd',
     learningRate: scheduleOf(lr),

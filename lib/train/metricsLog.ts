@@ -2,6 +2,7 @@ import { createWriteStream, type WriteStream } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { finished } from 'node:stream/promises';
 import { CheckpointError } from '../errors';
 import type { TrainingEvent } from './run';
 
@@ -33,10 +34,9 @@ export class MetricsLog {
   }
 
   async close(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.stream.once('close', () => resolve());
-      this.stream.end();
-    });
+    this.stream.end();
+    // Also when writing has failed and closed the stream already.
+    await finished(this.stream).catch((error: Error) => (this.failure ??= error));
     if (this.failure)
       throw new CheckpointError(`${this.path}: cannot be written: ${this.failure.message}`, { cause: this.failure });
   }

@@ -145,9 +145,10 @@ class EventStream implements AsyncIterator<TrainingEvent> {
     return new Promise((resolve, reject) => (this.wanted = { resolve, reject }));
   }
 
-  return(): Promise<IteratorResult<TrainingEvent>> {
+  async return(): Promise<IteratorResult<TrainingEvent>> {
     this.onReturn();
+    this.waiting.length = 0;
     this.ended = 'done';
-    return Promise.resolve({ value: undefined, done: true });
+    return { value: undefined, done: true };
   }
 }

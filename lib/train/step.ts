@@ -1,5 +1,5 @@
 /** The one program of a training step: forward, loss, backward, clip, update; one native call runs it. */
-import { DataError, ShapeError } from '../errors';
+import { DataError, OptionError, ShapeError } from '../errors';
 import type { Loss, LossFunction, LossTerms, Outputs } from '../nn/loss';
 import { singleOutput, type Network, type Writing } from '../nn/network';
 import type { Signature } from '../nn/signature';
@@ -34,6 +34,36 @@ export type Metrics = readonly string[] | Readonly<Record<string, MetricFunction
 export interface Objective {
   readonly loss: Loss | LossFunction;
   readonly metrics?: Metrics;
+}
+
+const functionNumbers = new WeakMap<object, number>();
+let functions = 0;
+
+/** Equal for the same function only. */
+function numberOf(of: object): number {
+  const known = functionNumbers.get(of) ?? ++functions;
+  functionNumbers.set(of, known);
+  return known;
+}
+
+/** Equal for objectives that write equal equations: functions are told apart by identity, as they run once. */
+export function objectiveKey({ loss, metrics = [] }: Objective): string {
+  const lossKey = typeof loss === 'function' ? `function ${numberOf(loss)}` : loss.key;
+  const metricKeys = isNameList(metrics)
+    ? metrics
+    : Object.entries(metrics).map(([name, metric]) => `${name}:${numberOf(metric)}`);
+  return JSON.stringify([lossKey, ...metricKeys]);
+}
+
+/** Throws unless there is a loss, and metrics are names or functions by name. */
+export function checkObjective(owner: string, { loss, metrics = [] }: Objective): void {
+  if (typeof loss !== 'function' && typeof loss?.terms !== 'function') {
+    throw new OptionError(
+      `${owner}: loss: expected a loss such as crossEntropy(), or a function, received ${String(loss)}`,
+    );
+  }
+  const valid = isNameList(metrics) || Object.values(metrics).every((metric) => typeof metric === 'function');
+  if (!valid) throw new OptionError(`${owner}: metrics: expected names, or functions by name`);
 }
 
 export interface Update {
@@ -104,7 +134,7 @@ function writeMetrics(writing: Writing, { loss, metrics = [] }: Objective): void
     ? metrics.map((name) => {
         const metric = builtIn[name];
         if (!metric || typeof loss === 'function') {
-          throw new DataError(
+          throw new OptionError(
             `metrics: unknown metric '${name}'; this loss has ${Object.keys(builtIn).join(', ') || 'none'}`,
           );
         }

@@ -1,21 +1,19 @@
 import { DataError, NonFiniteError, OptionError, StateError } from '../errors';
 import type { ArrayView, RunResult } from '../backend/backend';
 import type { Batch } from '../data/batch';
-import type { Loss, LossFunction } from '../nn/loss';
 import type { Network } from '../nn/network';
 import { randomKeyInput, type RecurrentState } from '../nn/trace';
 import type { Shape } from '../ops/shape';
+import { checkOptions } from '../options';
 import type { Optimizer } from '../optim/optimizer';
 import { prepareBatch, type PreparedBatch } from './batch';
 import { figuresOf, readScalar, weightOf, type Figures } from './figures';
-import { names, writeStep, type Metrics, type Objective } from './step';
+import { checkObjective, names, objectiveKey, writeStep, type Objective } from './step';
 
-export interface StepOptions {
-  readonly loss: Loss | LossFunction;
+export interface StepOptions extends Objective {
   readonly optimizer: Optimizer;
   /** Gradients are scaled so that their global norm is at most this. Default: no clipping. */
   readonly clipNorm?: number;
-  readonly metrics?: Metrics;
   /** Recurrent layers go on from the state in which the last batch ended. Default false. */
   readonly carryState?: boolean;
 }
@@ -36,6 +34,19 @@ export interface WeightedStep {
   readonly weight: number;
 }
 
+const knownOptions = ['loss', 'optimizer', 'clipNorm', 'metrics', 'carryState'];
+
+/** Throws for options that no step could be taken with. */
+export function checkStepOptions(owner: string, options: StepOptions, known: readonly string[] = knownOptions): void {
+  checkOptions(owner, options ?? {}, known);
+  const { optimizer, clipNorm = null } = options ?? {};
+  checkObjective(owner, options ?? {});
+  if (typeof optimizer?.emit !== 'function')
+    throw new OptionError(`${owner}: optimizer: expected an optimizer such as adam(), received ${String(optimizer)}`);
+  if (clipNorm !== null && !(clipNorm > 0))
+    throw new OptionError(`${owner}: clipNorm: expected a positive number, received ${String(clipNorm)}`);
+}
+
 let steppers = 0;
 
 /** Takes training steps on a network with one optimizer, whose moments it owns. */
@@ -43,36 +54,28 @@ export class Stepper {
   /** Steps taken, those that failed included. */
   step = 0;
   private readonly id = ++steppers;
-  private readonly objective: Objective;
-  private readonly clipNorm: number | null;
-  private readonly optimizer: Optimizer;
-  private carried: readonly string[] = [];
+  /** Optimizer states that hold this stepper's moments. */
+  private readonly moments = new Set<string>();
+  /** States that recurrent layers carry from batch to batch. */
+  private readonly carried = new Set<string>();
   private carriedBatchSize: number | null = null;
 
   constructor(
     private readonly network: Network,
-    private readonly options: StepOptions,
+    private readonly optimizer: Optimizer,
     private readonly declaredShapes: Readonly<Record<string, Shape>> = {},
-  ) {
-    const { loss, metrics, optimizer, clipNorm = null } = options;
-    if (!loss) throw new OptionError('loss: expected a loss such as crossEntropy(), received none');
-    if (!optimizer?.emit) throw new OptionError('optimizer: expected an optimizer such as adam(), received none');
-    if (clipNorm !== null && !(clipNorm > 0))
-      throw new OptionError(`clipNorm: expected a positive number, received ${String(clipNorm)}`);
-    this.objective = { loss, metrics };
-    this.optimizer = optimizer;
-    this.clipNorm = clipNorm;
-  }
+  ) {}
 
   /** Forward, backward, clip, update. Rejects with NonFiniteError, nothing changed, when loss or gradient norm is not finite. */
   async take(
     batch: Batch,
+    options: StepOptions,
     { totalSteps = null, signal }: { totalSteps?: number | null; signal?: AbortSignal } = {},
   ): Promise<WeightedStep> {
     const prepared = prepareBatch(batch, this.declaredShapes);
-    const executable = this.prepare(prepared);
+    const executable = this.prepare(prepared, options);
     const learningRate = this.optimizer.learningRate({ step: this.step, totalSteps });
-    const scalars = this.scalars(learningRate);
+    const scalars = this.scalars(learningRate, options);
     const used = Object.fromEntries(
       executable.program.inputs.flatMap(({ name }) => (scalars[name] ? [[name, scalars[name]]] : [])),
     );
@@ -82,7 +85,7 @@ export class Stepper {
     if (result.failedGuard !== null) throw this.nonFinite(result);
     this.network.version++;
     const gradientNorm = readScalar(result, names.gradientNorm);
-    const figures = figuresOf(this.objective.loss, result);
+    const figures = figuresOf(options.loss, result);
     return {
       result: { step: this.step, loss: figures.loss, figures, gradientNorm, learningRate },
       weight: weightOf(result),
@@ -91,31 +94,32 @@ export class Stepper {
 
   /** The next batch begins new sequences. */
   resetCarriedState(): void {
-    this.network.zeroStates(this.carried);
+    this.network.zeroStates([...this.carried]);
   }
 
-  private prepare({ inputSignature, supervisionSignature, counts }: PreparedBatch) {
-    const { network } = this;
+  private prepare({ inputSignature, supervisionSignature, counts }: PreparedBatch, options: StepOptions) {
+    const { network, optimizer } = this;
     network.bind(inputSignature);
-    const recurrentState = this.recurrentState(counts.B ?? 1);
-    const key = `step ${this.id} ${JSON.stringify([inputSignature, supervisionSignature])}`;
+    this.ownMoments();
+    const { clipNorm = null } = options;
+    const recurrentState = this.recurrentState(counts.B ?? 1, options);
+    const key = [
+      `step ${this.id} clip ${clipNorm !== null} ${objectiveKey(options)}`,
+      JSON.stringify([recurrentState, inputSignature, supervisionSignature]),
+    ].join(' ');
     const { written, executable } = network.prepare(key, counts, () => {
-      this.ownMoments();
       const mode = { training: true, recurrentState };
-      return writeStep(network, inputSignature, supervisionSignature, mode, this.objective, {
-        optimizer: this.optimizer,
-        clipNorm: this.clipNorm,
-      });
+      return writeStep(network, inputSignature, supervisionSignature, mode, options, { optimizer, clipNorm });
     });
-    if (network.momentOwner !== this)
-      throw new StateError('another optimizer has trained this network since; make a new one to go on');
-    this.carried = written.carried;
+    // An earlier training may have left states of these names.
+    network.zeroStates(written.carried.filter((name) => !this.carried.has(name)));
+    for (const name of written.carried) this.carried.add(name);
     return executable;
   }
 
   /** Carried state belongs to rows of a batch, so their number cannot change. */
-  private recurrentState(batchSize: number): RecurrentState {
-    if (!this.options.carryState) return 'zero';
+  private recurrentState(batchSize: number, { carryState = false }: StepOptions): RecurrentState {
+    if (!carryState) return 'zero';
     this.carriedBatchSize ??= batchSize;
     if (batchSize !== this.carriedBatchSize) {
       throw new DataError(
@@ -125,19 +129,24 @@ export class Stepper {
     return { carried: `training ${batchSize}` };
   }
 
-  /** The moments start at zero with the first step of this stepper; parameters unfrozen later get theirs then. */
+  /** The moments start at zero with the first step of this stepper; those of parameters unfrozen later, then. */
   private ownMoments(): void {
-    const { network } = this;
-    const first = this.step === 0 && network.momentOwner !== this;
-    if (first) network.momentOwner = this;
-    network.ensureStates(this.optimizer.states(network.trainable()), first);
+    const { network, moments } = this;
+    const states = this.optimizer.states(network.trainable());
+    if (states.length === 0) return;
+    if (network.momentOwner !== this && moments.size > 0)
+      throw new StateError('another optimizer has trained this network since; make a new one to go on');
+    network.momentOwner = this;
+    const fresh = states.filter(({ name }) => !moments.has(name));
+    network.ensureStates(fresh, true);
+    for (const { name } of fresh) moments.add(name);
   }
 
-  private scalars(learningRate: number): Record<string, ArrayView> {
+  private scalars(learningRate: number, { clipNorm = 0 }: StepOptions): Record<string, ArrayView> {
     return {
       [names.learningRate]: { data: Float64Array.of(learningRate), shape: [1] },
       [names.weightDecay]: { data: Float64Array.of(this.optimizer.weightDecay), shape: [1] },
-      [names.maxNorm]: { data: Float64Array.of(this.clipNorm ?? 0), shape: [] },
+      [names.maxNorm]: { data: Float64Array.of(clipNorm), shape: [] },
       [randomKeyInput]: { data: Int32Array.of(this.network.seed, this.step), shape: [2] },
     };
   }

@@ -1,14 +1,13 @@
-import { OptionError } from '../errors';
+import { DataError, OptionError } from '../errors';
 import { batchCount, iterate, type Data } from '../data/batch';
 import type { Network } from '../nn/network';
 import type { Shape } from '../ops/shape';
-import { checkOptions } from '../options';
 import { evaluate } from './evaluator';
 import { MeanFigures, type Figures } from './figures';
 import { MetricsLog } from './metricsLog';
 import { showProgress } from './progress';
 import { Run, type EpochEvent, type History, type TrainingEvent } from './run';
-import { Stepper, type StepOptions } from './stepper';
+import { checkStepOptions, Stepper, type StepOptions } from './stepper';
 
 export interface FitOptions extends Omit<StepOptions, 'carryState'> {
   /** Passes over the data. Default 1, or as many as `maxSteps` or `maxSeconds` allow. */
@@ -63,7 +62,7 @@ export function fit(
 }
 
 function checkFitOptions(options: FitOptions): void {
-  checkOptions('fit', options, known);
+  checkStepOptions('fit', options, known);
   for (const name of ['epochs', 'maxSteps', 'maxSeconds'] as const) {
     const value = options[name];
     const valid = value === undefined || (value > 0 && (name === 'maxSeconds' || Number.isInteger(value)));
@@ -76,6 +75,7 @@ function checkFitOptions(options: FitOptions): void {
 
 class Trainer {
   private readonly stepper: Stepper;
+  private readonly stepOptions: StepOptions;
   private readonly begin = performance.now();
   private readonly epochs: number;
   private readonly carries: boolean;
@@ -90,12 +90,9 @@ class Trainer {
   ) {
     const { maxSteps, maxSeconds, carryState, loss, optimizer, clipNorm, metrics } = options;
     this.epochs = options.epochs ?? (maxSteps === undefined && maxSeconds === undefined ? 1 : Infinity);
-    this.carries = carryState ?? data.continuesState ?? false;
-    this.stepper = new Stepper(
-      network,
-      { loss, optimizer, clipNorm, metrics, carryState: this.carries },
-      declaredShapes,
-    );
+    this.carries = carryState ?? data?.continuesState ?? false;
+    this.stepOptions = { loss, optimizer, clipNorm, metrics, carryState: this.carries };
+    this.stepper = new Stepper(network, optimizer, declaredShapes);
   }
 
   async train(emit: (event: TrainingEvent) => void): Promise<History> {
@@ -126,7 +123,10 @@ class Trainer {
     let next = batches.next();
     try {
       for (let { value: batch, done } = await next; !done && batch; { value: batch, done } = await next) {
-        const step = this.stepper.take(batch, { totalSteps: this.totalSteps(), signal: this.options.signal });
+        const step = this.stepper.take(batch, this.stepOptions, {
+          totalSteps: this.totalSteps(),
+          signal: this.options.signal,
+        });
         next = batches.next();
         const { result, weight } = await settled(step, next);
         means.add(result.figures, weight);
@@ -137,7 +137,7 @@ class Trainer {
     } finally {
       await batches.return();
     }
-    if (means.isEmpty) throw new OptionError('fit: the data hold no batch');
+    if (means.isEmpty) throw new DataError('fit: the data hold no batch');
     await this.finishEpoch(epoch, means.mean(), report);
     return ended;
   }
