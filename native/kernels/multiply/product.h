@@ -62,52 +62,38 @@ inline void multiply_packed(const float* a, const float* packed, int64_t depth, 
                   by_rows ? Range{0, panels} : team.split(panels));
 }
 
-// The blocks of a transposed product: how much of k, how many panels of the right operand and how many tiles of the left
-// one are packed at a time. Fastest of 128 to 512, 4 and 8, and 1 to 16 at [2048, 1600] x [1600, 512] and
+// The blocks of a transposed product: how much of k, how many panels of the right operand and how many rows of the
+// output are packed at a time. Fastest of 128 to 512 and 4 and 8 panels at [2048, 1600] x [1600, 512] and
 // [512, 3200] x [3200, 128]: the right operand's 384 KB (with 16 lanes) stay in the L2 while the left one's strips pass.
 constexpr int64_t kSumDepth = 192;
 constexpr int64_t kSumPanels = 8;
-constexpr int64_t kStripTiles = 4;
+constexpr int64_t kStrip = 8 * kTileRows;
+static_assert(kStrip % kLanes == 0);
 
 // Floats of scratch that multiply_transposed needs; a multiple of 16.
 constexpr int64_t kRightScratch = kSumDepth * kSumPanels * kTileColumns;
-constexpr int64_t kTransposedScratch = kRightScratch + kSumDepth * kStripTiles * kTileRows;
+constexpr int64_t kTransposedScratch = kRightScratch + kSumDepth * kStrip;
 
-// Up to kStripTiles tiles side by side.
-struct Strip {
-  Range tiles[kStripTiles];
-  int64_t count;
-
-  Strip(const Tiles& all, int64_t first) : count(all.count - first < kStripTiles ? all.count - first : kStripTiles) {
-    for (int64_t t = 0; t < count; ++t) tiles[t] = all[first + t];
-  }
-};
-
-// Columns of a matrix as the rows of tiles: packed[t][k][r] = source[k * stride + column r of tile t]. What lies beyond a
-// tile's height is not written, and no tile reads it. Side by side, because each piece of a source row is one or two
-// cache lines, which the next tile shares.
-inline void pack_strip(const float* source, int64_t stride, int64_t depth, const Strip& strip, float* packed) noexcept {
-  for (int64_t k = 0; k < depth; ++k, source += stride) {
-    for (int64_t t = 0; t < strip.count; ++t) {
-      const float* from = source + strip.tiles[t].begin;
-      float* to = packed + (t * depth + k) * kTileRows;
-      const int64_t height = strip.tiles[t].size();
-      for (int r = 0; r < kTileRows; r += kLanes) store_first(to + r, load_first(from + r, height - r), height - r);
-    }
+// packed[k][kStrip] = source(k)[0, width), then zeros up to a whole vector: what tiles read of it lies close together.
+inline void pack_strip(DenseRows source, int64_t depth, int64_t width, float* packed) noexcept {
+  for (int64_t k = 0; k < depth; ++k) {
+    const float* row = source(k);
+    for (int64_t c = 0; c < width; c += kLanes) store(packed + k * kStrip + c, load_first(row + c, width - c));
   }
 }
 
-// A strip of tiles of a transposed left operand, times the packed panels [first, last) of the right one, over `depth`
-// of k: the sums begin with zero or, unless `fresh`, with what stands in out.
-inline void multiply_strip(const Strip& strip, const float* left, const float* right, int64_t depth, bool fresh,
-                           int64_t first, int64_t last, float* out, int64_t columns) noexcept {
-  for (int64_t t = 0; t < strip.count; ++t) {
-    const Range tile = strip.tiles[t];
-    const float* rows[kTileRows];
-    for (int r = 0; r < kTileRows; ++r) rows[r] = left + t * depth * kTileRows + r;
-    for (int64_t panel = first; panel < last; ++panel) {
+// out[width, columns of the panels] += stripᵀ · right over `depth` of k, or = when `fresh`; panel p of right stands at
+// right[p - panels.begin].
+inline void multiply_strip(const float* strip, int64_t width, const float* right, int64_t depth, bool fresh,
+                           Range panels, float* out, int64_t columns) noexcept {
+  const Tiles tiles({0, width});
+  for (int64_t t = 0; t < tiles.count; ++t) {
+    const Range tile = tiles[t];
+    const float* rows[kTileRows] = {};
+    for (int64_t r = 0; r < tile.size(); ++r) rows[r] = strip + tile.begin + r;
+    for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
       float* end = out + tile.begin * columns + panel * kTileColumns;
-      multiply_panel(tile.size(), {rows, kTileRows, right + (panel - first) * depth * kTileColumns, depth},
+      multiply_panel(tile.size(), {rows, kStrip, right + (panel - panels.begin) * depth * kTileColumns, depth},
                      fresh ? TileStart{kZeroColumns, 0} : TileStart{end, columns}, {end, columns},
                      columns_of_panel(columns, panel));
     }
@@ -120,19 +106,18 @@ template <class PackRight>
 inline void multiply_transposed(DenseRows left, int64_t depth, Range rows, int64_t columns, PackRight pack_right,
                                 float* out, float* scratch) noexcept {
   const int64_t panels = panel_count(columns);
-  const Tiles tiles(rows);
-  float *const right = scratch, *const left_strip = scratch + kRightScratch;
+  float *const right = scratch, *const strip = scratch + kRightScratch;
   for (int64_t first = 0; first < panels; first += kSumPanels) {
-    const int64_t last = first + kSumPanels < panels ? first + kSumPanels : panels;
+    const Range group = {first, first + kSumPanels < panels ? first + kSumPanels : panels};
     for (int64_t k = 0; k == 0 || k < depth; k += kSumDepth) {
       const int64_t block = depth - k < kSumDepth ? depth - k : kSumDepth;
-      for (int64_t panel = first; panel < last; ++panel) {
+      for (int64_t panel = first; panel < group.end; ++panel) {
         pack_right(k, block, panel, right + (panel - first) * block * kTileColumns);
       }
-      for (int64_t t = 0; t < tiles.count; t += kStripTiles) {
-        const Strip strip(tiles, t);
-        pack_strip(left(k), left.stride, block, strip, left_strip);
-        multiply_strip(strip, left_strip, right, block, k == 0, first, last, out, columns);
+      for (int64_t row = rows.begin; row < rows.end; row += kStrip) {
+        const int64_t width = rows.end - row < kStrip ? rows.end - row : kStrip;
+        pack_strip({left(k) + row, left.stride}, block, width, strip);
+        multiply_strip(strip, width, right, block, k == 0, group, out + row * columns, columns);
       }
     }
   }
