@@ -22,12 +22,15 @@ const kinds: Readonly<Record<string, (config: never) => Layer>> = {
 
 export function makeModule(config: LayerConfig, options: ModuleOptions, classes: ModuleClasses): Module {
   if (config.kind === 'sequential' && Array.isArray(config.layers)) {
-    return new Sequential(
-      config.layers.map((layer: LayerConfig) => makeLayer(layer, classes)),
-      options,
-    );
+    const layers: Layer[] = [];
+    for (const layer of config.layers as (LayerConfig & { readonly with?: number })[]) {
+      // A layer that stands in several places has one set of parameters.
+      const shared = layer?.kind === 'shared' ? layers[layer.with ?? -1] : undefined;
+      layers.push(shared ?? makeLayer(layer, classes));
+    }
+    return new Sequential(layers, options);
   }
-  const own = Object.hasOwn(classes, config.kind) ? classes[config.kind] : undefined;
+  const own = Object.hasOwn(classes, config?.kind) ? classes[config.kind] : undefined;
   if (own) return new own(options);
   throw new CheckpointError(
     `architecture: unknown layer '${String(config.kind)}'; a class of your own is passed as load(path, { modules: { ${String(config.kind)} } })`,

@@ -1,11 +1,11 @@
-import { CheckpointError, LstmNativeError } from '../errors';
+import { BackendError, CheckpointError } from '../errors';
 import { loadFile } from '../checkpoint/file';
 import { Vocabulary } from '../data/vocabulary';
 import { makeModule, type ModuleClasses } from './architecture';
 import { metadataKey, parseMetadata } from './metadata';
 import type { Module } from './module';
 import type { ModuleOptions } from './options';
-import { loadState } from './stateDict';
+import { checkState } from './stateDict';
 
 export interface LoadOptions extends Pick<ModuleOptions, 'backend'> {
   /** Classes of your own that the file names. */
@@ -18,12 +18,15 @@ export async function load(path: string, options: LoadOptions = {}): Promise<Mod
   try {
     const { architecture, inputs, seed, vocabulary } = parseMetadata(metadata[metadataKey]);
     const model = makeModule(architecture, { seed, backend: options.backend }, options.modules ?? {});
-    model.network.bind(inputs);
-    loadState(model.network, tensors, '');
+    // Checked before memory is asked for: the description may claim any size, the tensors are there.
+    model.network.bind(inputs, (specs) => {
+      checkState(new Map(specs.map((spec) => [spec.path, spec])), tensors);
+      return ({ path: name }) => tensors.get(name)!.data;
+    });
     if (vocabulary !== undefined) model.vocabulary = Vocabulary.fromJSON(vocabulary);
     return model;
   } catch (error) {
-    if (!(error instanceof LstmNativeError)) throw error;
-    throw new CheckpointError(`${path}: ${error.message}`, { cause: error });
+    if (error instanceof BackendError) throw error;
+    throw new CheckpointError(`${path}: ${(error as Error).message}`, { cause: error });
   }
 }

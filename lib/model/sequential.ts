@@ -21,7 +21,12 @@ export class Sequential extends Module {
   }
 
   override describe(): LayerConfig {
-    return { kind: 'sequential', layers: this.layers.map((layer) => layer.describe()) };
+    if (this.constructor !== Sequential) return super.describe();
+    const layers = this.layers.map((layer, index) => {
+      const first = this.layers.indexOf(layer);
+      return first < index ? { kind: 'shared', with: first } : layer.describe();
+    });
+    return { kind: 'sequential', layers };
   }
 
   override forward(input: Variable, options: LstmCallOptions = {}): Variable {

@@ -1,7 +1,7 @@
 import { CheckpointError } from '../errors';
 import type { ArrayView } from '../backend/backend';
 import type { Network } from '../nn/network';
-import { formatShape } from '../ops/shape';
+import { elementCount, formatShape } from '../ops/shape';
 
 export type StateDict = Readonly<Record<string, ArrayView>>;
 
@@ -9,21 +9,33 @@ export type StateDict = Readonly<Record<string, ArrayView>>;
 export function loadState(network: Network, tensors: ReadonlyMap<string, ArrayView>, prefix: string): void {
   network.requireBound();
   const named = new Map(
-    [...tensors]
-      .filter(([name]) => name.startsWith(prefix))
-      .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
+    [...tensors].flatMap(([name, tensor]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), tensor]] : [])),
   );
-  const problems: string[] = [];
-  for (const { path, shape } of network.parameters.values()) {
-    const tensor = named.get(path);
-    if (!tensor) problems.push(`${prefix}${path}: expected ${formatShape(shape)}, received none`);
-    else if (formatShape(tensor.shape) !== formatShape(shape)) {
-      problems.push(`${prefix}${path}: expected ${formatShape(shape)}, received ${formatShape(tensor.shape)}`);
-    } else if (!tensor.data.every((value) => Number.isFinite(value)))
-      problems.push(`${prefix}${path}: expected finite numbers`);
-  }
-  for (const name of named.keys())
-    if (!network.parameters.has(name)) problems.push(`${prefix}${name}: the network has no such parameter`);
-  if (problems.length) throw new CheckpointError(`the state does not fit the network:\n  ${problems.join('\n  ')}`);
+  checkState(network.parameters, named, prefix);
   for (const [path, { data }] of named) network.writeParameter(path, data);
+}
+
+/** Throws, naming all that is wrong, unless each parameter has its tensor and no tensor is left over. */
+export function checkState(
+  parameters: ReadonlyMap<string, { readonly shape: readonly number[] }>,
+  tensors: ReadonlyMap<string, ArrayView>,
+  prefix = '',
+): void {
+  const problems = [...parameters].flatMap(([path, { shape }]) => {
+    const problem = misfit(shape, tensors.get(path));
+    return problem ? [`${prefix}${path}: ${problem}`] : [];
+  });
+  for (const path of tensors.keys())
+    if (!parameters.has(path)) problems.push(`${prefix}${path}: the network has no such parameter`);
+  if (problems.length) throw new CheckpointError(`the state does not fit the network:\n  ${problems.join('\n  ')}`);
+}
+
+function misfit(shape: readonly number[], tensor: ArrayView | undefined): string | null {
+  if (!tensor) return `expected ${formatShape(shape)}, received none`;
+  if (!ArrayBuffer.isView(tensor.data) || !Array.isArray(tensor.shape)) return 'expected { data, shape }';
+  if (formatShape(tensor.shape) !== formatShape(shape))
+    return `expected ${formatShape(shape)}, received ${formatShape(tensor.shape)}`;
+  if (tensor.data.length !== elementCount(shape))
+    return `expected ${elementCount(shape)} elements, received ${tensor.data.length}`;
+  return tensor.data.every((value) => Number.isFinite(value)) ? null : 'expected finite numbers';
 }

@@ -28,6 +28,9 @@ export interface Written {
   executable: Executable | null;
 }
 
+/** What parameters hold at first; may refuse them all before memory is asked for. */
+export type InitialValues = (specs: readonly ParameterSpec[]) => (spec: ParameterSpec) => ArrayLike<number>;
+
 /** Plans kept per network; each holds memory for its capacities. */
 const maxPrograms = 16;
 
@@ -53,10 +56,11 @@ export class Network {
     this.store = backend.createStore();
   }
 
-  /** Writes the network once to learn its parameters, and draws them. Does nothing when it is bound already. */
-  bind(signature: Signature): void {
+  /** Writes the network once to learn its parameters, and fills them. Does nothing when it is bound already. */
+  bind(signature: Signature, initial: InitialValues = this.drawn): void {
     if (this.signature) return;
-    this.write(signature, { training: false, recurrentState: 'zero' }, () => {});
+    const { trace } = this.trace(signature, { training: false, recurrentState: 'zero' }, () => {});
+    this.ensureParameters([...trace.parameters.values()], initial);
     this.signature = signature;
   }
 
@@ -71,6 +75,12 @@ export class Network {
 
   /** Traces the layers on inputs of these types, lets `body` add to the program, and makes sure of its parameters. */
   write(signature: Signature, mode: TraceMode, body: (writing: Writing) => void, extra: Signature = {}): Written {
+    const { trace, builder } = this.trace(signature, mode, body, extra);
+    this.ensureParameters([...trace.parameters.values()], this.drawn);
+    return { program: builder.finish(), carried: trace.carried, executable: null };
+  }
+
+  private trace(signature: Signature, mode: TraceMode, body: (writing: Writing) => void, extra: Signature = {}) {
     const builder = new ProgramBuilder();
     const paths = layerPaths(this.root);
     const trace = new Trace(builder, mode, (layer) => pathIn(paths, layer));
@@ -82,8 +92,7 @@ export class Network {
       const result = this.callRoot(inputs);
       body({ builder, trace, inputs: { ...inputs, ...makeInputs(extra) }, outputs: outputsByName(result), result });
     });
-    this.ensureParameters([...trace.parameters.values()]);
-    return { program: builder.finish(), carried: trace.carried, executable: null };
+    return { trace, builder };
   }
 
   /** The sizes that a network took from its first batch hold for all: a clearer message than that of a misfit parameter. */
@@ -214,7 +223,10 @@ export class Network {
     }
   }
 
-  private ensureParameters(specs: readonly ParameterSpec[]): void {
+  private readonly drawn: InitialValues = () => (spec) =>
+    draw(spec.initializer, this.seed, spec.path, elementCount(spec.shape));
+
+  private ensureParameters(specs: readonly ParameterSpec[], initial: InitialValues): void {
     const missing = specs.filter(({ path }) => !this.parameters.has(path));
     for (const { path, shape } of specs) {
       const known = this.parameters.get(path);
@@ -224,10 +236,11 @@ export class Network {
         );
       }
     }
+    const valuesOf = initial(missing);
     this.store.allocate(missing.map(({ path, shape }) => ({ name: path, dtype: 'float32', shape })));
     for (const spec of missing) {
       this.parameters.set(spec.path, spec);
-      this.store.write(spec.path, draw(spec.initializer, this.seed, spec.path, elementCount(spec.shape)));
+      this.store.write(spec.path, valuesOf(spec));
     }
   }
 }
