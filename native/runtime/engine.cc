@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "runtime/parallel.h"
 #include "runtime/threads.h"
 
 namespace lstm {
@@ -99,11 +100,18 @@ std::shared_ptr<Job> Engine::take_next() {
 }
 
 void Engine::compute() {
+  for (;;) {
+    const int threads = threads_.load();
+    keep_team(threads, [this, threads] { compute_with(threads); });
+  }
+}
+
+void Engine::compute_with(int threads) {
   std::unique_lock lock(mutex_);
   for (;;) {
     submitted_.wait(lock, [this] { return !queue_.empty(); });
+    if (threads_.load() != threads) return;
     running_ = take_next();
-    const int threads = threads_.load();
     lock.unlock();
     running_->execute(arena_, threads);
     lock.lock();

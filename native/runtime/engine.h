@@ -69,6 +69,8 @@ class Engine {
  private:
   Engine();
   void compute();
+  // Until another number of threads is wanted.
+  void compute_with(int threads);
   std::shared_ptr<Job> take_next();
   void discard(std::deque<std::shared_ptr<Job>>::iterator position);
 

@@ -14,6 +14,10 @@
 namespace lstm {
 namespace {
 
+// About 50 microseconds of pauses on Zen 4: longer than the imbalance between two steps of a recurrence, shorter than
+// a scheduler's time slice.
+constexpr int kSpins = 4000;
+
 void relax() noexcept {
 #if defined(__x86_64__) || defined(_M_X64)
   _mm_pause();
@@ -22,64 +26,124 @@ void relax() noexcept {
 #endif
 }
 
-// About 50 microseconds of pauses on Zen 4: longer than the imbalance between two steps of a recurrence, shorter than
-// a scheduler's time slice.
-constexpr int kSpins = 4000;
+// Spins only where every thread of the team can have a CPU: otherwise it would keep from its work whom it waits for.
+void wait_while(const std::atomic<uint32_t>& word, uint32_t value, int team_size) noexcept {
+  const int spins = team_size <= available_cpus() ? kSpins : 0;
+  for (int spin = 0; spin < spins; ++spin) {
+    if (word.load(std::memory_order_acquire) != value) return;
+    relax();
+  }
+  word.wait(value, std::memory_order_acquire);
+}
 
 }  // namespace
 
 class Barrier {
  public:
-  void reset(int size) {
-    size_ = size;
-    spins_ = size <= available_cpus() ? kSpins : 0;
-  }
-
-  void wait() noexcept {
+  // Every thread of a team of `size` calls it.
+  void wait(int size) noexcept {
     const uint32_t epoch = epoch_.load(std::memory_order_acquire);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size) {
       arrived_.store(0, std::memory_order_relaxed);
       epoch_.store(epoch + 1, std::memory_order_release);
       epoch_.notify_all();
-      return;
+    } else {
+      wait_while(epoch_, epoch, size);
     }
-    for (int spin = 0; spin < spins_; ++spin) {
-      if (epoch_.load(std::memory_order_acquire) != epoch) return;
-      relax();
-    }
-    epoch_.wait(epoch, std::memory_order_acquire);
   }
 
  private:
   // On lines of their own: arrivals would otherwise disturb those who spin on the epoch.
   alignas(64) std::atomic<uint32_t> epoch_{0};
   alignas(64) std::atomic<int> arrived_{0};
-  int size_ = 1;
-  int spins_ = 0;
 };
 
 void Team::barrier() noexcept {
-  if (size_ > 1) barrier_->wait();
+  if (size_ > 1) barrier_->wait(size_);
 }
 
-void run_team(int size, void (*body)(Team& team, const void* context) noexcept, const void* context) {
-#ifdef _OPENMP
-  if (size > 1) {
-    Barrier barrier;
-#pragma omp parallel num_threads(size)
-    {
-      // OpenMP may grant fewer threads than asked for; the barrier must know how many there are.
-#pragma omp single
-      barrier.reset(omp_get_num_threads());
-      Team team(omp_get_thread_num(), omp_get_num_threads(), &barrier);
-      body(team, context);
+namespace {
+
+using Body = void (*)(Team& team, const void* context) noexcept;
+
+// The threads of one OpenMP region. All but rank 0 wait for bodies to run, until they are dismissed.
+class Crew {
+ public:
+  void serve(int rank, int size) noexcept {
+    for (uint32_t call = 0;; ++call) {
+      wait_while(calls_, call, size);
+      if (!body_) return;
+      take_part(rank, size);
     }
-    return;
   }
+
+  // By rank 0.
+  void lead(int size, Body body, const void* context) noexcept {
+    call(body, context);
+    take_part(0, size);
+  }
+  void dismiss() noexcept { call(nullptr, nullptr); }
+
+ private:
+  void call(Body body, const void* context) noexcept {
+    body_ = body;
+    context_ = context;
+    calls_.fetch_add(1, std::memory_order_release);
+    calls_.notify_all();
+  }
+  // The barrier at the end lets nobody miss a call: the next one comes after all have taken part in this one.
+  void take_part(int rank, int size) noexcept {
+    Team team(rank, size, &barrier_);
+    body_(team, context_);
+    team.barrier();
+  }
+
+  alignas(64) std::atomic<uint32_t> calls_{0};
+  Body body_ = nullptr;
+  const void* context_ = nullptr;
+  Barrier barrier_;
+};
+
+// The crew that this thread leads, if any.
+struct Led {
+  Crew* crew = nullptr;
+  int wanted = 0;  // the size that was asked for
+  int size = 0;    // and the one that was granted
+};
+thread_local Led led;
+
+}  // namespace
+
+void keep_team(int size, void (*leader)(const void* context) noexcept, const void* context) {
+  const Led before = led;
+  Crew crew;
+#ifdef _OPENMP
+#pragma omp parallel num_threads(size) if (size > 1)
+  {
+    if (omp_get_thread_num() > 0) {
+      crew.serve(omp_get_thread_num(), omp_get_num_threads());
+    } else {
+      led = {&crew, size, omp_get_num_threads()};
+      leader(context);
+      crew.dismiss();
+    }
+  }
+#else
+  led = {&crew, size, 1};
+  leader(context);
 #endif
-  (void)size;
-  Team alone(0, 1, nullptr);
-  body(alone, context);
+  led = before;
+}
+
+void run_team(int size, Body body, const void* context) {
+  if (size <= 1) {
+    Team alone(0, 1, nullptr);
+    body(alone, context);
+  } else if (led.crew && led.wanted == size) {
+    led.crew->lead(led.size, body, context);
+  } else {
+    keep_team(size, [&]() noexcept { led.crew->lead(led.size, body, context); });
+  }
 }
 
 }  // namespace lstm

@@ -45,11 +45,22 @@ class Team {
 // The team has `size` threads, fewer when OpenMP has a lower limit, and one in a build without OpenMP.
 void run_team(int size, void (*body)(Team& team, const void* context) noexcept, const void* context);
 
-// The same for a callable, which must not throw.
+// Calls leader(context), and keeps a team of `size` threads together meanwhile: each run_team of that size on this
+// thread finds them waiting (one of another size gets a team of one, since OpenMP does not nest). They spin briefly
+// between runs, then sleep. OpenMP's own threads would spin for milliseconds (libgomp) or a fifth of a second (LLVM),
+// at the cost of whoever else wants the CPU.
+void keep_team(int size, void (*leader)(const void* context) noexcept, const void* context);
+
+// The same for callables, which must not throw.
 template <typename Body>
 void run_team(int size, const Body& body) {
   run_team(
       size, [](Team& team, const void* context) noexcept { (*static_cast<const Body*>(context))(team); }, &body);
+}
+template <typename Leader>
+void keep_team(int size, const Leader& leader) {
+  keep_team(
+      size, [](const void* context) noexcept { (*static_cast<const Leader*>(context))(); }, &leader);
 }
 
 }  // namespace lstm

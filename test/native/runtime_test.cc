@@ -36,6 +36,26 @@ TEST(Team, EveryThreadSeesWhatAllWroteBeforeTheBarrier) {
   }
 }
 
+TEST(Team, AKeptTeamRunsOneBodyAfterAnother) {
+  for (int size : {1, 2, 3, 8}) {
+    std::vector<int> runs(static_cast<size_t>(size), 0);
+    const auto count = [&](Team& team) {
+      EXPECT_EQ(team.size(), size);
+      runs[static_cast<size_t>(team.rank())] += 1;
+    };
+    keep_team(size, [&] {
+      for (int run = 0; run < 1000; ++run) run_team(size, count);
+      int others = 0;
+      run_team(size + 1, [&](Team& team) {
+        if (team.rank() == 0) others = team.size();
+      });
+      EXPECT_EQ(others, 1);
+      run_team(size, count);
+    });
+    EXPECT_EQ(std::count(runs.begin(), runs.end(), 1001), size);
+  }
+}
+
 TEST(Team, SplitsCoverTheWholeWithoutOverlap) {
   for (int size : {1, 2, 3, 8}) {
     for (int64_t count : {0, 1, 7, 64, 65, 1000}) {
