@@ -9,7 +9,19 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { plot } from 'asciichart';
-import { adam, cosine, crossEntropy, embedding, generate, getThreads, linear, lstm, nativeInfo, sequential, text } from 'lstm-native';
+import {
+  adam,
+  cosine,
+  crossEntropy,
+  embedding,
+  generate,
+  getThreads,
+  linear,
+  lstm,
+  nativeInfo,
+  sequential,
+  text,
+} from 'lstm-native';
 import { mobyDick } from './support/moby-dick';
 import { CharacterNgrams } from './support/ngram';
 
@@ -45,10 +57,10 @@ async function main(): Promise<void> {
   const bits: number[] = [];
   run.on('step', ({ figures }) => bits.push(figures.bitsPerCharacter));
   run.on('epoch', ({ epoch, train, validation, seconds, step }) => {
-    const speed = (step * 32 * 64) / seconds;
     console.log(
-      `epoch ${epoch}: training ${train.bitsPerCharacter.toFixed(3)}, validation ${validation?.bitsPerCharacter.toFixed(3)} bits per character, ` +
-        `${Math.round(speed).toLocaleString('en-US')} characters per second`,
+      `epoch ${epoch}: training ${train.bitsPerCharacter.toFixed(3)}, ` +
+        `validation ${validation!.bitsPerCharacter.toFixed(3)} bits per character, ` +
+        `${Math.round((step * 32 * 64) / seconds).toLocaleString('en-US')} characters per second`,
     );
   });
   const history = await run;
@@ -68,7 +80,9 @@ async function main(): Promise<void> {
   ] as const;
   console.log('Bits per character on the whole test part:');
   for (const [name, value] of rows) console.log(`  ${name.padEnd(8)} ${value.toFixed(3)}`);
-  console.log(`The LSTM ${testBits < ngramBits(5) ? 'beats' : 'does not beat'} the 5-gram; on the validation part it has ${validationBits.toFixed(3)}.\n`);
+  console.log(
+    `The LSTM ${testBits < ngramBits(5) ? 'beats' : 'does not beat'} the 5-gram; on the validation part it has ${validationBits.toFixed(3)}.\n`,
+  );
 
   const sample = await generate(model, { prompt: 'Call me', length: 400, temperature: 0.7, seed: 7 });
   console.log(`${sample}\n`);
@@ -101,7 +115,10 @@ async function main(): Promise<void> {
 function thinned(values: readonly number[], count: number): number[] {
   if (values.length <= count) return [...values];
   return Array.from({ length: count }, (_, part) => {
-    const slice = values.slice(Math.floor((part * values.length) / count), Math.floor(((part + 1) * values.length) / count));
+    const slice = values.slice(
+      Math.floor((part * values.length) / count),
+      Math.floor(((part + 1) * values.length) / count),
+    );
     return slice.reduce((sum, value) => sum + value, 0) / slice.length;
   });
 }
