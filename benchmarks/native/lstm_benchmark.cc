@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "isa/dispatch.h"
+#include "isa/peak.h"
 #include "kernels/call.h"
 #include "runtime/denormals.h"
 #include "runtime/parallel.h"
@@ -168,34 +169,13 @@ class LstmBenchmark {
   std::vector<std::unique_ptr<Equation>> inference_, training_;
 };
 
-// FMA operations a second of the whole team, over at least 20 ms: as long as a training step.
-double peak(int threads) {
-  constexpr int64_t kRounds = 50000;
-  struct alignas(64) Thread {
-    float sink = 1e-3f;
-    double operations = 0;
-  };
-  std::vector<Thread> team_threads(static_cast<size_t>(threads));
-  const Clock::time_point start = Clock::now();
-  run_team(threads, [&](Team& team) {
-    Thread& own = team_threads[static_cast<size_t>(team.rank())];
-    while (seconds_since(start) < 0.02) {
-      own.operations += static_cast<double>(Equation::kernels().peak(kRounds, &own.sink));
-    }
-  });
-  const double seconds = seconds_since(start);
-  double operations = 0;
-  for (const Thread& thread : team_threads) operations += thread.operations;
-  return operations / seconds;
-}
-
 void measure(Shape shape, int threads, int rounds) {
   LstmBenchmark benchmark(shape, threads);
   benchmark.inference(), benchmark.training(nullptr);
   std::vector<double> peaks, inference, training;
   std::vector<std::vector<double>> phases;
   for (int round = 0; round < rounds; ++round) {
-    peaks.push_back(peak(threads));
+    peaks.push_back(measure_peak(threads));
     inference.push_back(benchmark.operations() / benchmark.inference());
     phases.emplace_back();
     training.push_back(3 * benchmark.operations() / benchmark.training(&phases.back()));

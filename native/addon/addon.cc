@@ -1,6 +1,7 @@
 // The exports of the addon, described for TypeScript in lib/backend/native/addon.ts.
 #include <napi.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "addon/executable.h"
 #include "addon/store.h"
 #include "isa/dispatch.h"
+#include "isa/peak.h"
 #include "program/signatures.h"
 #include "runtime/threads.h"
 
@@ -15,7 +17,7 @@ namespace lstm::addon {
 namespace {
 
 // Grows with every change of the exports or of the encoding; lib/backend/native/addon.ts has the same number.
-constexpr int kInterface = 1;
+constexpr int kInterface = 2;
 
 const char* arity_name(Arity arity) {
   switch (arity) {
@@ -92,6 +94,25 @@ void set_threads(const Napi::CallbackInfo& info) {
 
 void inject_fault(const Napi::CallbackInfo& info) { Executable::inject_fault(info[0].ToNumber(), info[1].ToNumber()); }
 
+// On the compute thread, whose team it is that is measured.
+class PeakJob : public PromiseJob {
+ public:
+  using PromiseJob::PromiseJob;
+  void execute(Arena&, int threads) noexcept override { peak_ = lstm::measure_peak(threads); }
+
+ protected:
+  Napi::Value result(Napi::Env env, bool) override { return Napi::Number::New(env, peak_); }
+
+ private:
+  double peak_ = 0;
+};
+
+Napi::Value measure_peak(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Environment& environment = Environment::of(env);
+  return environment.submit_promised(env, std::make_shared<PeakJob>(env, environment));
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   Environment::create(env);
   const Napi::Function store = StoreObject::define(env);
@@ -101,6 +122,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("threads", Napi::Function::New(env, threads));
   exports.Set("setThreads", Napi::Function::New(env, set_threads));
   exports.Set("injectFault", Napi::Function::New(env, inject_fault));
+  exports.Set("measurePeak", Napi::Function::New(env, measure_peak));
   exports.Set("Store", store);
   exports.Set("Executable", ExecutableObject::define(env));
   return exports;

@@ -2,7 +2,7 @@
 import type { NumberArray } from '../backend';
 
 /** Grows with every change of the exports or of the encoding; native/addon/addon.cc has the same number. */
-export const addonInterface = 1;
+export const addonInterface = 2;
 
 export interface SlotDescription {
   readonly name: string;
@@ -69,6 +69,8 @@ export interface Addon {
   setThreads(threads: number): void;
   /** See `injectFault` in native.ts; opcode -1 ends it. */
   injectFault(opcode: number, relative: number): void;
+  /** See `measurePeak` in native.ts. */
+  measurePeak(): Promise<number>;
   readonly Store: new () => AddonStore;
   /** From what encode.ts wrote, and the names of the states. */
   readonly Executable: new (words: Int32Array, numbers: Float64Array, states: readonly string[]) => AddonExecutable;
