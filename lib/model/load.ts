@@ -1,4 +1,4 @@
-import { BackendError, CheckpointError } from '../errors';
+import { BackendError, CheckpointError, LstmNativeError } from '../errors';
 import { loadFile } from '../checkpoint/file';
 import { Vocabulary } from '../data/vocabulary';
 import { makeModule, type ModuleClasses } from './architecture';
@@ -27,6 +27,7 @@ export async function load(path: string, options: LoadOptions = {}): Promise<Mod
     return model;
   } catch (error) {
     if (error instanceof BackendError) throw error;
-    throw new CheckpointError(`${path}: ${(error as Error).message}`, { cause: error });
+    const reason = error instanceof LstmNativeError ? '' : 'the model that it describes could not be made: ';
+    throw new CheckpointError(`${path}: ${reason}${(error as Error).message}`, { cause: error });
   }
 }

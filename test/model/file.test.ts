@@ -1,0 +1,194 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  adam,
+  CheckpointError,
+  crossEntropy,
+  dropout,
+  embedding,
+  generate,
+  linear,
+  load,
+  lstm,
+  Module,
+  Sequential,
+  sequential,
+  text,
+  type Variable,
+} from '../../lib';
+import { parse, serialize } from '../../lib/checkpoint/safetensors';
+import { metadataKey } from '../../lib/model/metadata';
+import { eachBackend } from '../support/eachBackend';
+import { copies, ints, languageModel, noise, Tagger, tokenBatch } from '../support/models';
+
+let folder = '';
+beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'model-'))));
+afterEach(() => rm(folder, { recursive: true }));
+const file = () => join(folder, 'model.safetensors');
+const batch = tokenBatch(1, 2, 3);
+
+eachBackend((backend) => {
+  test('a model with every kind of layer predicts the same bits after saving and loading', async () => {
+    const layers = [
+      embedding(7, 4),
+      dropout(0.1),
+      lstm(5, { numLayers: 2, bidirectional: true, dropout: 0.2 }),
+      sequential([lstm(3, { bias: false, output: 'last' })]),
+      linear(7, { bias: false }),
+    ];
+    const model = sequential(layers, { backend, seed: 5 });
+    const step = { inputs: batch.inputs, targets: ints([1, 2]) };
+    await model.fit([step, step], { loss: crossEntropy(), optimizer: adam() });
+    await model.save(file());
+    const loaded = await load(file(), { backend });
+    expect((await loaded.predict(batch)).data).toEqual((await model.predict(batch)).data);
+    expect(await copies(loaded)).toEqual(await copies(model));
+    expect(loaded.summary()).toBe(model.summary());
+  });
+
+  test("a module of one's own is loaded by its class", async () => {
+    const inputs = { tokens: ints([0, 1, 2, 3, 4, 5], [2, 3]), features: noise(1, 2, 6) };
+    const tagged = { inputs, lengths: ints([3, 1]) };
+    const model = new Tagger({ backend, seed: 4 });
+    const before = await model.predict(tagged);
+    await model.save(file());
+    await expect(load(file(), { backend })).rejects.toThrow("unknown layer 'Tagger'");
+    const after = await (await load(file(), { backend, modules: { Tagger } })).predict(tagged);
+    for (const name of ['output', 'score', 'state']) expect(after[name]).toEqual(before[name]);
+  });
+
+  test('a text model brings its vocabulary: the file alone generates', async () => {
+    const corpus = text.fromString('to be, or not to be: that is the question. '.repeat(20));
+    const model = sequential([embedding(corpus.vocabulary.size, 4), lstm(6), linear(corpus.vocabulary.size)], {
+      backend,
+    });
+    const options = { loss: crossEntropy(), optimizer: adam(), maxSteps: 3 };
+    await model.fit(corpus.train.batches({ batchSize: 2, sequenceLength: 8 }), options);
+    await model.save(file(), { text: corpus });
+    const loaded = await load(file(), { backend });
+    const prompt = { prompt: 'to be', length: 20, seed: 3 };
+    expect(await generate(loaded, prompt)).toBe(await generate(model, prompt));
+  });
+});
+
+test('a layer that stands twice in a sequential is one layer after loading', async () => {
+  const shared = linear(3);
+  const model = sequential([shared, linear(3), shared], { backend: 'reference' }).bind({ inputs: noise(1, 2, 3) });
+  await model.save(file());
+  const loaded = await load(file(), { backend: 'reference' });
+  expect(loaded.parameters().map(({ path }) => path)).toEqual(model.parameters().map(({ path }) => path));
+  const { data } = await model.predict({ inputs: noise(2, 4, 3) });
+  expect((await loaded.predict({ inputs: noise(2, 4, 3) })).data).toEqual(data);
+});
+
+test('a sequential with a forward of its own is no plain sequential', async () => {
+  class Residual extends Sequential {
+    override forward(x: Variable) {
+      return super.forward(super.forward(x));
+    }
+  }
+  await new Residual([linear(3)], { backend: 'reference' }).bind({ inputs: noise(1, 2, 3) }).save(file());
+  await expect(load(file(), { backend: 'reference' })).rejects.toThrow("unknown layer 'Residual'");
+});
+
+test('a file that cannot be written leaves the model as it was, and no file', async () => {
+  const model = languageModel({ backend: 'reference' }).bind(batch);
+  await expect(model.save(join(folder, 'no', 'such', 'folder'))).rejects.toThrow(CheckpointError);
+  expect((await model.predict(batch)).shape).toEqual([2, 3, 7]);
+});
+
+describe('a file is refused', () => {
+  /** Saves a model, changes the file's content, and expects that loading it fails with this message. */
+  async function expectRefused(change: (bytes: Buffer) => Uint8Array, message: string): Promise<void> {
+    await languageModel({ backend: 'reference' }).bind(batch).save(file());
+    await writeFile(file(), change(await readFile(file())));
+    const loading = load(file(), { backend: 'reference' });
+    await expect(loading).rejects.toThrow(CheckpointError);
+    await expect(loading).rejects.toThrow(message);
+    await expect(loading).rejects.toThrow(file());
+  }
+
+  /** Changes the description of the model. */
+  const described = (change: (description: Record<string, unknown>) => unknown) => (bytes: Buffer) => {
+    const { tensors, metadata } = parse(bytes);
+    const description = change(JSON.parse(metadata[metadataKey]!) as Record<string, unknown>);
+    return serialize(Object.fromEntries(tensors), { [metadataKey]: JSON.stringify(description) });
+  };
+  const layers = (list: unknown) =>
+    described((description) => ({ ...description, architecture: { kind: 'sequential', layers: list } }));
+
+  test.each<[string, (bytes: Buffer) => Uint8Array, string]>([
+    ['that is cut short', (bytes) => bytes.subarray(0, bytes.length - 5), 'truncated'],
+    ['of a few bytes', (bytes) => bytes.subarray(0, 5), 'expected at least 8 bytes'],
+    ['that is empty', () => new Uint8Array(0), 'expected at least 8 bytes'],
+    [
+      'that claims a huge header',
+      (bytes) => {
+        bytes.writeBigUInt64LE(2n ** 60n, 0);
+        return bytes;
+      },
+      'header: expected at most',
+    ],
+    [
+      'with duplicate keys',
+      () => {
+        const header = Buffer.from('{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"a":{}}');
+        const length = Buffer.alloc(8);
+        length.writeBigUInt64LE(BigInt(header.length));
+        return Buffer.concat([length, header]);
+      },
+      'expected each key once',
+    ],
+    ['of weights alone', (bytes) => serialize(Object.fromEntries(parse(bytes).tensors)), 'no description of a model'],
+    [
+      'whose description is no JSON',
+      (bytes) => serialize(Object.fromEntries(parse(bytes).tensors), { [metadataKey]: '{' }),
+      'is not JSON',
+    ],
+    ['of another version', described((description) => ({ ...description, version: 2 })), 'not one that this version'],
+    ['without inputs', described(({ inputs: _, ...rest }) => rest), 'not one that this version reads'],
+    ['with an unknown layer', layers([{ kind: 'gru' }]), "unknown layer 'gru'"],
+    ['with a layer named like a property', layers([{ kind: 'constructor' }]), "unknown layer 'constructor'"],
+    ['with a layer that is null', layers([null]), 'could not be made'],
+    ['with a shared layer that comes later', layers([{ kind: 'shared', with: 1 }]), "unknown layer 'shared'"],
+    ['with options that are null', layers([{ kind: 'lstm', hiddenSize: 3, options: null }]), 'could not be made'],
+    ['with a bad option', layers([{ kind: 'lstm', hiddenSize: -3, options: {} }]), 'lstm: hiddenSize'],
+    [
+      'that claims more than it holds',
+      layers([{ kind: 'embedding', vocabularySize: 1e9, embeddingSize: 1e6 }]),
+      '0.weight: expected [1000000000, 1000000], received [7, 4]',
+    ],
+    [
+      'that lacks a tensor',
+      (bytes) => {
+        const { tensors, metadata } = parse(bytes);
+        return serialize(Object.fromEntries([...tensors].slice(1)), metadata);
+      },
+      '0.weight: expected [7, 4], received none',
+    ],
+    [
+      'with a broken vocabulary',
+      described((description) => ({ ...description, vocabulary: { characters: ['b', 'a'] } })),
+      'vocabulary: expected',
+    ],
+  ])('%s', (_, change, message) => expectRefused(change, message));
+});
+
+test('a class that cannot be made is a CheckpointError with its cause', async () => {
+  class Fussy extends Module {
+    readonly head = linear(2);
+    readonly sizes: readonly number[];
+    constructor(sizes: readonly number[]) {
+      super({ backend: 'reference' });
+      this.sizes = sizes.slice();
+    }
+    override forward(x: Variable) {
+      return this.head(x);
+    }
+  }
+  await new Fussy([1]).bind({ inputs: noise(1, 2, 3) }).save(file());
+  const loading = load(file(), { backend: 'reference', modules: { Fussy: Fussy as never } });
+  await expect(loading).rejects.toThrow(CheckpointError);
+  await expect(loading).rejects.toMatchObject({ cause: expect.any(TypeError) as TypeError });
+});
