@@ -64,8 +64,10 @@ function checkArray(program: Program, { name, value }: ProgramInput, array: Arra
 
 /** Throws unless the shape holds sizes, and the data as many elements as they say. */
 export function checkElements(name: string, { data, shape }: ArrayView): void {
-  if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
-    throw new ShapeError(`${name}: expected a shape of whole numbers, received ${formatShape(shape)}`);
+  if (!Array.isArray(shape) || !shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
+    throw new ShapeError(
+      `${name}: expected a shape of whole numbers, received ${Array.isArray(shape) ? formatShape(shape) : typeof shape}`,
+    );
   }
   const expected = elementCount(shape);
   if (data.length === expected) return;
@@ -114,7 +116,9 @@ function checkRange(name: string, data: ArrayLike<number>, range: IntegerRange, 
     const value = data[index]!;
     if ((value < 0 || value >= limit) && value !== except) {
       const orElse = except === undefined ? '' : ` or ${except}`;
-      throw new DataError(`${name}: expected integers in 0..${limit - 1}${orElse}, received ${value} at index ${index}`);
+      throw new DataError(
+        `${name}: expected integers in 0..${limit - 1}${orElse}, received ${value} at index ${index}`,
+      );
     }
   }
 }

@@ -91,15 +91,17 @@ export class Session {
   private arrays(input: StepInput): Readonly<Record<string, ArrayView>> {
     const type = this.signature[singleInput];
     if (!type) {
-      if (typeof input !== 'object' || 'length' in input)
+      if (typeof input !== 'object' || input === null || 'length' in input)
         throw new DataError('step: expected arrays by input name for this network');
       return input;
     }
+    if (typeof input !== 'number' && typeof input?.length !== 'number')
+      throw new DataError(`step: expected a number or the numbers of one step, received ${String(input)}`);
     const shape = evaluateShape(type.shape, counts);
     const numbers = typeof input === 'number' ? [input] : (input as ArrayLike<number>);
-    const data = type.dtype === 'int32' ? Int32Array.from(numbers) : Float32Array.from(numbers);
-    if (type.dtype === 'int32' && typeof input === 'number' && data[0] !== input)
-      throw new DataError(`step: expected a token, an integer, received ${input}`);
+    const data = type.dtype === 'int32' ? Int32Array.from(numbers) : Float64Array.from(numbers);
+    if (type.dtype === 'int32' && !data.every((value, index) => value === numbers[index]))
+      throw new DataError(`step: expected tokens, integers, received ${Array.from(numbers).join(', ')}`);
     return { [singleInput]: { data, shape } };
   }
 }

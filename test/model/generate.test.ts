@@ -1,0 +1,89 @@
+import {
+  adam,
+  crossEntropy,
+  DataError,
+  embedding,
+  generate,
+  linear,
+  lstm,
+  OptionError,
+  sequential,
+  StateError,
+  text,
+} from '../../lib';
+import { sample } from '../../lib/model/generate';
+import { eachBackend, type BackendName } from '../support/eachBackend';
+import { languageModel, tokenBatch } from '../support/models';
+
+const corpus = text.fromString('abcd'.repeat(100));
+
+async function trained(backend: BackendName) {
+  const layers = [embedding(4, 4), lstm(8), linear(4)];
+  const model = sequential(layers, { backend, seed: 1 });
+  const data = corpus.train.batches({ batchSize: 4, sequenceLength: 16 });
+  await model.fit(data, { loss: crossEntropy(), optimizer: adam({ lr: 0.05 }), maxSteps: 60 });
+  return model;
+}
+
+eachBackend((backend) => {
+  test('a trained model goes on with what it has learnt, and brings the vocabulary of its data', async () => {
+    const model = await trained(backend);
+    expect(await generate(model, { prompt: 'ab', length: 8, temperature: 0 })).toBe('abcdabcdab');
+  });
+
+  test('the same seed gives the same text, another seed another', async () => {
+    const model = sequential([embedding(4, 4), lstm(8), linear(4)], { backend }).bind(tokensOf(4));
+    model.vocabulary = corpus.vocabulary;
+    const texts = await Promise.all([7, 7, 8].map((seed) => generate(model, { prompt: 'a', length: 30, seed })));
+    expect(texts[0]).toBe(texts[1]);
+    expect(texts[0]).not.toBe(texts[2]);
+    expect(texts[0]).toHaveLength(31);
+  });
+});
+
+const tokensOf = (size: number) => {
+  const { inputs } = tokenBatch(1, 2, 3);
+  return { inputs: { data: inputs.data.map((token) => token % size), shape: inputs.shape } };
+};
+
+describe('sampling', () => {
+  const logits = [0, Math.log(3), -Infinity, Math.log(4)];
+
+  test('follows the cumulative softmax', () => {
+    expect([0.01, 0.12, 0.13, 0.49, 0.51, 0.99].map((u) => sample(logits, 1, u))).toEqual([0, 0, 1, 1, 3, 3]);
+  });
+
+  test('at temperature 0 takes the likeliest', () => {
+    expect(sample(logits, 0, 0.01)).toBe(3);
+  });
+
+  test('sharpens below temperature 1 and flattens above', () => {
+    expect(sample(logits, 0.1, 0.1)).toBe(3);
+    expect(sample(logits, 100, 0.3)).toBe(0);
+  });
+
+  test('does not overflow on large logits', () => {
+    expect(sample([1000, 0], 1, 0.999)).toBe(0);
+  });
+});
+
+describe('refused are', () => {
+  const model = sequential([embedding(4, 4), lstm(3), linear(4)], { backend: 'reference' }).bind(tokensOf(4));
+
+  test('a model without a vocabulary', async () => {
+    const other = languageModel({ backend: 'reference' });
+    await expect(generate(other, { prompt: 'a' })).rejects.toThrow(StateError);
+  });
+
+  test.each<[string, object, new (message: string) => Error]>([
+    ['an empty prompt', { prompt: '' }, OptionError],
+    ['a missing prompt', {}, OptionError],
+    ['a negative temperature', { prompt: 'a', temperature: -1 }, OptionError],
+    ['a length of 0', { prompt: 'a', length: 0 }, OptionError],
+    ['an unknown option', { prompt: 'a', topK: 5 }, OptionError],
+    ['a character that the vocabulary lacks', { prompt: 'x' }, DataError],
+  ])('%s', async (_, options, error) => {
+    model.vocabulary = corpus.vocabulary;
+    await expect(generate(model, options as never)).rejects.toThrow(error);
+  });
+});
