@@ -1,0 +1,74 @@
+import { adamW, crossEntropy, dropout, embedding, linear, lstm, meanSquaredError, OptionError, sequential, sgd, verify } from '../../lib';
+import { injectFault } from '../../lib/backend/native/native';
+import type { OpName } from '../../lib/ops/registry';
+import { copies, ints, languageModel, noise, tokenBatch } from '../support/models';
+
+const everything = () =>
+  sequential(
+    [
+      embedding(7, 4),
+      dropout(0.2),
+      lstm(5, { numLayers: 2, bidirectional: true, dropout: 0.3 }),
+      lstm(3),
+      linear(6),
+      linear(7),
+    ],
+    { seed: 2 },
+  );
+const batch = { ...tokenBatch(1, 3, 4), lengths: ints([4, 2, 3]), weights: noise(5, 3, 4) };
+const weighted = { ...batch, weights: { ...batch.weights, data: batch.weights.data.map(Math.abs) } };
+
+afterEach(() => injectFault(null));
+
+test('every equation of a model with everything in it agrees: forward, backward and update', async () => {
+  const result = await verify(everything(), weighted);
+  expect(result.equations.filter(({ ok }) => !ok)).toEqual([]);
+  expect(result.ok).toBe(true);
+  expect(new Set(result.equations.map(({ phase }) => phase))).toEqual(new Set(['forward', 'backward', 'update']));
+  expect(result.worst.error / result.worst.tolerance).toBeLessThanOrEqual(1);
+});
+
+test.each([
+  ['adamW', { optimizer: adamW({ weightDecay: 0.1 }), loss: crossEntropy() }],
+  ['sgd with momentum', { optimizer: sgd({ lr: 0.1, momentum: 0.9, nesterov: true }), clipNorm: 0.01 }],
+])('the update of %s agrees', async (_, options) => {
+  expect((await verify(languageModel(), tokenBatch(2, 2, 3), options)).ok).toBe(true);
+});
+
+test('float targets are compared with the mean squared error', async () => {
+  const model = sequential([lstm(4, { output: 'last' }), linear(2)]);
+  const result = await verify(model, { inputs: noise(1, 3, 5, 2), targets: noise(2, 3, 2) });
+  expect(result.ok).toBe(true);
+  expect(result.equations.map(({ op }) => op)).toContain('mean_squared_error');
+});
+
+test('the model does not change', async () => {
+  const model = everything().bind(batch);
+  const before = await copies(model);
+  await verify(model, weighted);
+  expect(await copies(model)).toEqual(before);
+});
+
+test.each<[OpName, string, string]>([
+  ['embedding', '0', 'forward'],
+  ['lstm', '1', 'forward'],
+  ['cross_entropy', 'loss', 'forward'],
+  ['linear_backward_weight', '2', 'backward'],
+  ['lstm_backward', '1', 'backward'],
+  ['gradient_norm', 'update', 'backward'],
+  ['adam', 'update', 'update'],
+])('a fault of one in a thousand in %s is charged to it', async (op, path, phase) => {
+  const model = languageModel({ seed: 1 });
+  injectFault(op, 1e-3);
+  const result = await verify(model, tokenBatch(3, 1, 2));
+  injectFault(null);
+  expect(result.ok).toBe(false);
+  expect(result.worst).toMatchObject({ op, path, phase });
+  expect(new Set(result.equations.filter(({ ok }) => !ok).map((check) => check.op))).toEqual(new Set([op]));
+});
+
+test('without targets a loss must be given', async () => {
+  const { inputs } = batch;
+  await expect(verify(languageModel(), { inputs })).rejects.toThrow(OptionError);
+  await expect(verify(languageModel(), { inputs }, { loss: meanSquaredError() })).rejects.toThrow('no targets');
+});
