@@ -3,12 +3,14 @@
 
 #include <stdint.h>
 
+#include "runtime/inline.h"
+
 namespace lstm {
 
 struct Range {
   int64_t begin;
   int64_t end;
-  int64_t size() const { return end - begin; }
+  LSTM_INLINE int64_t size() const { return end - begin; }
 };
 
 // Shared by the threads of one run: arrives, spins briefly, then sleeps; never spins when the team is larger than the
@@ -19,13 +21,13 @@ class Barrier;
 // Between equations the executor puts a barrier; inside a kernel, the kernel does.
 class Team {
  public:
-  Team(int rank, int size, Barrier* barrier) : rank_(rank), size_(size), barrier_(barrier) {}
+  LSTM_INLINE Team(int rank, int size, Barrier* barrier) : rank_(rank), size_(size), barrier_(barrier) {}
 
-  int rank() const { return rank_; }
-  int size() const { return size_; }
+  LSTM_INLINE int rank() const { return rank_; }
+  LSTM_INLINE int size() const { return size_; }
 
   // This thread's part of [0, count), in multiples of `grain` (the last part may end earlier). Contiguous, balanced.
-  Range split(int64_t count, int64_t grain = 1) const {
+  LSTM_INLINE Range split(int64_t count, int64_t grain = 1) const {
     const int64_t blocks = (count + grain - 1) / grain;
     const int64_t begin = blocks * rank_ / size_ * grain;
     const int64_t end = blocks * (rank_ + 1) / size_ * grain;

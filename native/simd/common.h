@@ -7,14 +7,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "runtime/inline.h"
+
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
-#endif
-
-#if defined(_MSC_VER)
-#define LSTM_INLINE __forceinline
-#else
-#define LSTM_INLINE inline __attribute__((always_inline))
 #endif
 
 // Before a loop with a small constant count over an array of vectors: GCC 12 otherwise unrolls it too late to keep the
