@@ -55,6 +55,8 @@ void Executable::walk(Team& team, const std::atomic<bool>& abort, Progress& prog
   constexpr int64_t kPage = 4096;
   const Range pages = team.split(static_cast<int64_t>(progress.untouched_bytes), kPage);
   for (int64_t byte = pages.begin; byte < pages.end; byte += kPage) progress.untouched[byte] = 0;
+  // A thread that comes late to its pages would wipe bytes of what the others have computed.
+  if (progress.untouched) team.barrier();
   refresh_shared_packs(team);
 
   const size_t compute_count = static_cast<size_t>(program_.compute_count);
