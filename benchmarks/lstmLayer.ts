@@ -134,5 +134,5 @@ function fixedType(program: Program, value: number) {
 }
 
 /** Numbers in (-scale, scale) without a pattern, the same in every run. */
-const numbers = (count: number, scale: number) =>
+export const numbers = (count: number, scale: number) =>
   Float32Array.from({ length: count }, (_, index) => scale * Math.sin(index * index));

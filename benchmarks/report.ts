@@ -1,7 +1,7 @@
 /** What a run of the benchmarks says: a table to read, JSON to keep. */
 import { cpus } from 'node:os';
 import { getThreads, measurePeak, nativeInfo } from '../lib/backend/native/native';
-import { median } from './measure';
+import { median, medianRatio } from './measure';
 
 export type Pass = 'infer' | 'train' | 'step';
 
@@ -23,6 +23,23 @@ export interface Report {
   readonly rows: readonly Row[];
   /** Geometric means of the ratios by `suite.pass`, then by peer. */
   readonly geomean: Readonly<Record<string, Readonly<Record<string, number>>>>;
+}
+
+/** A row of medians; each time is divided by the peak that was measured just before it. */
+export function rowBesidePeak(
+  name: Pick<Row, 'suite' | 'case' | 'pass'>,
+  operations: number,
+  { seconds, peak }: { readonly seconds: readonly number[]; readonly peak: readonly number[] },
+  ratio: Row['ratio'] = {},
+): Row {
+  const speeds = seconds.map((duration) => operations / duration);
+  return {
+    ...name,
+    ms: median(seconds) * 1e3,
+    gflops: median(speeds) / 1e9,
+    rooflinePercent: 100 * medianRatio(speeds, peak),
+    ratio,
+  };
 }
 
 export async function describeMachine(): Promise<Report['machine']> {

@@ -6,16 +6,17 @@ import { setThreads } from '../lib/backend/native/native';
 import { LstmNativeError } from '../lib/errors';
 import { describeMachine, formatReport, geometricMeans, type Report, type Row } from './report';
 import { layer } from './suites/layer';
+import { predict } from './suites/predict';
 import { threads } from './suites/threads';
 
 /** By name: takes the number of rounds, returns rows. */
-const suites: Readonly<Record<string, (rounds: number) => Promise<Row[]>>> = { layer, threads };
+const suites: Readonly<Record<string, (rounds: number) => Promise<Row[]>>> = { layer, predict, threads };
 
 const leastRounds = 7;
 
 const usage = `npm run bench -- [options]
 
-  --suite NAME     ${Object.keys(suites).join(' or ')}; may be given several times; default layer
+  --suite NAME     one of ${Object.keys(suites).join(', ')}; may be given several times; default layer
   --threads N      threads of the team; default as the library chooses
   --isa NAME       scalar, avx2 or avx512; default the fastest
   --rounds N       timed rounds, ${leastRounds} or more; default 15
@@ -40,7 +41,7 @@ function readOptions() {
   });
   const unknown = values.suite.find((name) => !(name in suites));
   if (unknown !== undefined)
-    throw new UsageError(`--suite: expected ${Object.keys(suites).join(' or ')}, received '${unknown}'`);
+    throw new UsageError(`--suite: expected one of ${Object.keys(suites).join(', ')}, received '${unknown}'`);
   const rounds = Number(values.rounds);
   if (!Number.isInteger(rounds) || rounds < leastRounds)
     throw new UsageError(`--rounds: expected a number from ${leastRounds}, received '${values.rounds}'`);

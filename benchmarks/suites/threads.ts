@@ -4,8 +4,8 @@
  */
 import { getThreads, measurePeak, setThreads } from '../../lib/backend/native/native';
 import { LstmLayer, nameOf, operationsOf, type LayerSize } from '../lstmLayer';
-import { alternate, median, medianRatio, type Contender } from '../measure';
-import type { Pass, Row } from '../report';
+import { alternate, medianRatio, type Contender } from '../measure';
+import { rowBesidePeak, type Pass, type Row } from '../report';
 import { passes, sizes as layerSizes } from './layer';
 
 /** The last one is split by hidden units: its threads meet after each of its steps. */
@@ -43,17 +43,10 @@ async function measureRows(size: LayerSize, pass: Pass, rounds: number): Promise
   for (const team of teams) contenders[team] = timed(team);
   const samples = await alternate(contenders, rounds);
   lstmLayer.dispose();
-  return teams.map((team): Row => {
+  return teams.map((team) => {
     const seconds = samples[team]!;
-    const speeds = seconds.map((duration) => operationsOf(size, pass) / duration);
-    return {
-      suite: 'threads',
-      case: `${nameOf(size)}, ${team} threads`,
-      pass,
-      ms: median(seconds) * 1e3,
-      gflops: median(speeds) / 1e9,
-      rooflinePercent: 100 * medianRatio(speeds, samples.peak!),
-      ratio: { [`${anchor} threads`]: medianRatio(samples[anchor]!, seconds) },
-    };
+    const ratio = { [`${anchor} threads`]: medianRatio(samples[anchor]!, seconds) };
+    const name = { suite: 'threads', case: `${nameOf(size)}, ${team} threads`, pass };
+    return rowBesidePeak(name, operationsOf(size, pass), { seconds, peak: samples.peak! }, ratio);
   });
 }
