@@ -1,4 +1,4 @@
-import { OptionError } from '../errors';
+import { DataError, OptionError } from '../errors';
 import { isLayer, type Layer, type LayerConfig } from '../nn/layer';
 import type { LstmCallOptions } from '../nn/lstm';
 import type { Variable } from '../ops/op';
@@ -30,6 +30,9 @@ export class Sequential extends Module {
   }
 
   override forward(input: Variable, options: LstmCallOptions = {}): Variable {
+    if (!('type' in input)) {
+      throw new DataError(`sequential: expected a single input, received ${Object.keys(input).join(', ')} by name`);
+    }
     return this.layers.reduce((x, layer) => {
       const result = (layer as unknown as (x: Variable, options: LstmCallOptions) => Variable | { output: Variable })(
         x,

@@ -5,10 +5,11 @@ import type { Variable } from '../ops/op';
 import { countNames, elementCount, evaluateShape, formatShape, type Counts, type Dim } from '../ops/shape';
 import { ProgramBuilder } from '../program/builder';
 import type { Program } from '../program/program';
+import { callRoot } from './call';
 import { draw } from './initializer';
 import { layerPaths, pathIn, type Layer } from './layer';
 import type { Outputs } from './loss';
-import { batchFirst, countsOf, lengthsInput, singleInput, timeFirst, type Arrays, type Signature } from './signature';
+import { batchFirst, countsOf, timeFirst, type Arrays, type Signature } from './signature';
 import { Trace, traced, type ParameterSpec, type TraceMode } from './trace';
 
 /** What `write` hands to the code that adds a loss, outputs or updates. */
@@ -89,7 +90,7 @@ export class Network {
     this.checkSizes(signature);
     const inputs = makeInputs(signature);
     traced(trace, () => {
-      const result = this.callRoot(inputs);
+      const result = callRoot(this.root, inputs);
       body({ builder, trace, inputs: { ...inputs, ...makeInputs(extra) }, outputs: outputsByName(result), result });
     });
     return { trace, builder };
@@ -103,13 +104,6 @@ export class Network {
       if (!fits)
         throw new ShapeError(`${name}: expected ${formatShape(bound)} as bound, received ${formatShape(shape)}`);
     }
-  }
-
-  private callRoot(inputs: Readonly<Record<string, Variable>>): Outputs {
-    const call = this.root as unknown as (input: unknown, options?: unknown) => unknown;
-    const { [singleInput]: input, [lengthsInput]: lengths = null, ...others } = inputs;
-    if (input && Object.keys(others).length === 0) return call(input, { lengths }) as Outputs;
-    return call(inputs) as Outputs;
   }
 
   /** The program under `key`, written at its first use, prepared for at least these counts. */
