@@ -83,7 +83,8 @@ export abstract class Module extends Layer {
   fit(data: Data, options: FitOptions): Run {
     this.vocabulary ??= data?.vocabulary ?? null;
     return fit(this.network, data, options, this.inputShapes, async () => {
-      if (options.runDir !== undefined) await this.save(`${options.runDir}/model.safetensors`);
+      if (options.runDir !== undefined && this.network.signature)
+        await this.save(`${options.runDir}/model.safetensors`);
     });
   }
 

@@ -96,7 +96,7 @@ export class Session {
       return input;
     }
     if (typeof input !== 'number' && typeof input?.length !== 'number')
-      throw new DataError(`step: expected a number or the numbers of one step, received ${String(input)}`);
+      throw new DataError(`step: expected a number or the numbers of one step, received ${typeof input}`);
     const shape = evaluateShape(type.shape, counts);
     const numbers = typeof input === 'number' ? [input] : (input as ArrayLike<number>);
     const data = type.dtype === 'int32' ? Int32Array.from(numbers) : Float64Array.from(numbers);

@@ -14,6 +14,9 @@ export interface EvaluateOptions extends Objective {
   readonly signal?: AbortSignal;
 }
 
+/** Passes under way that carry state: they take turns, since they share it. */
+const carrying = new WeakMap<Network, Promise<unknown>>();
+
 /** Means of loss and metrics over all batches of `data`, without dropout. */
 export async function evaluate(
   network: Network,
@@ -24,6 +27,23 @@ export async function evaluate(
   checkOptions('evaluate', options ?? {}, ['loss', 'metrics', 'carryState', 'signal']);
   checkObjective('evaluate', options ?? {});
   const carries = options.carryState ?? data?.continuesState ?? false;
+  const pass = () => onePass(network, data, options, declaredShapes, carries);
+  if (!carries) return pass();
+  const turn = (carrying.get(network) ?? Promise.resolve()).then(pass);
+  carrying.set(
+    network,
+    turn.catch(() => {}),
+  );
+  return turn;
+}
+
+async function onePass(
+  network: Network,
+  data: Data,
+  options: EvaluateOptions,
+  declaredShapes: Readonly<Record<string, Shape>>,
+  carries: boolean,
+): Promise<Figures> {
   const means = new MeanFigures(options.loss);
   let rows: number | null = null;
   for await (const batch of iterate(data)) {

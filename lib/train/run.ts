@@ -101,20 +101,17 @@ export class Run implements Promise<History>, AsyncIterable<TrainingEvent> {
 /** Events waiting for one `for await` loop. */
 class EventStream implements AsyncIterator<TrainingEvent> {
   private readonly waiting: TrainingEvent[] = [];
-  private wanted: {
+  private readonly wanted: {
     resolve: (result: IteratorResult<TrainingEvent>) => void;
     reject: (reason: unknown) => void;
-  } | null = null;
+  }[] = [];
   private ended: { error: unknown } | 'done' | null = null;
 
   constructor(private readonly onReturn: () => void) {}
 
   push(event: TrainingEvent): void {
-    if (this.wanted) {
-      this.wanted.resolve({ value: event, done: false });
-      this.wanted = null;
-      return;
-    }
+    const listener = this.wanted.shift();
+    if (listener) return listener.resolve({ value: event, done: false });
     this.waiting.push(event);
     const steps = this.waiting.filter(({ type }) => type === 'step').length;
     if (steps > maxWaitingSteps)
@@ -126,11 +123,7 @@ class EventStream implements AsyncIterator<TrainingEvent> {
 
   end(failure: { error: unknown } | null): void {
     this.ended ??= failure ?? 'done';
-    if (!this.wanted) return;
-    const { resolve, reject } = this.wanted;
-    this.wanted = null;
-    if (failure) reject(failure.error);
-    else resolve({ value: undefined, done: true });
+    for (const { resolve, reject } of this.wanted.splice(0)) this.next().then(resolve, reject);
   }
 
   async next(): Promise<IteratorResult<TrainingEvent>> {
@@ -142,13 +135,14 @@ class EventStream implements AsyncIterator<TrainingEvent> {
       this.ended = 'done';
       throw error;
     }
-    return new Promise((resolve, reject) => (this.wanted = { resolve, reject }));
+    return new Promise((resolve, reject) => this.wanted.push({ resolve, reject }));
   }
 
   async return(): Promise<IteratorResult<TrainingEvent>> {
     this.onReturn();
     this.waiting.length = 0;
     this.ended = 'done';
+    this.end(null);
     return { value: undefined, done: true };
   }
 }

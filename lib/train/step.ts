@@ -59,7 +59,7 @@ export function objectiveKey({ loss, metrics = [] }: Objective): string {
 export function checkObjective(owner: string, { loss, metrics = [] }: Objective): void {
   if (typeof loss !== 'function' && typeof loss?.terms !== 'function') {
     throw new OptionError(
-      `${owner}: loss: expected a loss such as crossEntropy(), or a function, received ${String(loss)}`,
+      `${owner}: loss: expected a loss such as crossEntropy(), or a function, received ${typeof loss}`,
     );
   }
   const valid = isNameList(metrics) || Object.values(metrics).every((metric) => typeof metric === 'function');

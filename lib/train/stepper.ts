@@ -42,7 +42,7 @@ export function checkStepOptions(owner: string, options: StepOptions, known: rea
   const { optimizer, clipNorm = null } = options ?? {};
   checkObjective(owner, options ?? {});
   if (typeof optimizer?.emit !== 'function')
-    throw new OptionError(`${owner}: optimizer: expected an optimizer such as adam(), received ${String(optimizer)}`);
+    throw new OptionError(`${owner}: optimizer: expected an optimizer such as adam(), received ${typeof optimizer}`);
   if (clipNorm !== null && !(clipNorm > 0))
     throw new OptionError(`${owner}: clipNorm: expected a positive number, received ${String(clipNorm)}`);
 }

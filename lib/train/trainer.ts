@@ -122,8 +122,15 @@ class Trainer {
     // The next batch is made while the native side works on this one.
     let next = batches.next();
     try {
-      for (let { value: batch, done } = await next; !done && batch; { value: batch, done } = await next) {
-        const step = this.stepper.take(batch, this.stepOptions, {
+      for (;;) {
+        const item = await unlessAborted(next, [this.stop, ...(this.options.signal ? [this.options.signal] : [])]);
+        if (!item) {
+          this.options.signal?.throwIfAborted();
+          ended = 'stopped';
+          break;
+        }
+        if (item.done) break;
+        const step = this.stepper.take(item.value, this.stepOptions, {
           totalSteps: this.totalSteps(),
           signal: this.options.signal,
         });
@@ -135,8 +142,12 @@ class Trainer {
         if (ended) break;
       }
     } finally {
-      await batches.return();
+      const closing = batches.return(undefined);
+      // Data that do not come cannot be waited for.
+      if (this.isAborted()) closing.catch(() => {});
+      else await closing;
     }
+    if (means.isEmpty && ended) return ended;
     if (means.isEmpty) throw new DataError('fit: the data hold no batch');
     await this.finishEpoch(epoch, means.mean(), report);
     return ended;
@@ -163,6 +174,10 @@ class Trainer {
     return this.stepper.step >= maxSteps || this.seconds() >= maxSeconds ? 'budget' : null;
   }
 
+  private isAborted(): boolean {
+    return this.stop.aborted || (this.options.signal?.aborted ?? false);
+  }
+
   private seconds(): number {
     return (performance.now() - this.begin) / 1000;
   }
@@ -176,6 +191,19 @@ class Trainer {
     );
     return Number.isFinite(total) ? total : null;
   }
+}
+
+/** What is awaited, or null as soon as one of the signals is aborted. */
+function unlessAborted<T>(awaited: Promise<T>, signals: readonly AbortSignal[]): Promise<T | null> {
+  return new Promise((resolve, reject) => {
+    const leave = () => resolve(null);
+    for (const signal of signals) {
+      if (signal.aborted) leave();
+      signal.addEventListener('abort', leave, { once: true });
+    }
+    const settle = () => signals.forEach((signal) => signal.removeEventListener('abort', leave));
+    awaited.then(resolve, reject).finally(settle);
+  });
 }
 
 /** The step's outcome; when it fails, a failure of the prefetched batch is not left unhandled. */

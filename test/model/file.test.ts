@@ -147,7 +147,11 @@ describe('a file is refused', () => {
       'is not JSON',
     ],
     ['of another version', described((description) => ({ ...description, version: 2 })), 'not one that this version'],
-    ['without inputs', described(({ inputs: _, ...rest }) => rest), 'not one that this version reads'],
+    [
+      'without inputs',
+      described((description) => ({ ...description, inputs: undefined })),
+      'not one that this version reads',
+    ],
     ['with an unknown layer', layers([{ kind: 'gru' }]), "unknown layer 'gru'"],
     ['with a layer named like a property', layers([{ kind: 'constructor' }]), "unknown layer 'constructor'"],
     ['with a layer that is null', layers([null]), 'could not be made'],

@@ -70,10 +70,7 @@ describe.each(['reference', 'native'] as const)('gradients of PyTorch, %s backen
 
   test.each(cases)('%s with the loss on %s', async (_, loss, golden) => {
     const model = new BareLstm(golden, backend);
-    const { input, h_0, c_0 } = mapTensors(golden.inputs, float64Tensor) as Record<
-      string,
-      ReturnType<typeof float64Tensor>
-    >;
+    const { input, h_0, c_0 } = mapTensors(golden.inputs, float64Tensor);
     const inputs = { input: input!, h_0: h_0!, c_0: c_0! };
     const { lengths } = golden.config;
     const batch = lengths

@@ -204,7 +204,7 @@ eachBackend((backend) => {
   test('a model in training cannot be disposed, frozen or trained a second time', async () => {
     const model = languageModel({ backend });
     const training = model.fit([batch, batch], { loss: crossEntropy(), optimizer: adam() });
-    await new Promise<void>((resolve) => training.on('step', () => resolve()));
+    await new Promise<void>((resolve) => void training.on('step', () => resolve()));
     const second = model.fit([batch], { loss: crossEntropy(), optimizer: adam() });
     expect(() => model.dispose()).toThrow(StateError);
     expect(() => model.freeze('0')).toThrow('the network is busy with fit');

@@ -25,7 +25,11 @@ eachBackend((backend) => {
   });
 
   test.each<[string, (state: StateDict) => StateDict, string]>([
-    ['that lacks a name', ({ '2.bias': _, ...rest }) => rest, '2.bias: expected [7], received none'],
+    [
+      'that lacks a name',
+      (state) => Object.fromEntries(Object.entries(state).filter(([name]) => name !== '2.bias')),
+      '2.bias: expected [7], received none',
+    ],
     [
       'with a name too many',
       (state) => ({ ...state, '3.bias': state['2.bias']! }),

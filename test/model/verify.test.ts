@@ -1,4 +1,16 @@
-import { adamW, crossEntropy, dropout, embedding, linear, lstm, meanSquaredError, OptionError, sequential, sgd, verify } from '../../lib';
+import {
+  adamW,
+  crossEntropy,
+  dropout,
+  embedding,
+  linear,
+  lstm,
+  meanSquaredError,
+  OptionError,
+  sequential,
+  sgd,
+  verify,
+} from '../../lib';
 import { injectFault } from '../../lib/backend/native/native';
 import type { OpName } from '../../lib/ops/registry';
 import { copies, ints, languageModel, noise, tokenBatch } from '../support/models';

@@ -97,6 +97,20 @@ eachBackend((backend) => {
     expect(await copies(model)).toEqual(before);
   });
 
+  test('neither an abort nor a stop waits for data that do not come', async () => {
+    async function* slow(): AsyncGenerator<Batch> {
+      yield data[0]!;
+      await new Promise(() => {});
+    }
+    const controller = new AbortController();
+    const aborted = fit({ signal: controller.signal }, slow);
+    aborted.on('step', () => setImmediate(() => controller.abort(new Error('enough'))));
+    await expect(aborted).rejects.toThrow('enough');
+    const stopped = fit({}, slow);
+    stopped.on('step', () => setImmediate(() => void stopped.stop()));
+    expect(await stopped).toMatchObject({ steps: 1, ended: 'stopped' });
+  });
+
   test('the learning rate follows a cosine over the steps of the fit', async () => {
     const rates: number[] = [];
     await fit({ optimizer: adam({ lr: cosine(0.1, { warmup: 2, final: 0.01 }) }), epochs: 2 }).on(

@@ -67,6 +67,13 @@ eachBackend((backend) => {
     expect(received).toEqual(await losses(true));
   });
 
+  test('evaluations at once take turns with the carried state', async () => {
+    const network = model();
+    const evaluate = () => network.evaluate(parts, { loss, carryState: true });
+    const alone = await evaluate();
+    expect(await Promise.all([evaluate(), evaluate(), evaluate()])).toEqual([alone, alone, alone]);
+  });
+
   test('text says by itself that it continues', async () => {
     const corpus = text.fromString('abcdefg'.repeat(40));
     const data = corpus.train.batches({ batchSize: 2, sequenceLength: 5 });

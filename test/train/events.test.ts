@@ -51,9 +51,9 @@ eachBackend((backend) => {
     const heard: string[] = [];
     const run = start(backend, { epochs: 2 })
       .on('step', ({ step }) => heard.push(`step ${step}`))
-      .on('epoch', ({ epoch, validation }) => heard.push(`epoch ${epoch} ${validation}`));
+      .on('epoch', ({ epoch, validation }) => heard.push(`epoch ${epoch} ${validation === null}`));
     await run;
-    expect(heard).toEqual(['step 1', 'step 2', 'epoch 1 null', 'step 3', 'step 4', 'epoch 2 null']);
+    expect(heard).toEqual(['step 1', 'step 2', 'epoch 1 true', 'step 3', 'step 4', 'epoch 2 true']);
   });
 
   test('leaving the loop ends the listening, not the training', async () => {
@@ -91,6 +91,18 @@ eachBackend((backend) => {
     const run = start(backend);
     await run;
     for await (const event of run) throw new Error(`received ${event.type}`);
+  });
+
+  test('events that are asked for together all come, and the rest are done', async () => {
+    const iterator = start(backend)[Symbol.asyncIterator]();
+    const results = await Promise.all(Array.from({ length: 5 }, () => iterator.next()));
+    expect(results.map(({ value }) => (value as TrainingEvent | undefined)?.type)).toEqual([
+      'step',
+      'step',
+      'epoch',
+      undefined,
+      undefined,
+    ]);
   });
 
   test('stop ends the training after the step under way', async () => {
