@@ -24,7 +24,7 @@ const generateBody = z.strictObject({
   temperature: z.number().min(0).max(10).default(0.8),
   seed: z.int().min(0).max(0xffffffff).default(0),
 });
-const predictBody = z.strictObject({ text: z.string().min(1).max(100_000) });
+const predictBody = z.strictObject({ text: z.string().min(1).max(20_000) });
 // Steps are synchronous: so many take some milliseconds, and no other request can come between them.
 const stepBody = z.strictObject({ text: z.string().min(1).max(500) });
 
