@@ -29,8 +29,7 @@ export class Session {
     if (this.states.length === 0)
       throw new OptionError('session: the network has no recurrent layer that begins from a carried state');
     this.executable = network.backend.prepare(written.program, counts);
-    this.store = network.snapshotParameters();
-    this.store.allocate(this.states);
+    this.store = network.snapshotParameters(this.states);
   }
 
   /** The output after one more step: a view that is valid until the next. */

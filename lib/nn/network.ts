@@ -175,10 +175,10 @@ export class Network {
     return new Map(await Promise.all(entries));
   }
 
-  /** A store with copies of the parameters alone. */
-  snapshotParameters(): Store {
+  /** A store with copies of the parameters, and zero-filled states beside them. */
+  snapshotParameters(added: readonly StateSpec[] = []): Store {
     this.requireBound();
-    return this.store.snapshot([...this.parameters.keys()]);
+    return this.store.snapshot([...this.parameters.keys()], added);
   }
 
   writeParameter(path: string, data: ArrayLike<number>): void {

@@ -17,7 +17,7 @@ namespace lstm::addon {
 namespace {
 
 // Grows with every change of the exports or of the encoding; lib/backend/native/addon.ts has the same number.
-constexpr int kInterface = 2;
+constexpr int kInterface = 3;
 
 const char* arity_name(Arity arity) {
   switch (arity) {
@@ -98,7 +98,7 @@ void inject_fault(const Napi::CallbackInfo& info) { Executable::inject_fault(inf
 class PeakJob : public PromiseJob {
  public:
   using PromiseJob::PromiseJob;
-  void execute(Arena&, int threads) noexcept override { peak_ = lstm::measure_peak(threads); }
+  void execute(Arena&, TeamSize team) noexcept override { peak_ = lstm::measure_peak(team.most); }
 
  protected:
   Napi::Value result(Napi::Env env, bool) override { return Napi::Number::New(env, peak_); }

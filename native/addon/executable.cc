@@ -66,12 +66,13 @@ class RunJob : public PromiseJob {
         counts_(counts),
         inputs_(std::move(inputs)) {
     stores[0] = store_.get();
+    writes[0] = !executable_->program().written_states.empty();
     executable = executable_.get();
   }
 
-  void execute(Arena& arena, int threads) noexcept override {
+  void execute(Arena& arena, TeamSize team) noexcept override {
     try {
-      outcome_ = executable_->run(*store_, counts_, inputs_.addresses(), arena, threads, abort);
+      outcome_ = executable_->run(*store_, counts_, inputs_.addresses(), arena, team, abort);
       copy_outputs();
     } catch (const std::bad_alloc&) {
       error_ = "not enough memory for the run";
@@ -208,7 +209,7 @@ Napi::Value ExecutableObject::run_sync(const Napi::CallbackInfo& info) {
   Engine::instance().wait_until_idle(*store);
   Engine::instance().wait_until_idle(*executable);
   const RunOutcome outcome =
-      executable->run(*store, counts, sync_inputs_.addresses(), executable->own_arena(), 1, never);
+      executable->run(*store, counts, sync_inputs_.addresses(), executable->own_arena(), {1}, never);
   account(info.Env());
   return outcome_object(info.Env(), executable->program(), outcome,
                         [&](size_t index) { return executable->output(index); });

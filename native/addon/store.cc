@@ -15,6 +15,21 @@ namespace {
 
 constexpr napi_type_tag kTag = {0x6c73746d2d6e6174, 0x73746f7265000001};
 
+// From three arguments: names, dtypes and elements.
+std::vector<StateSpec> state_specs(const Napi::CallbackInfo& info, size_t first) {
+  const Napi::Array names = info[first].As<Napi::Array>();
+  const Napi::Array dtypes = info[first + 1].As<Napi::Array>();
+  const Napi::Array elements = info[first + 2].As<Napi::Array>();
+  std::vector<StateSpec> specs;
+  for (uint32_t index = 0; index < names.Length(); ++index) {
+    const int32_t dtype = dtypes.Get(index).ToNumber();
+    const int64_t size = elements.Get(index).ToNumber();
+    if (dtype < 0 || dtype > 2 || size < 0) throw InvalidInput("a state has an unknown dtype or a negative size");
+    specs.push_back({names.Get(index).ToString(), static_cast<Dtype>(dtype), static_cast<size_t>(size)});
+  }
+  return specs;
+}
+
 // Exclusive access to one store, in the order of the queue.
 class WriteJob : public Job {
  public:
@@ -22,8 +37,9 @@ class WriteJob : public Job {
       : store_(std::move(store)), state_(state), data_(std::move(data)) {
     exclusive = true;
     stores[0] = store_.get();
+    writes[0] = true;
   }
-  void execute(Arena&, int) noexcept override {
+  void execute(Arena&, TeamSize) noexcept override {
     std::memcpy(store_->state(state_).data, data_.data(), store_->state(state_).bytes());
     store_->changed(state_);
   }
@@ -46,7 +62,7 @@ class ReadJob : public PromiseJob {
     exclusive = true;
     stores[0] = store_.get();
   }
-  void execute(Arena&, int) noexcept override {
+  void execute(Arena&, TeamSize) noexcept override {
     std::memcpy(data_.data(), store_->state(state_).data, store_->state(state_).bytes());
   }
 
@@ -78,8 +94,9 @@ class CopyJob : public Job {
       : from_(std::move(from)), states_(std::move(states)), to_(std::move(to)) {
     exclusive = true;
     stores = {from_.get(), to_.get()};
+    writes = {false, true};
   }
-  void execute(Arena&, int) noexcept override { copy_states(*from_, states_, *to_); }
+  void execute(Arena&, TeamSize) noexcept override { copy_states(*from_, states_, *to_); }
   void settle(bool) noexcept override {}
 
  private:
@@ -132,17 +149,7 @@ int StoreObject::state(const Napi::Value& name) const {
 // (names, dtypes, elements)
 void StoreObject::allocate(const Napi::CallbackInfo& info) {
   Engine::instance().wait_until_idle(*store());
-  const Napi::Array names = info[0].As<Napi::Array>();
-  const Napi::Array dtypes = info[1].As<Napi::Array>();
-  const Napi::Array elements = info[2].As<Napi::Array>();
-  std::vector<StateSpec> specs;
-  for (uint32_t index = 0; index < names.Length(); ++index) {
-    const int32_t dtype = dtypes.Get(index).ToNumber();
-    const int64_t size = elements.Get(index).ToNumber();
-    if (dtype < 0 || dtype > 2 || size < 0) throw InvalidInput("a state has an unknown dtype or a negative size");
-    specs.push_back({names.Get(index).ToString(), static_cast<Dtype>(dtype), static_cast<size_t>(size)});
-  }
-  store_->allocate(specs);
+  store_->allocate(state_specs(info, 0));
   account(info.Env());
 }
 
@@ -160,17 +167,17 @@ void StoreObject::write(const Napi::CallbackInfo& info) {
   Environment::of(info.Env()).submit(std::make_shared<WriteJob>(store_, index, std::move(data)));
 }
 
-// (name): a typed array when the store is idle, else a promise of one
+// (name): a typed array when nothing is about to change the store, else a promise of one
 Napi::Value StoreObject::read(const Napi::CallbackInfo& info) {
   const int index = state(info[0]);
-  if (store_->idle()) {
+  if (store_->steady()) {
     const State& source = store_->state(index);
     return new_array(info.Env(), source.spec.dtype, source.data, source.spec.elements);
   }
   return Environment::of(info.Env()).submit_promised(info.Env(), std::make_shared<ReadJob>(info.Env(), store_, index));
 }
 
-// (names): a Store
+// (names, names, dtypes and elements of states to add): a Store
 Napi::Value StoreObject::snapshot(const Napi::CallbackInfo& info) {
   const Napi::Array names = info[0].As<Napi::Array>();
   std::vector<int> states;
@@ -182,9 +189,11 @@ Napi::Value StoreObject::snapshot(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
   const Napi::Object copy = environment.store_class.New({});
   StoreObject& object = *Unwrap(copy);
+  const std::vector<StateSpec> added = state_specs(info, 1);
+  specs.insert(specs.end(), added.begin(), added.end());
   object.store_->allocate(specs);
   object.account(info.Env());
-  if (store()->idle()) {
+  if (store()->steady()) {
     copy_states(*store_, states, *object.store_);
   } else {
     environment.submit(std::make_shared<CopyJob>(store_, std::move(states), object.store_));

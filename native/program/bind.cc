@@ -55,11 +55,12 @@ void Executable::add_slots(const std::vector<std::vector<int32_t>>& slots) {
   }
 }
 
-void Executable::bind(Store& store, const Counts& counts, const void* const* inputs, Arena& arena, int threads) {
+int Executable::bind(Store& store, const Counts& counts, const void* const* inputs, Arena& arena, TeamSize team) {
   const bool other_store = store.id() != store_id_;
   const bool other_sizes = other_store || counts != counts_;
   if (other_store) find_states(store);
   if (other_sizes) resolve_sizes(store, counts);
+  const int threads = team.adapts && small_ ? 1 : team.most;
   arena.reserve(program_.arena_bytes + computed_pack_bytes_ + workspace_bytes_);
   place(store, inputs, arena.data());
   if (other_sizes || threads != threads_) {
@@ -70,6 +71,7 @@ void Executable::bind(Store& store, const Counts& counts, const void* const* inp
   }
   find_stale_packs(store);
   fault_ = {fault_opcode.load(), fault_relative.load()};
+  return threads;
 }
 
 void Executable::find_states(const Store& store) {
@@ -115,6 +117,7 @@ void Executable::resolve_sizes(Store& store, const Counts& counts) {
     }
   }
   counts_ = counts;
+  small_ = is_small();
 }
 
 void Executable::place(Store& store, const void* const* inputs, char* arena) {

@@ -13,6 +13,7 @@
 #include "runtime/engine.h"
 #include "runtime/parallel.h"
 #include "runtime/status.h"
+#include "runtime/threads.h"
 
 namespace lstm {
 
@@ -27,9 +28,10 @@ class Executable : public Resource {
   // Throws InvalidInput unless the counts are within the capacities.
   void check(const Counts& counts) const;
 
-  // Runs at counts no larger than the capacities; `inputs` has one address for each input. The outputs are where
+  // Runs at counts no larger than the capacities, on a team of `team.most` threads, or on one when the run is small and
+  // `team.adapts`; `inputs` has one address for each input. The outputs are where
   // `output` says until the arena is used again. Throws InvalidInput or std::bad_alloc before anything has run.
-  RunOutcome run(Store& store, const Counts& counts, const void* const* inputs, Arena& arena, int threads,
+  RunOutcome run(Store& store, const Counts& counts, const void* const* inputs, Arena& arena, TeamSize team,
                  const std::atomic<bool>& abort);
 
   // An output of the last run, which was committed or failed at a guard.
@@ -62,11 +64,14 @@ class Executable : public Resource {
   void build_calls();
   void add_slots(const std::vector<std::vector<int32_t>>& slots);
 
-  void bind(Store& store, const Counts& counts, const void* const* inputs, Arena& arena, int threads);
+  // Returns the number of threads.
+  int bind(Store& store, const Counts& counts, const void* const* inputs, Arena& arena, TeamSize team);
   void find_states(const Store& store);
   void resolve_sizes(Store& store, const Counts& counts);
   void place(Store& store, const void* const* inputs, char* arena);
   size_t workspace_bytes(int threads) const;
+  double work() const;
+  bool is_small() const;
   void find_stale_packs(const Store& store);
 
   void walk(Team& team, const std::atomic<bool>& abort, Progress& progress) noexcept;
@@ -97,6 +102,7 @@ class Executable : public Resource {
   uint64_t store_id_ = 0;
   std::vector<int> state_indices_;
   Counts counts_{-1, -1, -1};
+  bool small_ = false;
   int threads_ = 0;
   size_t computed_pack_bytes_ = 0;
   size_t workspace_bytes_ = 0;

@@ -33,17 +33,17 @@ void Executable::check(const Counts& counts) const {
   }
 }
 
-RunOutcome Executable::run(Store& store, const Counts& counts, const void* const* inputs, Arena& arena, int threads,
+RunOutcome Executable::run(Store& store, const Counts& counts, const void* const* inputs, Arena& arena, TeamSize team,
                            const std::atomic<bool>& abort) {
   if (abort.load()) return {RunStatus::aborted, 0};
   check(counts);
-  bind(store, counts, inputs, arena, threads);
+  const int threads = bind(store, counts, inputs, arena, team);
   Progress progress;
   if (arena.take_untouched()) {
     progress.untouched = arena.data();
     progress.untouched_bytes = arena.bytes();
   }
-  run_team(threads, [&](Team& team) noexcept { walk(team, abort, progress); });
+  run_team(threads, [&](Team& member) noexcept { walk(member, abort, progress); });
   if (progress.outcome.status == RunStatus::committed) {
     for (int32_t state : program_.written_states) store.changed(state_indices_[static_cast<size_t>(state)]);
   }

@@ -11,10 +11,10 @@
 namespace lstm {
 namespace {
 
-int initial_threads() {
-  const char* override = std::getenv("LSTM_NATIVE_THREADS");
-  const int threads = override ? parse_threads(override) : 0;
-  return threads > 0 ? threads : default_threads();
+// What the environment asks for; 0 when it does not, or when that is no number.
+int requested_threads() {
+  const char* request = std::getenv("LSTM_NATIVE_THREADS");
+  return request ? parse_threads(request) : 0;
 }
 
 bool shares_store(const Job& a, const Job& b) {
@@ -23,21 +23,24 @@ bool shares_store(const Job& a, const Job& b) {
   });
 }
 
-template <typename Change>
-void for_each_resource(const Job& job, std::atomic<int> Resource::*pending, const Change& change) {
+}  // namespace
+
+void Engine::count(const Job& job, int change) {
   for (Resource* resource : {job.stores[0], job.stores[1], job.executable}) {
-    if (resource) change(resource->*pending);
+    if (resource) resource->pending_.fetch_add(change);
+  }
+  for (size_t index = 0; index < job.stores.size(); ++index) {
+    if (job.stores[index] && job.writes[index]) job.stores[index]->writers_.fetch_add(change);
   }
 }
-
-}  // namespace
 
 Engine& Engine::instance() {
   static Engine* const engine = new Engine;
   return *engine;
 }
 
-Engine::Engine() : threads_(initial_threads()) {}
+Engine::Engine()
+    : threads_(requested_threads() > 0 ? requested_threads() : default_threads()), adapts_(requested_threads() == 0) {}
 
 void Engine::submit(std::shared_ptr<Job> job) {
   std::lock_guard lock(mutex_);
@@ -46,7 +49,7 @@ void Engine::submit(std::shared_ptr<Job> job) {
     started_ = true;
   }
   queue_.push_back(job);
-  for_each_resource(*job, &Resource::pending_, [](std::atomic<int>& pending) { pending.fetch_add(1); });
+  count(*job, 1);
   submitted_.notify_one();
 }
 
@@ -76,7 +79,7 @@ void Engine::wait_until_idle(const Resource& resource) {
 void Engine::discard(std::deque<std::shared_ptr<Job>>::iterator position) {
   const std::shared_ptr<Job> job = std::move(*position);
   queue_.erase(position);
-  for_each_resource(*job, &Resource::pending_, [](std::atomic<int>& pending) { pending.fetch_sub(1); });
+  count(*job, -1);
   job->settle(false);
   finished_.notify_all();
 }
@@ -113,9 +116,9 @@ void Engine::compute_with(int threads) {
     if (threads_.load() != threads) return;
     running_ = take_next();
     lock.unlock();
-    running_->execute(arena_, threads);
+    running_->execute(arena_, {threads, adapts_.load()});
     lock.lock();
-    for_each_resource(*running_, &Resource::pending_, [](std::atomic<int>& pending) { pending.fetch_sub(1); });
+    count(*running_, -1);
     running_->settle(true);
     running_.reset();
     finished_.notify_all();

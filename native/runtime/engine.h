@@ -12,6 +12,7 @@
 #include <mutex>
 
 #include "runtime/arena.h"
+#include "runtime/threads.h"
 
 namespace lstm {
 
@@ -21,10 +22,13 @@ enum class Priority { inference, training };
 class Resource {
  public:
   bool idle() const { return pending_.load(std::memory_order_acquire) == 0; }
+  // No job that was submitted changes it, so any thread may read it.
+  bool steady() const { return writers_.load(std::memory_order_acquire) == 0; }
 
  private:
   friend class Engine;
   std::atomic<int> pending_{0};
+  std::atomic<int> writers_{0};
 };
 
 class Job {
@@ -32,7 +36,7 @@ class Job {
   virtual ~Job() = default;
 
   // On the compute thread.
-  virtual void execute(Arena& arena, int threads) noexcept = 0;
+  virtual void execute(Arena& arena, TeamSize team) noexcept = 0;
   // After it was executed, or instead when it was abandoned in the queue; on the thread that abandons it, then. It
   // must not call the engine.
   virtual void settle(bool executed) noexcept = 0;
@@ -41,6 +45,8 @@ class Job {
   bool exclusive = false;
   // Null where unused.
   std::array<Resource*, 2> stores{};
+  // Whether the job changes the store at the same place in `stores`.
+  std::array<bool, 2> writes{};
   Resource* executable = nullptr;
   // Whose job it is, for `abandon_all`.
   const void* owner = nullptr;
@@ -63,8 +69,11 @@ class Engine {
   void wait_until_idle(const Resource& resource);
 
   int threads() const { return threads_.load(); }
-  // From 1 to kMaxThreads; from the next job on.
-  void set_threads(int threads) { threads_.store(threads); }
+  // From 1 to kMaxThreads; from the next job on, and for every job, however small.
+  void set_threads(int threads) {
+    adapts_.store(false);
+    threads_.store(threads);
+  }
 
  private:
   Engine();
@@ -72,6 +81,8 @@ class Engine {
   // Until another number of threads is wanted.
   void compute_with(int threads);
   std::shared_ptr<Job> take_next();
+  // Adds to the counts of what the job uses.
+  static void count(const Job& job, int change);
   void discard(std::deque<std::shared_ptr<Job>>::iterator position);
 
   std::mutex mutex_;
@@ -81,6 +92,8 @@ class Engine {
   std::shared_ptr<Job> running_;
   bool started_ = false;
   std::atomic<int> threads_;
+  // Nobody has asked for a number of threads.
+  std::atomic<bool> adapts_;
   // Used by the compute thread alone.
   Arena arena_;
 };

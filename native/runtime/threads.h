@@ -7,6 +7,12 @@ namespace lstm {
 
 constexpr int kMaxThreads = 256;
 
+// How many threads a run may have. Where nobody asked for a number, a run too small to be shared takes one.
+struct TeamSize {
+  int most;
+  bool adapts = false;
+};
+
 // Logical CPUs that this process may use: its affinity mask, and no more than its cgroup's quota. Read once.
 int available_cpus();
 

@@ -128,7 +128,7 @@ class ExecutableTest : public testing::Test {
   }
   RunOutcome run(int32_t rows, const std::vector<float>& x, int threads = 1) {
     const void* inputs[] = {x.data()};
-    return executable_.run(store_, {1, rows, 1}, inputs, arena_, threads, abort_);
+    return executable_.run(store_, {1, rows, 1}, inputs, arena_, {threads}, abort_);
   }
   std::vector<float> state() const {
     const float* data = reinterpret_cast<const float*>(store_.state(1).data);
@@ -173,13 +173,13 @@ TEST_F(ExecutableTest, MovesToAnotherStoreAndRefusesOneThatDoesNotFit) {
   other.allocate({{"state", Dtype::float32, 4}});
   const std::vector<float> x = {5, 5, 5, 5};
   const void* inputs[] = {x.data()};
-  executable_.run(other, {1, 4, 1}, inputs, arena_, 1, abort_);
+  executable_.run(other, {1, 4, 1}, inputs, arena_, {1}, abort_);
   EXPECT_EQ(loss(), 20);
   Store small;
   small.allocate({{"state", Dtype::float32, 3}});
-  EXPECT_THROW(executable_.run(small, {1, 1, 1}, inputs, arena_, 1, abort_), InvalidInput);
+  EXPECT_THROW(executable_.run(small, {1, 1, 1}, inputs, arena_, {1}, abort_), InvalidInput);
   Store without;
-  EXPECT_THROW(executable_.run(without, {1, 1, 1}, inputs, arena_, 1, abort_), InvalidInput);
+  EXPECT_THROW(executable_.run(without, {1, 1, 1}, inputs, arena_, {1}, abort_), InvalidInput);
   run(4, {1, 1, 1, 1});
   EXPECT_EQ(loss(), 14);
 }

@@ -144,7 +144,7 @@ class Step : public Job {
  public:
   Step(std::vector<std::string>& log, std::string name) : log_(log), name_(std::move(name)) {}
   std::function<void(Step&)> body = [](Step&) {};
-  void execute(Arena&, int) noexcept override {
+  void execute(Arena&, TeamSize) noexcept override {
     body(*this);
     log_.push_back(name_);
   }

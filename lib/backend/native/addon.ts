@@ -2,7 +2,7 @@
 import type { NumberArray } from '../backend';
 
 /** Grows with every change of the exports or of the encoding; native/addon/addon.cc has the same number. */
-export const addonInterface = 2;
+export const addonInterface = 3;
 
 export interface SlotDescription {
   readonly name: string;
@@ -36,9 +36,15 @@ export interface AddonStore {
   allocate(names: readonly string[], dtypes: readonly number[], elements: readonly number[]): void;
   /** Copied at the call. */
   write(name: string, data: NumberArray): void;
-  /** A promise while runs are queued. */
+  /** A promise while a run that changes the store is queued. */
   read(name: string): NumberArray | Promise<NumberArray>;
-  snapshot(names: readonly string[]): AddonStore;
+  /** Copies of the named states, and zero-filled states as `allocate` takes them. */
+  snapshot(
+    copied: readonly string[],
+    names: readonly string[],
+    dtypes: readonly number[],
+    elements: readonly number[],
+  ): AddonStore;
   dispose(): void;
 }
 

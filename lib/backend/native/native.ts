@@ -74,13 +74,12 @@ class NativeStore implements Store {
   }
 
   allocate(states: readonly StateSpec[]): void {
+    // Allocation waits for the runs under way.
+    if (states.length === 0) return;
     for (const { name } of states) {
       if (this.specs.has(name)) throw new StateError(`the store has a state '${name}' already`);
     }
-    const names = states.map(({ name }) => name);
-    const dtypes = states.map(({ dtype }) => dtypeCodes[dtype]);
-    const sizes = states.map(({ shape }) => elementCount(shape));
-    reporting(() => this.handle.allocate(names, dtypes, sizes));
+    reporting(() => this.handle.allocate(...columns(states)));
     for (const state of states) this.specs.set(state.name, state);
   }
 
@@ -97,9 +96,9 @@ class NativeStore implements Store {
     return this.handle.read(name);
   }
 
-  snapshot(names: readonly string[] = [...this.specs.keys()]): Store {
-    const specs = names.map((name) => this.spec(name));
-    const copy = new NativeStore(reporting(() => this.handle.snapshot(names)));
+  snapshot(names: readonly string[] = [...this.specs.keys()], added: readonly StateSpec[] = []): Store {
+    const specs = [...names.map((name) => this.spec(name)), ...added];
+    const copy = new NativeStore(reporting(() => this.handle.snapshot(names, ...columns(added))));
     for (const spec of specs) copy.specs.set(spec.name, spec);
     return copy;
   }
@@ -115,6 +114,15 @@ class NativeStore implements Store {
     if (!spec) throw new StateError(this.disposed ? 'the store was disposed' : `the store has no state '${name}'`);
     return spec;
   }
+}
+
+/** Names, dtypes and sizes of states, as the addon takes them. */
+function columns(states: readonly StateSpec[]): [names: string[], dtypes: number[], elements: number[]] {
+  return [
+    states.map(({ name }) => name),
+    states.map(({ dtype }) => dtypeCodes[dtype]),
+    states.map(({ shape }) => elementCount(shape)),
+  ];
 }
 
 class NativeExecutable implements Executable {

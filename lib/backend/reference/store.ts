@@ -35,9 +35,9 @@ export class ReferenceStore implements Store {
     return Promise.resolve(this.array(name).slice());
   }
 
-  snapshot(names: readonly string[] = [...this.states.keys()]): ReferenceStore {
+  snapshot(names: readonly string[] = [...this.states.keys()], added: readonly StateSpec[] = []): ReferenceStore {
     const copy = new ReferenceStore();
-    copy.allocate(names.map((name) => this.states.get(name)!));
+    copy.allocate([...names.map((name) => this.states.get(name)!), ...added]);
     for (const name of names) copy.write(name, this.array(name));
     return copy;
   }
