@@ -4,6 +4,7 @@ import { reshape } from '../ops/layout/reshape';
 import { slice } from '../ops/layout/slice';
 import { expectRank, expectShape, type Variable } from '../ops/op';
 import { lstm as lstmOp } from '../ops/recurrent/lstm';
+import { expectVariable } from '../ops/variable';
 import { checkOptions, positiveInteger, probability } from '../options';
 import { applyDropout } from './dropout';
 import { uniform } from './initializer';
@@ -18,7 +19,7 @@ export interface LstmOptions {
   readonly numLayers?: number;
   /** Adds a second LSTM per layer that walks each sequence from its end; outputs are side by side. Default false. */
   readonly bidirectional?: boolean;
-  /** Probability of dropping each element of every layer's output but the last's, in training. Default 0. */
+  /** Probability of dropping, in training, each element that one layer hands to the next; it does nothing where there is one. Default 0. */
   readonly dropout?: number;
   /** Default true. */
   readonly bias?: boolean;
@@ -38,6 +39,8 @@ export interface LstmCallOptions {
   /** Zeros when left out (or the carried state, where the program carries one). */
   readonly initialState?: LstmState;
 }
+
+const callOptions: readonly (keyof LstmCallOptions)[] = ['lengths', 'initialState'];
 
 export interface LstmOutput extends LstmState {
   /** As the option `output` says. */
@@ -66,8 +69,8 @@ export class Lstm extends Layer {
     readonly options: LstmOptions = {},
   ) {
     super();
-    const { numLayers = 1, dropout = 0, output = 'sequence' } = options;
     checkOptions('lstm', options, ['inputSize', 'numLayers', 'bidirectional', 'dropout', 'bias', 'output']);
+    const { numLayers = 1, dropout = 0, output = 'sequence' } = options;
     positiveInteger('lstm', 'hiddenSize', hiddenSize);
     positiveInteger('lstm', 'numLayers', numLayers);
     probability('lstm', 'dropout', dropout);
@@ -81,11 +84,14 @@ export class Lstm extends Layer {
     return { kind: 'lstm', hiddenSize, options };
   }
 
-  override forward(input: Variable, { lengths = null, initialState }: LstmCallOptions = {}): LstmOutput {
+  override forward(input: Variable, options: LstmCallOptions = {}): LstmOutput {
+    checkOptions('lstm', options, callOptions);
+    const { lengths = null, initialState } = options;
     const { numLayers = 1, bidirectional = false, dropout = 0, output: wanted = 'sequence' } = this.options;
-    expectRank('input', input.type, 3, '[T, B, I]');
     lastSize('lstm', input, this.options.inputSize);
+    expectRank('input', input.type, 3, '[T, B, I]');
     if (lengths) {
+      expectVariable('lstm: lengths', lengths);
       expectShape('lengths', lengths.type, [input.type.shape[1]!]);
       input.builder.requireRange(lengths, { below: input.type.shape[0]!, inclusive: true });
     }
@@ -143,6 +149,8 @@ export class Lstm extends Layer {
     const B = x.type.shape[1]!;
     const H = this.hiddenSize;
     if (given) {
+      expectVariable('lstm: initialState.hiddenState', given.hiddenState);
+      expectVariable('lstm: initialState.cellState', given.cellState);
       const { numLayers = 1, bidirectional } = this.options;
       const states = numLayers * (bidirectional ? 2 : 1);
       expectShape('initialState.hiddenState', given.hiddenState.type, [states, B, H]);
