@@ -43,7 +43,10 @@ RunOutcome Executable::run(Store& store, const Counts& counts, const void* const
     progress.untouched = arena.data();
     progress.untouched_bytes = arena.bytes();
   }
-  run_team(threads, [&](Team& member) noexcept { walk(member, abort, progress); });
+  run_team(threads, [&](Team& member) noexcept {
+    Team own = member.adapting(team.adapts);
+    walk(own, abort, progress);
+  });
   if (progress.outcome.status == RunStatus::committed) {
     for (int32_t state : program_.written_states) store.changed(state_indices_[static_cast<size_t>(state)]);
   }

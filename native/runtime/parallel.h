@@ -34,6 +34,15 @@ class Team {
     return {begin < count ? begin : count, end < count ? end : count};
   }
 
+  // Whether a kernel may leave members idle where meeting would cost more than it gives: when nobody asked for a number
+  // of threads.
+  LSTM_INLINE bool adapts() const { return adapts_; }
+  LSTM_INLINE Team adapting(bool adapts) const {
+    Team team = *this;
+    team.adapts_ = adapts;
+    return team;
+  }
+
   // Waits for the whole team; what was written before is seen by all after.
   void barrier() noexcept;
 
@@ -41,6 +50,7 @@ class Team {
   int rank_;
   int size_;
   Barrier* barrier_;
+  bool adapts_ = false;
 };
 
 // Calls body(team, context) on each thread of a team, the calling thread being rank 0, and returns when all are done.

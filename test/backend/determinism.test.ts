@@ -5,14 +5,18 @@ import { caseNames, predictRow, train } from './trajectory';
 import type { Report } from './trajectoryProcess';
 
 const isas = nativeInfo().isas;
-const teams = [1, 2, 3, 4, 8];
+const teams = [1, 2, 3, 4, 8, null];
 
-/** What a process says that may use only this instruction set and this number of threads. */
-function play(isa: string, threads: number): Report {
+/** What a process says that may use only this instruction set and this number of threads; null leaves the number to it. */
+function play(isa: string, threads: number | null): Report {
+  const { LSTM_NATIVE_THREADS: _, ...environment } = process.env;
   const { stdout, stderr, status } = spawnSync(
     process.execPath,
     ['--import', 'tsx', join(__dirname, 'trajectoryProcess.ts')],
-    { env: { ...process.env, LSTM_NATIVE_ISA: isa, LSTM_NATIVE_THREADS: `${threads}` }, encoding: 'utf8' },
+    {
+      env: { ...environment, LSTM_NATIVE_ISA: isa, ...(threads && { LSTM_NATIVE_THREADS: `${threads}` }) },
+      encoding: 'utf8',
+    },
   );
   if (status !== 0) throw new Error(`${isa}, ${threads} threads: status ${status}\n${stderr}`);
   return JSON.parse(stdout) as Report;

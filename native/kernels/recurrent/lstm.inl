@@ -146,7 +146,7 @@ inline void lstm_last_state(const LstmForward& op, const LstmMemory& memory, Ran
 
 inline void lstm_forward(const LstmForward& op, void* workspace, Team& team) noexcept {
   const LstmMemory memory(op, workspace, team.rank());
-  const Share share(op.walk.batch, op.panels(), team);
+  const Share share(op.walk.batch, op.panels(), op.input_size + op.hidden_size, team);
   clear(memory.zeros, op.hidden_size);
   lstm_bias(op, share.panels, memory.bias);
   for (int64_t step = 0; step < op.walk.steps; ++step) {

@@ -173,7 +173,7 @@ void lstm_backward(const Call& call, Team& team) noexcept {
   op.packed_hh = call.packs[0];
   const int64_t H = op.hidden_size;
   const LstmBackwardMemory memory(op, call.workspace, team.rank());
-  const Share share(op.walk.batch, panel_count(H), team);
+  const Share share(op.walk.batch, panel_count(H), kLstmGates * H, team);
   clear(memory.zeros, H);
   const int64_t begin = share.panels.begin * kTileColumns, end = share.panels.end * kTileColumns;
   const int64_t units = (end < H ? end : H) - begin;
