@@ -9,12 +9,13 @@ const teams = [1, 2, 3, 4, 8, null];
 
 /** What a process says that may use only this instruction set and this number of threads; null leaves the number to it. */
 function play(isa: string, threads: number | null): Report {
-  const { LSTM_NATIVE_THREADS: _, ...environment } = process.env;
+  const environment = { ...process.env, LSTM_NATIVE_ISA: isa };
+  delete environment.LSTM_NATIVE_THREADS;
   const { stdout, stderr, status } = spawnSync(
     process.execPath,
     ['--import', 'tsx', join(__dirname, 'trajectoryProcess.ts')],
     {
-      env: { ...environment, LSTM_NATIVE_ISA: isa, ...(threads && { LSTM_NATIVE_THREADS: `${threads}` }) },
+      env: { ...environment, ...(threads && { LSTM_NATIVE_THREADS: `${threads}` }) },
       encoding: 'utf8',
     },
   );
@@ -29,7 +30,9 @@ describe.each(isas)('on %s', (isa) => {
   }, 120_000);
 
   test('processes use what the environment asks for', () => {
-    expect(reports.map((report) => [report.isa, report.threads])).toEqual(teams.map((threads) => [isa, threads]));
+    expect(reports.map((report) => [report.isa, report.threads])).toEqual(
+      teams.map((threads) => [isa, threads ?? (expect.any(Number) as number)]),
+    );
   });
 
   test.each(caseNames)('a hundred training steps end with the same bits on any number of threads: %s', async (name) => {
