@@ -1,9 +1,11 @@
 import { DataError, OptionError } from '../errors';
-import { batchCount, iterate, type Data } from '../data/batch';
+import { batchCount, type Batch, type Data } from '../data/batch';
 import type { AnyOutputs, Outputs } from '../nn/loss';
 import type { Network } from '../nn/network';
 import type { Shape } from '../ops/shape';
+import { describe } from '../options';
 import { evaluate } from './evaluator';
+import { Feed } from './feed';
 import { MeanFigures, type Figures } from './figures';
 import { MetricsLog } from './metricsLog';
 import { showProgress } from './progress';
@@ -15,7 +17,7 @@ export interface FitOptions<O extends Outputs = AnyOutputs> extends Omit<StepOpt
   readonly epochs?: number;
   /** Ends the training after this many steps. */
   readonly maxSteps?: number;
-  /** Ends the training after the step during which this time has passed. */
+  /** Ends the training after the step during which this time has passed, or while it waits for data. */
   readonly maxSeconds?: number;
   /** Evaluated after each epoch, with the same loss and metrics. */
   readonly validation?: Data;
@@ -66,10 +68,12 @@ function checkFitOptions(options: FitOptions<never>): void {
   checkStepOptions('fit', options, known);
   for (const name of ['epochs', 'maxSteps', 'maxSeconds'] as const) {
     const value = options[name];
-    const valid = value === undefined || (value > 0 && (name === 'maxSeconds' || Number.isInteger(value)));
+    const valid =
+      value === undefined ||
+      (typeof value === 'number' && value > 0 && (name === 'maxSeconds' || Number.isInteger(value)));
     if (!valid)
       throw new OptionError(
-        `fit: ${name}: expected a positive ${name === 'maxSeconds' ? 'number' : 'integer'}, received ${String(value)}`,
+        `fit: ${name}: expected a positive ${name === 'maxSeconds' ? 'number' : 'integer'}, received ${describe(value)}`,
       );
   }
 }
@@ -80,6 +84,7 @@ class Trainer {
   private readonly begin = performance.now();
   private readonly epochs: number;
   private readonly carries: boolean;
+  private readonly signals: readonly AbortSignal[];
   private readonly history: EpochEvent[] = [];
 
   constructor(
@@ -92,6 +97,7 @@ class Trainer {
     const { maxSteps, maxSeconds, carryState, loss, optimizer, clipNorm, metrics } = options;
     this.epochs = options.epochs ?? (maxSteps === undefined && maxSeconds === undefined ? 1 : Infinity);
     this.carries = carryState ?? data?.continuesState ?? false;
+    this.signals = options.signal ? [this.stop, options.signal] : [this.stop];
     this.stepOptions = { loss, optimizer, clipNorm, metrics, carryState: this.carries };
     this.stepper = new Stepper(network, optimizer, declaredShapes);
   }
@@ -118,40 +124,41 @@ class Trainer {
   private async epoch(epoch: number, report: (event: TrainingEvent) => void): Promise<History['ended'] | null> {
     const means = new MeanFigures(this.options.loss);
     if (this.carries) this.stepper.resetCarriedState();
+    const feed = new Feed(this.data);
     let ended: History['ended'] | null = null;
-    const batches = iterate(this.data);
-    // The next batch is made while the native side works on this one.
-    let next = batches.next();
     try {
-      for (;;) {
-        const item = await unlessAborted(next, [this.stop, ...(this.options.signal ? [this.options.signal] : [])]);
-        if (!item) {
-          this.options.signal?.throwIfAborted();
-          ended = 'stopped';
-          break;
-        }
-        if (item.done) break;
-        const step = this.stepper.take(item.value, this.stepOptions, {
-          totalSteps: this.totalSteps(),
-          signal: this.options.signal,
-        });
-        next = batches.next();
-        const { result, weight } = await settled(step, next);
-        means.add(result.figures, weight);
-        report({ type: 'step', epoch, seconds: this.seconds(), ...result });
+      while (!ended) {
+        const item = await feed.next(this.signals, this.secondsLeft() * 1000);
+        this.options.signal?.throwIfAborted();
+        if (item?.done) break;
+        if (item) await this.step(epoch, item.value, feed, means, report);
         ended = this.endReason();
-        if (ended) break;
       }
     } finally {
-      const closing = batches.return(undefined);
-      // Data that do not come cannot be waited for.
-      if (this.isAborted()) closing.catch(() => {});
-      else await closing;
+      await feed.close();
     }
     if (means.isEmpty && ended) return ended;
     if (means.isEmpty) throw new DataError('fit: the data hold no batch');
     await this.finishEpoch(epoch, means.mean(), report);
     return ended;
+  }
+
+  private async step(
+    epoch: number,
+    batch: Batch,
+    feed: Feed,
+    means: MeanFigures,
+    report: (event: TrainingEvent) => void,
+  ): Promise<void> {
+    const { signal, maxSteps = Infinity } = this.options;
+    const step = this.stepper.take(batch, this.stepOptions, { totalSteps: this.totalSteps(), signal });
+    // The next batch is made while the native side works on this one.
+    if (this.stepper.step + 1 < maxSteps) feed.ask();
+    const { result, weight } = await step;
+    means.add(result.figures, weight);
+    report({ type: 'step', epoch, seconds: this.seconds(), ...result });
+    // A loop over the events has its turn, so that stop() at an event ends the training with the step that it tells of.
+    await new Promise(setImmediate);
   }
 
   private async finishEpoch(epoch: number, train: Figures, report: (event: TrainingEvent) => void): Promise<void> {
@@ -179,13 +186,13 @@ class Trainer {
   }
 
   private endReason(): History['ended'] | null {
-    const { maxSteps = Infinity, maxSeconds = Infinity } = this.options;
+    const { maxSteps = Infinity } = this.options;
     if (this.stop.aborted) return 'stopped';
-    return this.stepper.step >= maxSteps || this.seconds() >= maxSeconds ? 'budget' : null;
+    return this.stepper.step >= maxSteps || this.secondsLeft() <= 0 ? 'budget' : null;
   }
 
-  private isAborted(): boolean {
-    return this.stop.aborted || (this.options.signal?.aborted ?? false);
+  private secondsLeft(): number {
+    return (this.options.maxSeconds ?? Infinity) - this.seconds();
   }
 
   private seconds(): number {
@@ -201,23 +208,4 @@ class Trainer {
     );
     return Number.isFinite(total) ? total : null;
   }
-}
-
-/** What is awaited, or null as soon as one of the signals is aborted. */
-function unlessAborted<T>(awaited: Promise<T>, signals: readonly AbortSignal[]): Promise<T | null> {
-  return new Promise((resolve, reject) => {
-    const leave = () => resolve(null);
-    for (const signal of signals) {
-      if (signal.aborted) leave();
-      signal.addEventListener('abort', leave, { once: true });
-    }
-    const settle = () => signals.forEach((signal) => signal.removeEventListener('abort', leave));
-    awaited.then(resolve, reject).finally(settle);
-  });
-}
-
-/** The step's outcome; when it fails, a failure of the prefetched batch is not left unhandled. */
-async function settled<T>(step: Promise<T>, next: Promise<unknown>): Promise<T> {
-  next.catch(() => {});
-  return step;
 }

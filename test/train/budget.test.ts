@@ -111,6 +111,17 @@ eachBackend((backend) => {
     expect(await stopped).toMatchObject({ steps: 1, ended: 'stopped' });
   });
 
+  test('a budget that is spent does not wait for data that do not come, and asks for no batch beyond it', async () => {
+    let asked = 0;
+    async function* slow(): AsyncGenerator<Batch> {
+      for (asked = 1; asked <= 2; asked++) yield data[0]!;
+      await new Promise(() => {});
+    }
+    expect(await fit({ maxSteps: 2 }, slow)).toMatchObject({ steps: 2, ended: 'budget' });
+    expect(asked).toBe(2);
+    expect(await fit({ maxSeconds: 0.05 }, slow)).toMatchObject({ steps: 2, ended: 'budget' });
+  });
+
   test('the learning rate follows a cosine over the steps of the fit', async () => {
     const rates: number[] = [];
     await fit({ optimizer: adam({ lr: cosine(0.1, { warmup: 2, final: 0.01 }) }), epochs: 2 }).on(

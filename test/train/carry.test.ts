@@ -67,11 +67,25 @@ eachBackend((backend) => {
     expect(received).toEqual(await losses(true));
   });
 
-  test('evaluations at once take turns with the carried state', async () => {
+  test('evaluations at once carry states of their own', async () => {
     const network = model();
     const evaluate = () => network.evaluate(parts, { loss, carryState: true });
     const alone = await evaluate();
     expect(await Promise.all([evaluate(), evaluate(), evaluate()])).toEqual([alone, alone, alone]);
+  });
+
+  test('an evaluation ends with its signal while it waits for data, and none waits for another', async () => {
+    const network = model();
+    async function* slow(): AsyncGenerator<Batch> {
+      yield parts[0]!;
+      await new Promise(() => {});
+    }
+    const controller = new AbortController();
+    const options = { loss, carryState: true };
+    const stalled = network.evaluate(slow, { ...options, signal: controller.signal });
+    expect(await network.evaluate(parts, options)).toEqual(await model().evaluate(parts, options));
+    controller.abort(new Error('enough'));
+    await expect(stalled).rejects.toThrow('enough');
   });
 
   test('text says by itself that it continues', async () => {
@@ -87,7 +101,13 @@ eachBackend((backend) => {
     const training = model().fit(mixed, { loss, optimizer: adam(), carryState: true });
     await expect(training).rejects.toThrow(DataError);
     await expect(training).rejects.toThrow('every batch needs 2 rows, received 3');
-    await expect(model().evaluate(mixed, { loss, carryState: true })).rejects.toThrow('every batch needs 2 rows');
+    const network = model();
+    const evaluate = () => network.evaluate(mixed, { loss, carryState: true });
+    await expect(evaluate()).rejects.toThrow('every batch needs 2 rows');
+    expect([...network.network.store.states.keys()].filter((name) => name.includes('rows 3'))).toEqual([]);
+    const { size } = network.network.store.states;
+    await expect(evaluate()).rejects.toThrow(DataError);
+    expect(network.network.store.states.size).toBe(size);
   });
 
   test('the number of steps can', async () => {

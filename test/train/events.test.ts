@@ -128,6 +128,12 @@ eachBackend((backend) => {
     expect(await run.stop()).toBe(history);
   });
 
+  test('stop in a loop over the events ends the training with the step of the event', async () => {
+    const run = start(backend, { epochs: 1000 });
+    for await (const event of run) if (event.type === 'step' && event.step === 3) void run.stop();
+    expect(await run).toMatchObject({ steps: 3, ended: 'stopped' });
+  });
+
   test('an error rejects the promise, and is thrown by the loop', async () => {
     const broken = [
       tokenBatch(1, 2, 3),

@@ -1,0 +1,59 @@
+import { iterate, type Batch, type Data } from '../data/batch';
+
+/** The longest delay that a timer takes. */
+const maxMilliseconds = 2 ** 31 - 1;
+
+/** The batches of one pass, each asked for ahead at most once. Data may never come: nothing here waits for them unconditionally. */
+export class Feed {
+  private readonly batches: AsyncGenerator<Batch, void, undefined>;
+  private asked: Promise<IteratorResult<Batch, void>> | null = null;
+  private isWaiting = false;
+
+  constructor(data: Data) {
+    this.batches = iterate(data);
+  }
+
+  /** Asks for the next batch, so that it is made while others compute. */
+  ask(): void {
+    if (this.asked) return;
+    this.isWaiting = true;
+    this.asked = this.batches.next().finally(() => (this.isWaiting = false));
+    // `next` tells of a failure; when it is not called any more, nobody needs to know.
+    this.asked.catch(() => {});
+  }
+
+  /** The next batch, or null when a signal is aborted or the time has passed before it has come. */
+  async next(signals: readonly AbortSignal[], milliseconds = Infinity): Promise<IteratorResult<Batch, void> | null> {
+    this.ask();
+    const item = await unlessAborted(this.asked!, signals, milliseconds);
+    if (item) this.asked = null;
+    return item;
+  }
+
+  /** Tells the data that no more is wanted. Behind a batch that does not come, that cannot be waited for. */
+  async close(): Promise<void> {
+    const closed = this.batches.return(undefined);
+    if (this.isWaiting) closed.catch(() => {});
+    else await closed;
+  }
+}
+
+/** What is awaited, or null as soon as one of the signals is aborted or the time has passed. */
+function unlessAborted<T>(awaited: Promise<T>, signals: readonly AbortSignal[], milliseconds: number) {
+  return new Promise<T | null>((resolve, reject) => {
+    const leave = () => resolve(null);
+    // What has come already is taken before a timer fires.
+    const timer = Number.isFinite(milliseconds)
+      ? setTimeout(leave, Math.min(Math.max(milliseconds, 0), maxMilliseconds))
+      : undefined;
+    for (const signal of signals) {
+      if (signal.aborted) leave();
+      signal.addEventListener('abort', leave, { once: true });
+    }
+    const settle = () => {
+      clearTimeout(timer);
+      signals.forEach((signal) => signal.removeEventListener('abort', leave));
+    };
+    awaited.then(resolve, reject).finally(settle);
+  });
+}
