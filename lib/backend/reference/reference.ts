@@ -45,11 +45,16 @@ class Interpreter implements Executable {
     readonly capacities: Counts,
   ) {}
 
-  run(store: Store, inputs: Readonly<Record<string, ArrayView>>, { signal }: RunOptions = {}): Promise<RunResult> {
-    return new Promise((resolve) => {
-      signal?.throwIfAborted();
-      resolve(this.runSync(store, inputs));
-    });
+  async run(
+    store: Store,
+    inputs: Readonly<Record<string, ArrayView>>,
+    { signal }: RunOptions = {},
+  ): Promise<RunResult> {
+    signal?.throwIfAborted();
+    const result = this.runSync(store, inputs);
+    // Runs in a row leave room for timers and others on the event loop.
+    await new Promise(setImmediate);
+    return result;
   }
 
   runSync(store: Store, inputs: Readonly<Record<string, ArrayView>>): RunResult {
