@@ -6,18 +6,20 @@
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { generate, load } from 'lstm-native';
+import { script } from './support/script';
 
-const { values } = parseArgs({
-  options: {
-    model: { type: 'string', default: 'runs/moby-dick/model.safetensors' },
-    prompt: { type: 'string', default: 'Call me' },
-    length: { type: 'string', default: '400' },
-    temperature: { type: 'string', default: '0.8' },
-    seed: { type: 'string', default: '0' },
-  },
-});
+const usage = 'generate.ts [--model FILE] [--prompt TEXT] [--length 400] [--temperature 0.8] [--seed 0]';
 
 async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      model: { type: 'string', default: 'runs/moby-dick/model.safetensors' },
+      prompt: { type: 'string', default: 'Call me' },
+      length: { type: 'string', default: '400' },
+      temperature: { type: 'string', default: '0.8' },
+      seed: { type: 'string', default: '0' },
+    },
+  });
   if (!existsSync(values.model)) {
     throw new Error(`${values.model}: no such file; train a model first with "npm start", or name one with --model`);
   }
@@ -31,7 +33,4 @@ async function main(): Promise<void> {
   console.log(continued);
 }
 
-main().catch((error: Error) => {
-  console.error(error.message);
-  process.exitCode = 1;
-});
+script(usage, main);

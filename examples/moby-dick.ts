@@ -24,16 +24,18 @@ import {
 } from 'lstm-native';
 import { mobyDick } from './support/moby-dick';
 import { CharacterNgrams } from './support/ngram';
+import { script } from './support/script';
 
-const { values: options } = parseArgs({
-  options: {
-    steps: { type: 'string' },
-    epochs: { type: 'string', default: '10' },
-    run: { type: 'string', default: 'runs/moby-dick' },
-  },
-});
+const usage = 'moby-dick.ts [--steps N] [--epochs 10] [--run runs/moby-dick]';
 
 async function main(): Promise<void> {
+  const { values: options } = parseArgs({
+    options: {
+      steps: { type: 'string' },
+      epochs: { type: 'string', default: '10' },
+      run: { type: 'string', default: 'runs/moby-dick' },
+    },
+  });
   const corpus = text.fromString(mobyDick());
   const { vocabulary, train, validation, test } = corpus;
   console.log(
@@ -51,14 +53,15 @@ async function main(): Promise<void> {
     epochs: Number(options.epochs),
     maxSteps: options.steps === undefined ? undefined : Number(options.steps),
     validation: validation.batches({ batchSize: 32, sequenceLength: 64 }),
-    progress: true,
+    // A bar where there is a terminal. Plain lines would say what is printed below.
+    progress: Boolean(process.stderr.isTTY),
     runDir: options.run,
   });
   const bits: number[] = [];
   run.on('step', ({ figures }) => bits.push(figures.bitsPerCharacter));
   run.on('epoch', ({ epoch, train, validation, seconds, step }) => {
     console.log(
-      `epoch ${epoch}: training ${train.bitsPerCharacter.toFixed(3)}, ` +
+      `epoch ${epoch}: loss ${train.loss.toFixed(3)}, training ${train.bitsPerCharacter.toFixed(3)}, ` +
         `validation ${validation!.bitsPerCharacter.toFixed(3)} bits per character, ` +
         `${Math.round((step * 32 * 64) / seconds).toLocaleString('en-US')} characters per second`,
     );
@@ -123,7 +126,4 @@ function thinned(values: readonly number[], count: number): number[] {
   });
 }
 
-main().catch((error: unknown) => {
-  console.error(error);
-  process.exitCode = 1;
-});
+script(usage, main);

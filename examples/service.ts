@@ -15,6 +15,7 @@ import { parseArgs } from 'node:util';
 import { generate, load, type Module, type Vocabulary } from 'lstm-native';
 import { z } from 'zod';
 import { HttpError, readBytes, readJson, send, statusOf } from './support/http';
+import { script } from './support/script';
 import { SessionCache } from './support/sessionCache';
 
 const maxBytes = 1 << 20;
@@ -42,8 +43,8 @@ function routesOf(model: Module, vocabulary: Vocabulary, sessions: SessionCache)
   return {
     'GET /health': async () => ({ status: 'ok', sessions: sessions.size }),
 
-    'POST /generate': async ({ request }) => ({
-      text: await generate(model, await readJson(request, generateBody, maxBytes)),
+    'POST /generate': async ({ request, signal }) => ({
+      text: await generate(model, { ...(await readJson(request, generateBody, maxBytes)), signal }),
     }),
 
     'POST /predict': async ({ request, signal }) => {
@@ -141,7 +142,4 @@ async function main(): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, shutDown);
 }
 
-main().catch((error: Error) => {
-  console.error(error.message);
-  process.exitCode = 1;
-});
+script('[PORT=3000] service.ts [--model FILE] [--sessions 64]', main);

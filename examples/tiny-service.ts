@@ -1,17 +1,25 @@
 /** A model behind HTTP: npm run example -- tiny-service.ts, then curl 127.0.0.1:3000 -d 'Call me' */
+import { randomInt } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { generate, load } from 'lstm-native';
+import { generate, load, type Module } from 'lstm-native';
 
-async function answer(request: IncomingMessage): Promise<string> {
-  return generate(await model, { prompt: await text(request), length: 200, temperature: 0.8 });
+async function answer(model: Module, request: IncomingMessage): Promise<string> {
+  return generate(model, { prompt: await text(request), length: 200, temperature: 0.8, seed: randomInt(2 ** 32) });
 }
 
-const model = load(process.argv[2] ?? 'runs/moby-dick/model.safetensors');
-const server = createServer((request, response) => {
-  answer(request).then(
-    (continued) => response.end(continued),
-    (error: Error) => response.writeHead(400).end(error.message),
-  );
+async function main(): Promise<void> {
+  const model = await load(process.argv[2] ?? 'runs/moby-dick/model.safetensors');
+  const server = createServer((request, response) => {
+    answer(model, request).then(
+      (continued) => response.end(continued),
+      (error: Error) => response.writeHead(400).end(error.message),
+    );
+  });
+  server.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => console.log('listening', server.address()));
+}
+
+main().catch((error: Error) => {
+  console.error(error.message);
+  process.exitCode = 1;
 });
-server.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => console.log('listening', server.address()));

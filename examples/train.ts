@@ -2,17 +2,20 @@
 import { parseArgs } from 'node:util';
 import { adam, crossEntropy, embedding, generate, linear, lstm, sequential, text } from 'lstm-native';
 import { mobyDick } from './support/moby-dick';
+import { script } from './support/script';
 
+const usage = 'train.ts [TEXT] [--hidden 256] [--layers 1] [--epochs 5] [--run runs/train]';
 const option = (value: string) => ({ type: 'string', default: value }) as const;
-const { values, positionals } = parseArgs({
-  options: { hidden: option('256'), layers: option('1'), epochs: option('5'), run: option('runs/train') },
-  allowPositionals: true,
-});
 
 async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    options: { hidden: option('256'), layers: option('1'), epochs: option('5'), run: option('runs/train') },
+    allowPositionals: true,
+  });
   const corpus = positionals[0] ? await text.fromFile(positionals[0]) : text.fromString(mobyDick()); // 90/5/5 split
   const size = corpus.vocabulary.size;
-  const recurrent = lstm(Number(values.hidden), { numLayers: Number(values.layers), dropout: 0.1 });
+  const numLayers = Number(values.layers);
+  const recurrent = lstm(Number(values.hidden), { numLayers, dropout: numLayers > 1 ? 0.1 : 0 }); // between layers
   const model = sequential([embedding(size, 64), recurrent, linear(size)], { seed: 1 });
 
   const run = model.fit(corpus.train.batches({ batchSize: 32, sequenceLength: 64 }), {
@@ -31,4 +34,4 @@ async function main(): Promise<void> {
   console.log(await generate(model, { prompt, length: 200, temperature: 0.8, seed: 7 }));
 }
 
-void main();
+script(usage, main);

@@ -68,3 +68,21 @@ test('generate.ts says in one line what it lacks', async () => {
     code: 1,
   });
 });
+
+test.each(['train.ts', 'generate.ts', 'service.ts', 'moby-dick.ts'])('%s --help tells its options', async (name) => {
+  expect(await runExample(name, '--help')).toEqual({
+    lines: [expect.stringMatching(new RegExp(`${name}( \\[.*\\])+$`))],
+    code: 0,
+  });
+});
+
+test('what cannot be read, or is no option, is said in one line', async () => {
+  const missing = join(folder, 'missing.txt');
+  expect(await runExample('train.ts', missing)).toEqual({ lines: [`${missing}: the text could not be read`], code: 1 });
+  const unknown = await runExample('train.ts', '--layer', '2');
+  expect(unknown).toEqual({ lines: [expect.stringMatching(/^Unknown option '--layer'/)], code: 1 });
+  for (const name of ['tiny-service.ts', 'service.ts']) {
+    const { lines, code } = await runExample(name, ...(name === 'service.ts' ? ['--model'] : []), missing);
+    expect([lines, code]).toEqual([[expect.stringMatching(/missing\.txt: cannot be read: ENOENT/)], 1]);
+  }
+});
