@@ -9,7 +9,7 @@ const teams = [1, 2, 3, 4, 8, null];
 
 /** What a process says that may use only this instruction set and this number of threads; null leaves the number to it. */
 function play(isa: string, threads: number | null): Report {
-  const environment = { ...process.env, LSTM_NATIVE_ISA: isa };
+  const environment: NodeJS.ProcessEnv = { ...process.env, LSTM_NATIVE_ISA: isa };
   delete environment.LSTM_NATIVE_THREADS;
   const { stdout, stderr, status } = spawnSync(
     process.execPath,
