@@ -3,7 +3,7 @@
  * not meet share memory; everything lies in one arena, on 64-byte boundaries.
  */
 import { elementCount, evaluateShape, type Counts } from '../ops/shape';
-import { allIds, idsIn, inPlacePairs, opOf, type Equation, type Program, type ValueId } from './program';
+import { allIds, idsIn, inPlacePairs, opOf, readValues, type Equation, type Program, type ValueId } from './program';
 
 export type Placement =
   | { readonly kind: 'arena'; readonly offset: number; readonly bytes: number }
@@ -73,15 +73,6 @@ function plannedOutputs(equation: Equation, reads: ReadonlySet<ValueId>): ValueI
   return Object.entries(equation.outputs).flatMap(([slot, ids]) =>
     idsIn(ids).filter((value) => opOf(equation).outputs[slot]!.arity !== 'onDemand' || reads.has(value)),
   );
-}
-
-function readValues(program: Program): Set<ValueId> {
-  const read = new Set<ValueId>();
-  for (const equation of [...program.compute, ...program.commit])
-    for (const value of allIds(equation.operands)) read.add(value);
-  for (const { value } of [...program.guards, ...program.outputs]) read.add(value);
-  for (const { next } of program.states) if (next !== null) read.add(next);
-  return read;
 }
 
 /** Largest first, each at the lowest offset that is free during its lifetime. */

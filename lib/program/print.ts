@@ -1,6 +1,6 @@
 import type { ValueType } from '../ops/op';
 import { formatShape } from '../ops/shape';
-import { idsIn, type Equation, type Ids, type Program } from './program';
+import { idsIn, readValues, type Equation, type Ids, type Program } from './program';
 
 const formatType = ({ dtype, shape }: ValueType) => `${dtype}${formatShape(shape)}`;
 const formatId = (id: number) => `%${id}`;
@@ -8,7 +8,7 @@ const formatIds = (ids: Ids) =>
   Array.isArray(ids) ? `(${ids.map(formatId).join(' ')})` : idsIn(ids).map(formatId).join();
 
 function formatEquation(program: Program, equation: Equation): string {
-  const read = new Set(readValues(program));
+  const read = readValues(program);
   const outputs = Object.entries(equation.outputs)
     .filter(([, ids]) => idsIn(ids).some((id) => read.has(id)))
     .map(([slot, ids]) => `${slot} ${formatIds(ids)}: ${formatType(program.values[idsIn(ids)[0]!]!)}`);
@@ -18,15 +18,6 @@ function formatEquation(program: Program, equation: Equation): string {
   const attributes = Object.entries(equation.attributes).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
   const path = equation.path ? `  # ${equation.path}` : '';
   return `${outputs.join(', ')} = ${equation.op}(${[...operands, ...attributes].join(', ')})${path}`;
-}
-
-function readValues(program: Program): number[] {
-  return [
-    ...[...program.compute, ...program.commit].flatMap((equation) => Object.values(equation.operands).flatMap(idsIn)),
-    ...program.outputs.map(({ value }) => value),
-    ...program.guards.map(({ value }) => value),
-    ...program.states.flatMap(({ next }) => (next === null ? [] : [next])),
-  ];
 }
 
 /** One line for each input, state, equation and output. */

@@ -130,3 +130,13 @@ export function typecheck(program: Program): void {
   for (const { name, next } of program.states) if (next !== null) read(next, `state ${name}`);
   for (const output of program.outputs) read(output.value, `output ${output.name}`);
 }
+
+/** The values that something reads: equations, guards, outputs, and the next run. */
+export function readValues(program: Program): Set<ValueId> {
+  const read = new Set<ValueId>();
+  for (const equation of [...program.compute, ...program.commit])
+    for (const value of allIds(equation.operands)) read.add(value);
+  for (const { value } of [...program.guards, ...program.outputs]) read.add(value);
+  for (const { next } of program.states) if (next !== null) read.add(next);
+  return read;
+}
