@@ -1,4 +1,5 @@
 /** Checks what a caller binds to a program's inputs, before any backend sees it. */
+import { float32Limit, tagOf } from '../arrays';
 import { DataError, ShapeError } from '../errors';
 import type { IntegerRange } from '../ops/op';
 import {
@@ -56,7 +57,7 @@ const countMeanings: Readonly<Record<CountName, string>> = { T: 'steps', B: 'row
 
 function checkArray(program: Program, { name, value }: ProgramInput, array: ArrayView): void {
   const { dtype } = program.values[value]!;
-  const tag = Object.prototype.toString.call(array.data).slice(8, -1);
+  const tag = tagOf(array.data);
   const allowed = dtype === 'int32' ? ['Int32Array'] : ['Float32Array', 'Float64Array'];
   if (!allowed.includes(tag)) throw new DataError(`${name}: expected ${allowed.join(' or ')} data, received ${tag}`);
   checkElements(name, array);
@@ -105,7 +106,8 @@ function formatCounts(shape: Shape, counts: ReadonlyMap<CountName, number>): str
 }
 
 function checkContent(program: Program, { name, value, ranges }: ProgramInput, { data }: ArrayView, counts: Counts) {
-  if (program.values[value]!.dtype !== 'int32') return checkFinite(name, data);
+  const { dtype } = program.values[value]!;
+  if (dtype !== 'int32') return checkFinite(name, data, dtype === 'float32' ? float32Limit : Infinity);
   for (const range of ranges) checkRange(name, data, range, counts);
 }
 
@@ -123,11 +125,10 @@ function checkRange(name: string, data: ArrayLike<number>, range: IntegerRange, 
   }
 }
 
-function checkFinite(name: string, data: ArrayLike<number>): void {
-  // x - x is 0 for every finite x and NaN otherwise, so one sum tells whether a search is needed.
-  let sum = 0;
-  for (let index = 0; index < data.length; index++) sum += data[index]! - data[index]!;
-  if (sum === 0) return;
-  const index = Array.prototype.findIndex.call(data, (value: number) => !Number.isFinite(value));
-  throw new DataError(`${name}: expected finite numbers, received ${data[index]} at index ${index}`);
+function checkFinite(name: string, data: ArrayLike<number>, limit: number): void {
+  for (let index = 0; index < data.length; index++) {
+    // Not so for NaN either.
+    if (!(Math.abs(data[index]!) < limit))
+      throw new DataError(`${name}: expected finite numbers, received ${data[index]} at index ${index}`);
+  }
 }

@@ -1,7 +1,7 @@
 /** Text as a language model reads it: characters, cut into parts in reading order, fed as contiguous batches. */
 import { readFile } from 'node:fs/promises';
 import { DataError, OptionError } from '../errors';
-import { checkOptions, filePath, positiveInteger } from '../options';
+import { checkOptions, describe, filePath, positiveInteger } from '../options';
 import type { Batch, DataTraits, Tensor } from './batch';
 import { Vocabulary } from './vocabulary';
 
@@ -49,6 +49,7 @@ function corpusOf(source: string, options: TextOptions): Corpus {
   checkOptions('text', options, ['split', 'vocabulary']);
   const { split = [0.9, 0.05, 0.05] } = options;
   checkSplit(split);
+  if (typeof source !== 'string') throw new DataError(`text: expected a string, received ${describe(source)}`);
   if (source.length === 0) throw new DataError('text: expected at least one character, received none');
   const vocabulary = options.vocabulary ?? Vocabulary.of(source);
   const tokens = vocabulary.encode(source);

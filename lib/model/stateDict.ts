@@ -1,3 +1,4 @@
+import { isFiniteFloat32 } from '../arrays';
 import { CheckpointError } from '../errors';
 import type { ArrayView } from '../backend/backend';
 import type { Network } from '../nn/network';
@@ -37,5 +38,5 @@ function misfit(shape: readonly number[], tensor: ArrayView | undefined): string
     return `expected ${formatShape(shape)}, received ${formatShape(tensor.shape)}`;
   if (tensor.data.length !== elementCount(shape))
     return `expected ${elementCount(shape)} elements, received ${tensor.data.length}`;
-  return tensor.data.every((value) => Number.isFinite(value)) ? null : 'expected finite numbers';
+  return tensor.data.every(isFiniteFloat32) ? null : 'expected finite numbers';
 }

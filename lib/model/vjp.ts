@@ -40,6 +40,7 @@ export async function vjp(
 ): Promise<VjpResult> {
   checkOptions('vjp', options, ['backend', 'initialStates']);
   const { backend: backendName = 'native', initialStates = {} } = options;
+  const backend = backendNamed('vjp', backendName);
   const { network } = model;
   const arrays = inputArrays('inputs' in inputs ? (inputs as Batch) : { inputs: inputs });
   const byOutput = isArray(cotangents) ? { output: cotangents } : cotangents;
@@ -55,7 +56,6 @@ export async function vjp(
       return [name, { data: new Float64Array(shape.reduce((a, b) => a * b, 1)), shape }] as const;
     });
   const bound = Object.fromEntries(Object.entries(byOutput).map(([name, array]) => [cotangentPrefix + name, array]));
-  const backend = backendNamed(backendName);
   const store = backend.createStore();
   const executable = backend.prepare(program, capacities);
   try {

@@ -1,11 +1,11 @@
-import { ShapeError } from '../errors';
+import { OptionError, ShapeError } from '../errors';
 import { broadcast } from '../ops/layout/broadcast';
 import { accuracy } from '../ops/loss/accuracy';
 import { crossEntropy as crossEntropyOp } from '../ops/loss/crossEntropy';
 import { meanSquaredError as meanSquaredErrorOp } from '../ops/loss/meanSquaredError';
 import { int32, type ValueType, type Variable } from '../ops/op';
 import { formatShape, sameShape, type Shape } from '../ops/shape';
-import { checkOptions } from '../options';
+import { checkOptions, describe } from '../options';
 import { publicShape } from './signature';
 
 /** What a network's `forward` returned: one variable, or several by name. */
@@ -83,7 +83,10 @@ function weightRows(weights: Variable | null, rows: Shape): Variable | null {
  */
 export function crossEntropy(options: { readonly ignoreIndex?: number } = {}): Loss {
   checkOptions('crossEntropy', options, ['ignoreIndex']);
-  const attributes = { ignore_index: options.ignoreIndex ?? -100 };
+  const { ignoreIndex = -100 } = options;
+  if (!Number.isInteger(ignoreIndex))
+    throw new OptionError(`crossEntropy: ignoreIndex: expected an integer, received ${describe(ignoreIndex)}`);
+  const attributes = { ignore_index: ignoreIndex };
   const operands = (logits: Variable, targets: Variable, weights: Variable | null) => {
     expectTargets('crossEntropy', targets, int32(...logits.type.shape.slice(0, -1)));
     const classes = logits.type.shape[logits.type.shape.length - 1]!;

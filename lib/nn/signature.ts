@@ -6,6 +6,7 @@ import { transpose } from '../ops/layout/transpose';
 import type { ValueType, Variable } from '../ops/op';
 import { countNames, formatShape, type CountName, type Counts, type Dim, type Shape } from '../ops/shape';
 import { describe } from '../options';
+import { isInt32, tagOf } from '../arrays';
 
 /** The types of the inputs of a network in public orientation, by name. */
 export type Signature = Readonly<Record<string, ValueType>>;
@@ -27,7 +28,7 @@ export function signatureOf(arrays: Arrays, declared: Readonly<Record<string, Sh
 
 function typeOf(name: string, array: ArrayView, declared: Shape | undefined): ValueType {
   expectTensor(name, array);
-  const dtype = tagOf(array.data) === 'Int32Array' ? 'int32' : 'float32';
+  const dtype = isInt32(array.data) ? 'int32' : 'float32';
   const { shape } = array;
   // Before any size is inferred: a network bound to the sizes of a broken array would refuse the sound ones.
   checkElements(name, array);
@@ -57,8 +58,6 @@ const otherReadings = {
   int32: '; int32 is read as tokens: use Float32Array for features, or declare inputShapes for another reading',
   float32: '; declare inputShapes for another reading',
 };
-
-const tagOf = (value: unknown): string => Object.prototype.toString.call(value).slice(8, -1);
 
 /** Throws unless this is a tensor of a dtype that programs know. */
 export function expectTensor(name: string, value: unknown): asserts value is ArrayView {

@@ -1,4 +1,6 @@
-import { checkOptions } from '../options';
+import { float32Limit } from '../arrays';
+import { OptionError } from '../errors';
+import { checkOptions, describe } from '../options';
 import { adam as adamOp } from '../ops/update/adam';
 import { inRange, setNexts, stateSpecs, stateVariables, type Optimizer } from './optimizer';
 import { scheduleOf, type Schedule } from './schedule';
@@ -35,11 +37,13 @@ export const adamW = (options: AdamOptions = {}): Optimizer => make('adamW', opt
 function make(name: string, options: AdamOptions, decoupled: boolean, defaultDecay: number): Optimizer {
   checkOptions(name, options, ['lr', 'betas', 'eps', 'weightDecay']);
   const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = defaultDecay } = options;
-  const [beta1, beta2] = betas;
+  if (!Array.isArray(betas) || betas.length !== 2)
+    throw new OptionError(`${name}: betas: expected two numbers, [0.9, 0.999], received ${describe(betas)}`);
+  const [beta1, beta2] = betas as readonly [number, number];
   inRange(name, 'betas[0]', beta1, 0, 1);
   inRange(name, 'betas[1]', beta2, 0, 1);
-  inRange(name, 'eps', eps, 0, Infinity);
-  inRange(name, 'weightDecay', weightDecay, 0, Infinity);
+  inRange(name, 'eps', eps, 0, float32Limit);
+  inRange(name, 'weightDecay', weightDecay, 0, float32Limit);
   return {
     name,
     learningRate: scheduleOf(lr),

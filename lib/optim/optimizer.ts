@@ -1,6 +1,7 @@
 import { OptionError } from '../errors';
 import type { StateSpec } from '../backend/backend';
 import type { Variable } from '../ops/op';
+import { describe } from '../options';
 import type { ProgramBuilder } from '../program/builder';
 import type { Schedule } from './schedule';
 
@@ -51,6 +52,8 @@ export function setNexts(builder: ProgramBuilder, names: readonly string[], valu
 
 export function inRange(optimizer: string, name: string, value: number, low: number, below: number): void {
   if (typeof value !== 'number' || !(value >= low && value < below)) {
-    throw new OptionError(`${optimizer}: ${name}: expected a number in [${low}, ${below}), received ${String(value)}`);
+    throw new OptionError(
+      `${optimizer}: ${name}: expected a number in [${low}, ${below}), received ${describe(value)}`,
+    );
   }
 }

@@ -1,5 +1,6 @@
+import { isFiniteFloat32 } from '../arrays';
 import { OptionError } from '../errors';
-import { checkOptions } from '../options';
+import { checkOptions, describe } from '../options';
 
 export interface SchedulePoint {
   /** Steps taken so far. */
@@ -13,10 +14,20 @@ export type Schedule = (point: SchedulePoint) => number;
 
 export function scheduleOf(lr: number | Schedule): Schedule {
   if (typeof lr === 'function') return lr;
-  if (typeof lr !== 'number' || !(lr >= 0) || !Number.isFinite(lr)) {
-    throw new OptionError(`lr: expected a number >= 0 or a schedule, received ${String(lr)}`);
-  }
+  checkRate('lr', lr);
   return () => lr;
+}
+
+function checkRate(owner: string, rate: unknown): asserts rate is number {
+  if (typeof rate !== 'number' || !(rate >= 0) || !isFiniteFloat32(rate))
+    throw new OptionError(`${owner}: expected a number >= 0, finite in float32, received ${describe(rate)}`);
+}
+
+/** What a schedule says of a point. @throws OptionError unless that is a rate. */
+export function rateAt(schedule: Schedule, point: SchedulePoint): number {
+  const rate: unknown = schedule(point);
+  checkRate(`lr: step ${point.step + 1}: the schedule`, rate);
+  return rate;
 }
 
 /**

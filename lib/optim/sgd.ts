@@ -1,3 +1,4 @@
+import { float32Limit } from '../arrays';
 import { OptionError } from '../errors';
 import { checkOptions } from '../options';
 import { sgd as sgdOp } from '../ops/update/sgd';
@@ -31,7 +32,7 @@ export function sgd(options: SgdOptions = {}): Optimizer {
   const { lr = 1e-2, momentum = 0, dampening = 0, nesterov = false, weightDecay = 0 } = options;
   inRange('sgd', 'momentum', momentum, 0, 1);
   inRange('sgd', 'dampening', dampening, 0, 1);
-  inRange('sgd', 'weightDecay', weightDecay, 0, Infinity);
+  inRange('sgd', 'weightDecay', weightDecay, 0, float32Limit);
   if (nesterov && (momentum === 0 || dampening !== 0))
     throw new OptionError('sgd: nesterov: expected a momentum and no dampening');
   return {

@@ -12,8 +12,10 @@ import {
   type Arrays,
   type Signature,
 } from '../nn/signature';
+import { randomKeyInput } from '../nn/trace';
 import { formatShape, type Counts, type Shape } from '../ops/shape';
 import { describe } from '../options';
+import { isInt32 } from '../arrays';
 import { names } from './step';
 
 export interface PreparedBatch {
@@ -40,10 +42,30 @@ export function inputArrays(batch: Pick<Batch, 'inputs' | 'lengths'>): Arrays {
   }
   if (batch.lengths) expectTensor(lengthsInput, batch.lengths);
   const inputs: Arrays = isTensor(batch.inputs) ? { [singleInput]: batch.inputs } : batch.inputs;
-  if (!isTensor(batch.inputs) && singleInput in inputs) {
-    throw new DataError(`batch: '${singleInput}' is the name of an input that comes alone; give it another name`);
-  }
+  if (!isTensor(batch.inputs)) checkNames(batch);
   return batch.lengths ? { ...inputs, [lengthsInput]: batch.lengths } : inputs;
+}
+
+/** Inputs that a step has of its own. */
+const reserved: readonly string[] = [
+  names.targets,
+  names.weights,
+  names.learningRate,
+  names.weightDecay,
+  names.maxNorm,
+  randomKeyInput,
+];
+
+function checkNames({ inputs, lengths }: Pick<Batch, 'inputs' | 'lengths'>): void {
+  for (const name of Object.keys(inputs)) {
+    const isTaken = reserved.includes(name) || (lengths && name === lengthsInput) || name.includes('/');
+    if (name === singleInput)
+      throw new DataError(`batch: '${name}' is the name of an input that comes alone; give it another name`);
+    if (isTaken)
+      throw new DataError(
+        `batch: inputs: '${name}' is the name of something else in a step; give the input another name`,
+      );
+  }
 }
 
 export function prepareBatch(batch: Batch, declared: Readonly<Record<string, Shape>> = {}): PreparedBatch {
@@ -52,6 +74,8 @@ export function prepareBatch(batch: Batch, declared: Readonly<Record<string, Sha
   const counts = countsOf(inputSignature, inputs);
   if (batch.targets) expectTensor(names.targets, batch.targets);
   if (batch.weights) expectTensor(names.weights, batch.weights);
+  if (batch.weights) checkNotNegative(batch.weights);
+  if (batch.lengths) checkLengths(batch.lengths, stepsOf(batch, counts));
   const supervision: Record<string, ArrayView> = {};
   if (batch.targets) supervision[names.targets] = batch.targets;
   const weights = lossWeights(batch);
@@ -63,11 +87,31 @@ export function prepareBatch(batch: Batch, declared: Readonly<Record<string, Sha
   return { inputs, inputSignature, supervision, supervisionSignature, counts };
 }
 
+/** T, from the inputs, or from targets that have steps where no input has. */
+function stepsOf({ targets }: Batch, { T }: Partial<Counts>): number | undefined {
+  return T ?? (targets && hasSteps(targets) ? targets.shape[1] : undefined);
+}
+
+/** Also for networks that read no lengths: they weigh the loss. */
+function checkLengths({ data }: ArrayView, T: number | undefined): void {
+  const index = Array.prototype.findIndex.call(data, (value: number) => value < 0 || value > (T ?? Infinity));
+  if (index < 0) return;
+  const range = T === undefined ? 'integers >= 0' : `integers in 0..${T}`;
+  throw new DataError(`${lengthsInput}: expected ${range}, received ${data[index]} at index ${index}`);
+}
+
+function checkNotNegative({ data }: ArrayView): void {
+  const index = Array.prototype.findIndex.call(data, (value: number) => value < 0);
+  if (index >= 0)
+    throw new DataError(`${names.weights}: expected numbers >= 0, received ${data[index]} at index ${index}`);
+}
+
+const hasSteps = (targets: ArrayView) => targets.shape.length >= (isInt32(targets.data) ? 2 : 3);
+
 /** The given weights; where sequences have lengths and targets have steps, steps past a length count nothing. */
 function lossWeights({ targets, weights, lengths }: Batch): ArrayView | null {
   const [B = 0, T = 0] = targets?.shape ?? [];
-  const perStep = targets && targets.shape.length >= (isInteger(targets) ? 2 : 3);
-  if (!lengths || !perStep) return weights ?? null;
+  if (!lengths || !targets || !hasSteps(targets)) return weights ?? null;
   if (weights) checkWeights(weights, B, T);
   const masked = new Float32Array(B * T);
   for (let b = 0; b < B; b++) {
@@ -84,5 +128,3 @@ function checkWeights(weights: ArrayView, B: number, T: number): void {
   if (!fits) throw new ShapeError(`weights: expected [${B}] or [${B}, ${T}], received ${formatShape(weights.shape)}`);
   checkElements('weights', weights);
 }
-
-const isInteger = ({ data }: ArrayView) => Object.prototype.toString.call(data) === '[object Int32Array]';

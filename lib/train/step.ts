@@ -81,6 +81,12 @@ export function checkObjective(owner: string, { loss, metrics = [] }: Objective)
   }
   const valid = isNameList(metrics) || Object.values(metrics).every((metric) => typeof metric === 'function');
   if (!valid) throw new OptionError(`${owner}: metrics: expected names, or functions by name`);
+  const taken = ['loss', ...(typeof loss === 'function' ? [] : Object.keys(loss.derived(0)))];
+  const chosen = isNameList(metrics) ? metrics : Object.keys(metrics);
+  for (const name of chosen.filter((name) => taken.includes(name)))
+    throw new OptionError(
+      `${owner}: metrics: ${name} stands among the figures without being asked for; give yours another name`,
+    );
 }
 
 export interface Update {

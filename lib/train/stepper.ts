@@ -1,3 +1,4 @@
+import { isFiniteFloat32 } from '../arrays';
 import { DataError, NonFiniteError, OptionError, StateError } from '../errors';
 import type { ArrayView, RunResult } from '../backend/backend';
 import type { Batch } from '../data/batch';
@@ -7,6 +8,7 @@ import { randomKeyInput, type RecurrentState } from '../nn/trace';
 import type { Shape } from '../ops/shape';
 import { checkOptions, describe } from '../options';
 import type { Optimizer } from '../optim/optimizer';
+import { rateAt } from '../optim/schedule';
 import { prepareBatch, type PreparedBatch } from './batch';
 import { figuresOf, readScalar, weightOf, type Figures } from './figures';
 import { checkObjective, names, objectiveKey, writeStep, type Objective } from './step';
@@ -14,7 +16,7 @@ import { checkObjective, names, objectiveKey, writeStep, type Objective } from '
 export interface StepOptions<O extends Outputs = AnyOutputs> extends Objective<O> {
   /**
    * `adam()`, `adamW()` or `sgd()`. Its moments belong to the training: each `fit` starts them anew, also with the same
-   * optimizer; for `trainStep` they go on with the optimizer object.
+   * optimizer; for `trainStep` they go on with the optimizer object, and start anew after a `fit` with it.
    */
   readonly optimizer: Optimizer;
   /** Gradients are scaled so that their global norm is at most this. Default: no clipping. */
@@ -54,8 +56,10 @@ export function checkStepOptions(
     throw new OptionError(
       `${owner}: optimizer: expected an optimizer such as adam(), called, received ${describe(optimizer)}`,
     );
-  if (clipNorm !== null && !(clipNorm > 0))
-    throw new OptionError(`${owner}: clipNorm: expected a positive number, received ${String(clipNorm)}`);
+  if (clipNorm !== null && !(typeof clipNorm === 'number' && clipNorm > 0 && isFiniteFloat32(clipNorm)))
+    throw new OptionError(
+      `${owner}: clipNorm: expected a positive number, finite in float32, received ${describe(clipNorm)}`,
+    );
 }
 
 let steppers = 0;
@@ -85,7 +89,7 @@ export class Stepper {
   ): Promise<WeightedStep> {
     const prepared = prepareBatch(batch, this.declaredShapes);
     const executable = this.prepare(prepared, options);
-    const learningRate = this.optimizer.learningRate({ step: this.step, totalSteps });
+    const learningRate = rateAt(this.optimizer.learningRate, { step: this.step, totalSteps });
     const scalars = this.scalars(learningRate, options);
     const used = Object.fromEntries(
       executable.program.inputs.flatMap(({ name }) => (scalars[name] ? [[name, scalars[name]]] : [])),
@@ -145,8 +149,16 @@ export class Stepper {
     const { network, moments } = this;
     const states = this.optimizer.states(network.trainable());
     if (states.length === 0) return;
-    if (network.momentOwner !== this && moments.size > 0)
-      throw new StateError('another optimizer has trained this network since; make a new one to go on');
+    const { momentOwner } = network;
+    if (momentOwner !== this && moments.size > 0) {
+      // A fit with the same optimizer left moments of its own, with which it ended.
+      if (!(momentOwner instanceof Stepper) || momentOwner.optimizer !== this.optimizer)
+        throw new StateError(
+          'another optimizer has trained this network since, and its moments took the place of those of this one; make a new optimizer to go on',
+        );
+      moments.clear();
+      this.step = 0;
+    }
     network.momentOwner = this;
     const fresh = states.filter(({ name }) => !moments.has(name));
     network.ensureStates(fresh, true);

@@ -83,6 +83,12 @@ test.each<[string, object, string, typeof DataError | typeof ShapeError]>([
   ],
   ['a NaN', { x: floats32([...new Array<number>(11).fill(1), NaN], [2, 3, 2]) }, 'received NaN at index 11', DataError],
   [
+    'what is infinite in float32',
+    { x: { data: Float64Array.from([0, 1e39, ...new Array<number>(10).fill(1)]), shape: [2, 3, 2] } },
+    'received 1e+39 at index 1',
+    DataError,
+  ],
+  [
     'an infinity',
     { x: floats32([-Infinity, ...new Array<number>(11).fill(1)], [2, 3, 2]) },
     'received -Infinity at index 0',

@@ -44,6 +44,7 @@ describe('a corpus', () => {
 
   it('refuses an empty text and bad options', () => {
     expect(() => text.fromString('')).toThrow(DataError);
+    expect(() => text.fromString(null as never)).toThrow('text: expected a string, received null');
     for (const split of [[0.9, 0.1], [0.5, 0.4, 0.2], [1.5, -0.25, -0.25], [NaN, 0.5, 0.5], 0.9]) {
       expect(() => text.fromString('abc', { split } as never)).toThrow(OptionError);
     }

@@ -232,6 +232,11 @@ eachBackend((backend) => {
     );
   });
 
+  test('vjp refuses a backend that there is not', async () => {
+    const misspelt = vjp(regression, noise(1, 2, 3, 2), noise(2, 2, 3, 2), { backend: 'refrence' as never });
+    await expect(misspelt).rejects.toThrow("vjp: backend: expected 'native' or 'reference', received 'refrence'");
+  });
+
   test('vjp refuses cotangents of what is no output, and unknown initial states', async () => {
     const x = noise(1, 2, 3, 4);
     await expect(vjp(regression, x, { y: noise(2, 2, 3, 2) }, { backend })).rejects.toThrow(

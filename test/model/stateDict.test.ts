@@ -50,6 +50,11 @@ eachBackend((backend) => {
       (state) => ({ ...state, '2.bias': { data: new Float32Array(7).fill(NaN), shape: [7] } }),
       '2.bias: expected finite numbers',
     ],
+    [
+      'with what is infinite in float32',
+      (state) => ({ ...state, '2.bias': { data: new Float64Array(7).fill(1e300), shape: [7] } }),
+      '2.bias: expected finite numbers',
+    ],
     ['of plain arrays', (state) => ({ ...state, '2.bias': [0] as never }), '2.bias: expected { data, shape }'],
   ])('a state dict %s is refused whole', async (_, change, message) => {
     const model = languageModel({ backend }).bind(batch);

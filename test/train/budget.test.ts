@@ -164,6 +164,10 @@ describe('options refuse', () => {
     ['half a step', { maxSteps: 0.5 }, 'fit: maxSteps'],
     ['no time', { maxSeconds: 0 }, 'fit: maxSeconds: expected a positive number'],
     ['a clip norm of 0', { clipNorm: 0 }, 'fit: clipNorm: expected a positive number'],
+    ['numbers as text', { maxSeconds: '1' }, "fit: maxSeconds: expected a positive number, received '1'"],
+    ['a clip norm as text', { clipNorm: '1' }, 'fit: clipNorm: expected a positive number, finite in float32'],
+    ['a clip norm that float32 cannot hold', { clipNorm: 1e39 }, 'fit: clipNorm: expected a positive number'],
+    ['a schedule that says NaN', { optimizer: sgd({ lr: () => NaN }) }, 'lr: step 1: the schedule: expected a number'],
     ['an unknown metric', { metrics: ['recall'] }, "metrics: unknown metric 'recall'; this loss has accuracy"],
     ['metrics that are no functions', { metrics: { recall: 3 } }, 'fit: metrics: expected names, or functions'],
   ])('%s', async (_, options, message) => {

@@ -2,11 +2,13 @@ import {
   crossEntropy,
   DataError,
   divide,
+  embedding,
   linear,
   log,
   lstm,
   mean,
   meanSquaredError,
+  Module,
   multiply,
   OptionError,
   sequential,
@@ -17,6 +19,7 @@ import {
   sum,
   weightedMean,
   type Batch,
+  type Inputs,
   type LossFunction,
   type Metrics,
   type Variable,
@@ -90,9 +93,27 @@ eachBackend((backend) => {
   test('weights that do not fit are refused, beside lengths too', async () => {
     for (const lengths of [undefined, ints([4, 1, 2])]) {
       await expect(lossOf({ lengths, weights: floats32([1, 2]) })).rejects.toThrow(ShapeError);
-      await expect(lossOf({ lengths, weights: noise(1, 3, 5) })).rejects.toThrow(ShapeError);
+      await expect(lossOf({ lengths, weights: floats32(new Float32Array(15), [3, 5]) })).rejects.toThrow(ShapeError);
       await expect(lossOf({ lengths, weights: { data: new Float32Array(2), shape: [3] } })).rejects.toThrow(DataError);
     }
+  });
+
+  test('negative weights are refused', async () => {
+    for (const lengths of [undefined, ints([4, 1, 2])])
+      await expect(lossOf({ lengths, weights: floats32([1, 2, -1]) })).rejects.toThrow(
+        'weights: expected numbers >= 0, received -1 at index 2',
+      );
+  });
+
+  test('lengths out of range are refused, also by a network that reads none', async () => {
+    const tokenwise = sequential([embedding(7, 3), linear(7)], { backend });
+    for (const [lengths, received] of [
+      [ints([4, 5, 1]), '5 at index 1'],
+      [ints([-1, 4, 1]), '-1 at index 0'],
+    ] as const)
+      await expect(tokenwise.evaluate([{ ...batch, lengths }], { loss })).rejects.toThrow(
+        `lengths: expected integers in 0..4, received ${received}`,
+      );
   });
 
   test('without any counted target the loss is 0, and a step changes nothing', async () => {
@@ -220,6 +241,39 @@ describe('refused are', () => {
     await expect(regression.evaluate([numbers], { loss: meanSquaredError() })).rejects.toThrow(
       'targets: expected [B, T, 2] by the output of the network, received [B, T, 1]',
     );
+  });
+
+  test.each(['targets', 'weights', 'learning_rate', 'random_key', 'initial/h'])(
+    'an input named %s, which a step has of its own',
+    async (name) => {
+      class Named extends Module {
+        readonly head = linear(1);
+        override forward(inputs: Inputs<string>) {
+          return this.head(inputs[name]!);
+        }
+      }
+      const inputs = { [name]: noise(1, 2, 1) };
+      const evaluation = new Named().evaluate([{ inputs, targets: noise(2, 2, 1) }], { loss: meanSquaredError() });
+      await expect(evaluation).rejects.toThrow(DataError);
+      await expect(evaluation).rejects.toThrow(`batch: inputs: '${name}' is the name of something else in a step`);
+    },
+  );
+
+  test('lengths among the inputs and beside them', async () => {
+    const lengths = ints([4, 1, 2]);
+    const twice = { ...batch, inputs: { tokens: batch.inputs, lengths }, lengths };
+    await expect(evaluate(twice as never, loss)).rejects.toThrow("'lengths' is the name of something else");
+  });
+
+  test.each(['loss', 'perplexity', 'bitsPerCharacter'])('a metric named as the figure %s', async (name) => {
+    const metrics = { [name]: (logits: Variable) => mean(logits) };
+    const evaluation = model.evaluate([batch], { loss, metrics });
+    await expect(evaluation).rejects.toThrow(OptionError);
+    await expect(evaluation).rejects.toThrow(`metrics: ${name} stands among the figures without being asked for`);
+  });
+
+  test('an ignored index that is no integer', () => {
+    expect(() => crossEntropy({ ignoreIndex: 1.5 })).toThrow(OptionError);
   });
 
   test('float targets for cross-entropy, and integers for a squared error', async () => {

@@ -53,6 +53,20 @@ eachBackend((backend) => {
     await expect(network.trainStep(batch, { loss, optimizer: first })).rejects.toThrow(StateError);
   });
 
+  test('after a fit with the same optimizer, steps start its moments anew', async () => {
+    const [network, fresh] = [model(), model()];
+    const optimizer = adam({ lr: 0.1 });
+    await network.trainStep(batch, { loss, optimizer });
+    await network.fit([batch], { loss, optimizer, epochs: 3 });
+    await fresh.loadStateDict(await network.stateDict());
+    const results = [
+      await network.trainStep(batch, { loss, optimizer }),
+      await fresh.trainStep(batch, { loss, optimizer: adam({ lr: 0.1 }) }),
+    ];
+    expect(results[0]).toEqual(results[1]);
+    expect(await copies(network)).toEqual(await copies(fresh));
+  });
+
   test('an optimizer without moments goes on beside another', async () => {
     const network = model();
     const [plain, other] = [sgd(), adam()];
@@ -115,6 +129,7 @@ eachBackend((backend) => {
   test('a NaN among the inputs is a DataError, and nothing changes', async () => {
     const network = model();
     const weights = noise(1, 2, 3);
+    weights.data.fill(1);
     weights.data[4] = NaN;
     const before = await copies(network);
     const step = network.trainStep({ ...batch, weights }, { loss, optimizer: adam() });
