@@ -1,3 +1,4 @@
+import type { View } from '../ops/op';
 import type { OpName } from '../ops/registry';
 
 type ShapeOf = (operand: string) => readonly number[];
@@ -31,4 +32,32 @@ export function tolerance(op: OpName, shapeOf: ShapeOf): number {
   const { terms, steps = 1 } = chains[op]?.(shapeOf) ?? { terms: 1 };
   const factor = op.includes('backward') ? 2 : 1;
   return factor * (16 + Math.sqrt(terms * steps)) * 2 ** -24;
+}
+
+/** Rounding errors of single elements spread: the largest of a million is about five times their root mean square. */
+const spread = 4;
+
+/**
+ * ‖a − b‖₂ / ‖b‖₂ or, where that is larger, max |aᵢ − bᵢ| / (spread · sizeᵢ): the first sees errors everywhere, the
+ * second one wrong element among many. Rounding errors grow with the terms of a sum, not with what is left of it, so
+ * sizeᵢ is the largest of |bᵢ| and the root mean squares of its row, of its column and of all. NaN counts as infinite.
+ */
+export function relativeError(a: ArrayLike<number>, { data: b, shape }: View): number {
+  const width = last(shape);
+  const [row, column] = [new Float64Array(b.length / Math.max(width, 1)), new Float64Array(width)];
+  let [norm, difference, largest] = [0, 0, 0];
+  for (let index = 0; index < b.length; index++) {
+    const square = b[index]! ** 2;
+    row[Math.floor(index / width)]! += square / width;
+    column[index % width]! += square / row.length;
+    norm += square;
+    difference += (a[index]! - b[index]!) ** 2;
+  }
+  if (Number.isNaN(difference)) return Infinity;
+  if (difference === 0) return 0;
+  for (let index = 0; index < b.length; index++) {
+    const square = Math.max(b[index]! ** 2, row[Math.floor(index / width)]!, column[index % width]!, norm / b.length);
+    largest = Math.max(largest, (a[index]! - b[index]!) ** 2 / Math.max(square, Number.MIN_VALUE));
+  }
+  return Math.max(Math.sqrt(difference / Math.max(norm, Number.MIN_VALUE)), Math.sqrt(largest) / spread);
 }

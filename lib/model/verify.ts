@@ -19,10 +19,11 @@ import { checkOptions } from '../options';
 import { adam } from '../optim/adam';
 import type { Optimizer } from '../optim/optimizer';
 import { idsIn, type Equation, type Program, type ValueId } from '../program/program';
+import { isInt32 } from '../arrays';
 import { prepareBatch } from '../train/batch';
 import { names, writeStep } from '../train/step';
 import type { Module } from './module';
-import { tolerance } from './tolerance';
+import { relativeError, tolerance } from './tolerance';
 
 export interface VerifyOptions<O extends Outputs = AnyOutputs> {
   /** Default: cross-entropy for integer targets, mean squared error for others. */
@@ -42,7 +43,11 @@ export interface EquationCheck {
   readonly phase: 'forward' | 'backward' | 'update';
   /** Which of the op's outputs. */
   readonly output: string;
-  /** ‖native − reference‖₂ / ‖reference‖₂ on the equation's own native inputs. */
+  /**
+   * On the equation's own native inputs: ‖native − reference‖₂ / ‖reference‖₂ or, where that is larger, a quarter of the
+   * largest |native − reference| of an element in relation to its size, or to the root mean square of its row, of its
+   * column or of all where these are larger.
+   */
   readonly error: number;
   /** What float32 arithmetic of this length may come to. */
   readonly tolerance: number;
@@ -105,7 +110,7 @@ export async function verify<O extends Outputs = AnyOutputs>(
 
 function defaultLoss({ targets }: Batch): Loss {
   if (!targets) throw new OptionError('verify: loss: the batch has no targets, so a loss must be given');
-  return Object.prototype.toString.call(targets.data) === '[object Int32Array]' ? crossEntropy() : meanSquaredError();
+  return isInt32(targets.data) ? crossEntropy() : meanSquaredError();
 }
 
 /** A store of its own with the model's parameters and fresh optimizer states. */
@@ -149,8 +154,7 @@ async function allValues(
 }
 
 function widen({ data, shape }: ArrayView): View {
-  const isInteger = Object.prototype.toString.call(data) === '[object Int32Array]';
-  return { data: isInteger ? (data as Int32Array) : Float64Array.from(data), shape };
+  return { data: isInt32(data) ? data : Float64Array.from(data), shape };
 }
 
 function checkEquations(program: Program, counts: Counts, values: ReadonlyMap<ValueId, View>): EquationCheck[] {
@@ -178,21 +182,9 @@ function checkEquation(
   );
   return Object.entries(equation.outputs).flatMap(([output, ids]) =>
     idsIn(ids).map((value) => {
-      const error = relativeError(values.get(value)!.data, reference.get(value)!.data);
+      const error = relativeError(values.get(value)!.data, reference.get(value)!);
       const { op, path } = equation;
       return { op, path, phase, output, error, tolerance: allowed, ok: error <= allowed };
     }),
   );
-}
-
-/** ‖a − b‖₂ / ‖b‖₂; NaN anywhere counts as infinite. */
-function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let difference = 0;
-  let norm = 0;
-  for (let index = 0; index < b.length; index++) {
-    difference += (a[index]! - b[index]!) ** 2;
-    norm += b[index]! ** 2;
-  }
-  if (Number.isNaN(difference)) return Infinity;
-  return difference === 0 ? 0 : Math.sqrt(difference / Math.max(norm, Number.MIN_VALUE));
 }

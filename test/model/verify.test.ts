@@ -79,6 +79,18 @@ test.each<[OpName, string, string]>([
   expect(new Set(result.equations.filter(({ ok }) => !ok).map((check) => check.op))).toEqual(new Set([op]));
 });
 
+test.each<OpName>(['lstm', 'linear', 'linear_backward_weight', 'adam'])(
+  'one wrong element of %s stands out among many',
+  async (op) => {
+    const model = sequential([embedding(7, 8), lstm(32), linear(7)], { seed: 1 });
+    injectFault(op, 1e-3);
+    const result = await verify(model, tokenBatch(3, 32, 64));
+    injectFault(null);
+    expect(result.worst.op).toBe(op);
+    expect(new Set(result.equations.filter(({ ok }) => !ok).map((check) => check.op))).toEqual(new Set([op]));
+  },
+);
+
 test('without targets a loss must be given', async () => {
   const { inputs } = batch;
   await expect(verify(languageModel(), { inputs })).rejects.toThrow(OptionError);
