@@ -69,7 +69,7 @@ function routesOf(model: Module, vocabulary: Vocabulary, sessions: SessionCache)
 
     'PUT /sessions/:user/state': async ({ request, user }) => {
       const state = await readBytes(request, maxBytes);
-      await sessions.use(user, (session) => session.importState(state));
+      sessions.use(user, (session) => session.importState(state));
       return { status: 'ok' };
     },
   };

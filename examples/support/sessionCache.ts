@@ -7,7 +7,7 @@ import type { Module, Session } from 'lstm-native';
 export class SessionCache {
   /** The least recently used first, here and below. */
   private readonly live = new Map<string, Session>();
-  private readonly parked = new Map<string, Promise<Uint8Array>>();
+  private readonly parked = new Map<string, Uint8Array>();
 
   constructor(
     private readonly model: Module,
@@ -23,13 +23,8 @@ export class SessionCache {
   }
 
   /** Calls `body` with the user's session, begun where there is none. `body` keeps the session only until it returns. */
-  async use<T>(user: string, body: (session: Session) => T): Promise<T> {
-    // While this waits for a parked state, another request may take it up, or even park it again: then look anew.
-    for (let parked = this.parked.get(user); parked; parked = this.parked.get(user)) {
-      const state = await parked;
-      if (this.parked.get(user) === parked) this.revive(user, state);
-    }
-    const session = this.live.get(user) ?? this.model.session();
+  use<T>(user: string, body: (session: Session) => T): T {
+    const session = this.live.get(user) ?? this.revive(user);
     this.makeLatest(user, session);
     return body(session);
   }
@@ -40,11 +35,12 @@ export class SessionCache {
     this.parked.clear();
   }
 
-  private revive(user: string, state: Uint8Array): void {
+  private revive(user: string): Session {
     const session = this.model.session();
-    session.importState(state);
+    const state = this.parked.get(user);
+    if (state) session.importState(state);
     this.parked.delete(user);
-    this.makeLatest(user, session);
+    return session;
   }
 
   private makeLatest(user: string, session: Session): void {
@@ -58,10 +54,8 @@ export class SessionCache {
   }
 
   private park(user: string, session: Session): void {
-    this.parked.set(
-      user,
-      session.exportState().finally(() => session.dispose()),
-    );
+    this.parked.set(user, session.exportState());
+    session.dispose();
     const [oldest] = this.parked.keys();
     if (this.parked.size > this.limits.parked && oldest !== undefined) this.parked.delete(oldest);
   }

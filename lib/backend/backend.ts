@@ -29,6 +29,8 @@ export interface Store {
   write(name: string, data: ArrayLike<number>): void;
   /** Float32Array from native, Float64Array from the reference; Int32Array for int32 states. */
   read(name: string): Promise<NumberArray>;
+  /** As `read`, of a store on which no run is under way; with one, throws StateError. */
+  readNow(name: string): NumberArray;
   /** A new store with copies of the named states (default: all) as they are after the runs queued so far, and zero-filled states beside them. */
   snapshot(names?: readonly string[], added?: readonly StateSpec[]): Store;
   dispose(): void;

@@ -1,4 +1,5 @@
 /** The native backend: C++ kernels, one call for each run, off the event loop. */
+import { tagOf } from '../../arrays';
 import { BackendError, OptionError, StateError } from '../../errors';
 import type { OpName } from '../../ops/registry';
 import { elementCount, evaluateShape, type Counts } from '../../ops/shape';
@@ -102,6 +103,13 @@ class NativeStore implements Store {
     return this.handle.read(name);
   }
 
+  readNow(name: string): NumberArray {
+    this.spec(name);
+    const data = this.handle.read(name);
+    if (!ArrayBuffer.isView(data)) throw new StateError(`${name}: a run that changes it is under way`);
+    return data;
+  }
+
   snapshot(names: readonly string[] = [...this.specs.keys()], added: readonly StateSpec[] = []): Store {
     const specs = [...names.map((name) => this.spec(name)), ...added];
     const copy = new NativeStore(reporting(() => this.handle.snapshot(names, ...columns(added))));
@@ -200,8 +208,6 @@ class NativeExecutable implements Executable {
     };
   }
 }
-
-const tagOf = (value: unknown) => Object.prototype.toString.call(value).slice(8, -1);
 
 /** Copied when another thread could change it between the check and the copy of the addon. */
 function unshared(array: ArrayView): ArrayView {

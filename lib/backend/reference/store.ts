@@ -31,8 +31,12 @@ export class ReferenceStore implements Store {
     array.set(data);
   }
 
-  read(name: string): Promise<Float64Array | Int32Array> {
-    return Promise.resolve(this.array(name).slice());
+  async read(name: string): Promise<Float64Array | Int32Array> {
+    return this.readNow(name);
+  }
+
+  readNow(name: string): Float64Array | Int32Array {
+    return this.array(name).slice();
   }
 
   snapshot(names: readonly string[] = [...this.states.keys()], added: readonly StateSpec[] = []): ReferenceStore {
