@@ -40,6 +40,13 @@ export class Vocabulary {
     return this.characters.length;
   }
 
+  /** Whether every token stands for the same character. */
+  equals(other: Vocabulary): boolean {
+    return (
+      this.size === other.size && this.characters.every((character, token) => character === other.characters[token])
+    );
+  }
+
   /** @throws DataError naming the first character that the vocabulary lacks and its index in the string. */
   encode(text: string): Int32Array {
     const result = new Int32Array(text.length);

@@ -1,4 +1,4 @@
-import { OptionError, StateError } from '../errors';
+import { DataError, OptionError, StateError } from '../errors';
 import type { NumberArray } from '../backend/backend';
 import { loadFile } from '../checkpoint/file';
 import { iterate, type Batch, type Data } from '../data/batch';
@@ -67,7 +67,7 @@ export type Prediction<Elements extends NumberArray = Float32Array> = OutputTens
 export abstract class Module extends Layer {
   /** How inputs are to be read where the usual reading ([B], [B, T] of integers, [B, F], [B, T, F] of floats) does not hold. */
   readonly inputShapes: Readonly<Record<string, Shape>> = {};
-  /** The characters that tokens stand for; set by training on text and by loading. */
+  /** The characters that tokens stand for; set by training on text and by loading. Text of another vocabulary is refused. */
   vocabulary: Vocabulary | null = null;
   readonly #options: ModuleOptions;
   #network: Network | null = null;
@@ -83,7 +83,11 @@ export abstract class Module extends Layer {
   /** The layers bound to a store of parameters; for the rooms of this package. */
   get network(): Network {
     if (this.#disposed) throw new StateError('the model is disposed');
-    this.#network ??= new Network(this, backendNamed(this.#options.backend ?? 'native'), this.#options.seed ?? 0);
+    this.#network ??= new Network(
+      this,
+      backendNamed('model', this.#options.backend ?? 'native'),
+      this.#options.seed ?? 0,
+    );
     return this.#network;
   }
 
@@ -100,11 +104,24 @@ export abstract class Module extends Layer {
    *     const history = await run;
    */
   fit<O extends Outputs = AnyOutputs>(data: Data, options: FitOptions<O>): Run {
-    this.vocabulary ??= data?.vocabulary ?? null;
-    return fit(this.network, data, options, this.inputShapes, async () => {
-      if (options.runDir !== undefined && this.network.signature)
-        await this.save(`${options.runDir}/model.safetensors`);
+    const vocabulary = data?.vocabulary ?? null;
+    const run = fit(this.network, data, options, this.inputShapes, {
+      check: () => this.#checkVocabulary(vocabulary),
+      finish: async () => {
+        if (options.runDir !== undefined && this.network.signature)
+          await this.save(`${options.runDir}/model.safetensors`);
+      },
     });
+    // With the first step, so that a training that never began leaves none behind.
+    return vocabulary ? run.on('step', () => (this.vocabulary ??= vocabulary)) : run;
+  }
+
+  #checkVocabulary(vocabulary: Vocabulary | null): void {
+    if (!vocabulary || !this.vocabulary || vocabulary.equals(this.vocabulary)) return;
+    throw new DataError(
+      'fit: the text has another vocabulary than the model, so its tokens mean other characters; ' +
+        'read it with { vocabulary: model.vocabulary }, or set model.vocabulary = null to begin with new ones',
+    );
   }
 
   /** One training step, for a loop of one's own. Moments belong to the optimizer object in `options`. */

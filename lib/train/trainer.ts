@@ -46,19 +46,28 @@ const known: readonly (keyof FitOptions)[] = [
   'signal',
 ];
 
-/** Trains a network; see `Module.fit`. `finish` runs after the last step, before the run resolves. */
+/** What a model does around its training. */
+export interface FitHooks {
+  /** Throws for what the model cannot be trained on; before the first step. */
+  check(): void;
+  /** After the last step, before the run resolves. */
+  finish(): Promise<void>;
+}
+
+/** Trains a network; see `Module.fit`. */
 export function fit(
   network: Network,
   data: Data,
   options: FitOptions<never>,
   declaredShapes: Readonly<Record<string, Shape>>,
-  finish: (history: History) => Promise<void>,
+  { check, finish }: FitHooks,
 ): Run {
   return new Run((emit, stop) =>
     network.exclusively('fit', async () => {
       checkFitOptions(options);
+      check();
       const history = await new Trainer(network, data, options, declaredShapes, stop).train(emit);
-      await finish(history);
+      await finish();
       return history;
     }),
   );

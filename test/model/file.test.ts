@@ -176,6 +176,11 @@ describe('a file is refused', () => {
       '0.weight: expected [7, 4], received none',
     ],
     [
+      'with more characters than the embedding has rows',
+      described((description) => ({ ...description, vocabulary: { characters: [...'abcdefgh'] } })),
+      'vocabulary: expected at most 7 characters, the rows of the embedding, received 8',
+    ],
+    [
       'with a broken vocabulary',
       described((description) => ({ ...description, vocabulary: { characters: ['b', 'a'] } })),
       'vocabulary: expected',

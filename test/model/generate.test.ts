@@ -53,6 +53,33 @@ test('a signal ends a generation, before it begins or while it is under way', as
   await expect(endless).rejects.toBe(reason);
 });
 
+describe('the vocabulary', () => {
+  const options = () => ({ loss: crossEntropy(), optimizer: adam() });
+  const batches = (source: string) =>
+    text.fromString(source.repeat(50)).train.batches({ batchSize: 2, sequenceLength: 4 });
+  const small = () => sequential([embedding(4, 4), lstm(8), linear(4)], { backend: 'reference' });
+
+  test('is taken with the first step, so not by a training that is refused', async () => {
+    const model = small();
+    await expect(model.fit(batches('abc'), { ...options(), epochs: 0 })).rejects.toThrow(OptionError);
+    await expect(model.fit(batches('abcdefgh'), options())).rejects.toThrow(DataError);
+    expect(model.vocabulary).toBeNull();
+    await model.fit(batches('abc'), options());
+    expect(model.vocabulary?.decode([0, 1, 2])).toBe('abc');
+  });
+
+  test('is kept: text of another is refused, unless the model is to begin with new characters', async () => {
+    const model = small();
+    await model.fit(batches('abc'), options());
+    await model.fit(batches('cab'), options());
+    await expect(model.fit(batches('xyz'), options())).rejects.toThrow('fit: the text has another vocabulary');
+    expect(model.vocabulary?.decode([0])).toBe('a');
+    model.vocabulary = null;
+    await model.fit(batches('xyz'), options());
+    expect(model.vocabulary!.decode([0])).toBe('x');
+  });
+});
+
 const tokensOf = (size: number) => {
   const { inputs } = tokenBatch(1, 2, 3);
   return { inputs: { data: inputs.data.map((token) => token % size), shape: inputs.shape } };
