@@ -124,7 +124,7 @@ export abstract class Module extends Layer {
     );
   }
 
-  /** One training step, for a loop of one's own. Moments belong to the optimizer object in `options`. */
+  /** One training step, for a loop of one's own. Moments go on with the optimizer object in `options`, and start anew after a `fit` with it. */
   async trainStep<O extends Outputs = AnyOutputs>(batch: Batch, options: StepOptions<O>): Promise<StepResult> {
     checkStepOptions('trainStep', options);
     const { optimizer } = options;

@@ -171,6 +171,8 @@ test('tiny-service.ts continues what it is sent, and outlives what it cannot spe
   const send = (body: string) => fetch(tinyAddress, { method: 'POST', body });
   const unknown = await send('Ω');
   expect([unknown.status, await unknown.text()]).toEqual([400, expect.stringContaining('vocabulary')]);
+  const long = await send('the whale'.repeat(1000));
+  expect([long.status, await long.text()]).toEqual([400, 'expected at most 1000 characters']);
   const texts = await Promise.all([1, 2].map(async () => (await send('the whale')).text()));
   expect(texts).toEqual([expect.stringMatching(/^the whale.{200}$/s), expect.stringMatching(/^the whale.{200}$/s)]);
   expect(texts[0]).not.toBe(texts[1]);
