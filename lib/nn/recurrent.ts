@@ -1,0 +1,217 @@
+import { OptionError } from '../errors';
+import { concat } from '../ops/layout/concat';
+import { reshape } from '../ops/layout/reshape';
+import { slice } from '../ops/layout/slice';
+import { expectRank, expectShape, type Variable } from '../ops/op';
+import { checkOptions, positiveInteger, probability } from '../options';
+import { applyDropout } from './dropout';
+import { uniform } from './initializer';
+import { Layer, type LayerConfig } from './layer';
+import { lastSize } from './size';
+import { activeTrace } from './trace';
+
+/** What every recurrent layer can be asked for. */
+export interface RecurrentOptions {
+  /** Inferred from the first input when left out. */
+  readonly inputSize?: number;
+  /** Layers stacked, each on the output of the one below. Default 1. */
+  readonly numLayers?: number;
+  /** Adds a second cell per layer that walks each sequence from its end; outputs are side by side. Default false. */
+  readonly bidirectional?: boolean;
+  /** Probability of dropping each element of every layer's output but the last's, in training. Default 0. */
+  readonly dropout?: number;
+  /** Default true. */
+  readonly bias?: boolean;
+  /** What a stack such as `sequential` hands on: the whole sequence [T, B, D·H] or the state after the last step [B, D·H]. Default 'sequence'. */
+  readonly output?: 'sequence' | 'last';
+}
+
+const optionNames = ['inputSize', 'numLayers', 'bidirectional', 'dropout', 'bias', 'output'];
+
+/** What a cell carries from step to step: its name in the interface, and in the names of carried states. */
+const shortNames = { hiddenState: 'h', cellState: 'c' } as const;
+export type StateName = keyof typeof shortNames;
+/** Each state of every layer and direction: [numLayers·D, B, H], index layer·D + direction. */
+export type RecurrentState<S extends StateName> = Readonly<Record<S, Variable>>;
+
+export interface RecurrentCallOptions<State> {
+  /** int32 [B]: steps of each sequence; nothing past a length has any part, and outputs there are 0. */
+  readonly lengths?: Variable | null;
+  /** Zeros when left out (or the carried state, where the program carries one). */
+  readonly initialState?: State;
+}
+
+export type RecurrentOutput<State> = State & {
+  /** As the option `output` says. */
+  readonly output: Variable;
+};
+
+/** The parameters of one layer in one direction, with a block of H rows for each gate. */
+export interface RecurrentWeights {
+  readonly weight_ih: Variable;
+  readonly weight_hh: Variable;
+  readonly bias_ih: Variable | null;
+  readonly bias_hh: Variable | null;
+}
+
+/** What a cell is applied to: one layer in one direction. A state that is null begins at zero. */
+export interface CellCall<S extends StateName> {
+  readonly x: Variable;
+  readonly initial: Readonly<Record<S, Variable | null>>;
+  readonly weights: RecurrentWeights;
+  readonly lengths: Variable | null;
+  readonly reverse: boolean;
+}
+
+/** y [T, B, H], and each state after the last step walked, [B, H]. Every cell has a hidden state. */
+export type CellResult<S extends StateName> = RecurrentState<S | 'hiddenState'> & { readonly y: Variable };
+
+/** What a layer says of its cell. */
+export interface CellKind<S extends StateName> {
+  readonly kind: string;
+  readonly states: readonly S[];
+  /** Blocks of H rows in each weight and bias. */
+  readonly gateCount: number;
+  /** Options beside those that every recurrent layer has. */
+  readonly options?: readonly string[];
+}
+
+/**
+ * A stack of recurrent cells in one or both directions: everything that does not depend on the cell.
+ *
+ * Input [T, B, I]; T steps, B sequences, I input size, H hidden size, D directions, G gates. Parameters, for layer k and
+ * each direction: `weight_ih_l{k} [G·H, I]`, `weight_hh_l{k} [G·H, H]`, `bias_ih_l{k} [G·H]`, `bias_hh_l{k} [G·H]`, with
+ * `_reverse` appended for the backward direction; all drawn from U(±1/√H). Names and init as PyTorch.
+ */
+export abstract class Recurrent<S extends StateName> extends Layer {
+  protected constructor(
+    private readonly cellKind: CellKind<S>,
+    readonly hiddenSize: number,
+    readonly options: RecurrentOptions,
+  ) {
+    super();
+    const { kind, options: own = [] } = cellKind;
+    const { numLayers = 1, dropout = 0, output = 'sequence' } = options;
+    checkOptions(kind, options, [...optionNames, ...own]);
+    positiveInteger(kind, 'hiddenSize', hiddenSize);
+    positiveInteger(kind, 'numLayers', numLayers);
+    probability(kind, 'dropout', dropout);
+    if (output !== 'sequence' && output !== 'last') {
+      throw new OptionError(`${kind}: output: expected 'sequence' or 'last', received ${String(output)}`);
+    }
+  }
+
+  /** Writes the cell's equation over a sequence. */
+  protected abstract cell(call: CellCall<S>): CellResult<S>;
+
+  override describe(): LayerConfig {
+    const { hiddenSize, options } = this;
+    return { kind: this.cellKind.kind, hiddenSize, options };
+  }
+
+  override forward(
+    input: Variable,
+    { lengths = null, initialState }: RecurrentCallOptions<RecurrentState<S>> = {},
+  ): RecurrentOutput<RecurrentState<S>> {
+    const { numLayers = 1, bidirectional = false, dropout = 0, output: wanted = 'sequence' } = this.options;
+    expectRank('input', input.type, 3, '[T, B, I]');
+    lastSize(this.cellKind.kind, input, this.options.inputSize);
+    if (lengths) {
+      expectShape('lengths', lengths.type, [input.type.shape[1]!]);
+      input.builder.requireRange(lengths, { below: input.type.shape[0]!, inclusive: true });
+    }
+    const results: CellResult<S>[] = [];
+    let sequence = input;
+    for (let layer = 0; layer < numLayers; layer++) {
+      if (layer > 0) sequence = applyDropout(sequence, dropout);
+      const directions = (bidirectional ? [false, true] : [false]).map((reverse) =>
+        this.direction(sequence, layer, reverse, lengths, initialState),
+      );
+      const outputs = directions.map(({ y }) => y);
+      sequence = join(outputs, 2);
+      results.push(...directions);
+    }
+    const last = results.slice(bidirectional ? -2 : -1).map(({ hiddenState }) => hiddenState);
+    const output = wanted === 'last' ? join(last, 1) : sequence;
+    const states = this.eachState((name) => {
+      const finals = results.map((result) => withLeadingAxis(result[name]));
+      return join(finals, 0);
+    });
+    return { output, ...states };
+  }
+
+  /** One layer in one direction. */
+  private direction(
+    x: Variable,
+    layer: number,
+    reverse: boolean,
+    lengths: Variable | null,
+    given: RecurrentState<S> | undefined,
+  ): CellResult<S> {
+    const { bidirectional, bias = true } = this.options;
+    const { kind, gateCount } = this.cellKind;
+    const H = this.hiddenSize;
+    const I = lastSize(kind, x, undefined);
+    const suffix = `l${layer}${reverse ? '_reverse' : ''}`;
+    const initializer = uniform(1 / Math.sqrt(H));
+    const rows = gateCount * H;
+    const weights = {
+      weight_ih: this.parameter(`weight_ih_${suffix}`, [rows, I], initializer),
+      weight_hh: this.parameter(`weight_hh_${suffix}`, [rows, H], initializer),
+      bias_ih: bias ? this.parameter(`bias_ih_${suffix}`, [rows], initializer) : null,
+      bias_hh: bias ? this.parameter(`bias_hh_${suffix}`, [rows], initializer) : null,
+    };
+    const index = layer * (bidirectional ? 2 : 1) + (reverse ? 1 : 0);
+    const initial = this.initialState(x, index, suffix, given);
+    const result = this.cell({ x, initial, weights, lengths, reverse });
+    if (!given) for (const name of this.cellKind.states) this.carryState(stateName(name, suffix), result[name]);
+    return result;
+  }
+
+  private initialState(
+    x: Variable,
+    index: number,
+    suffix: string,
+    given: RecurrentState<S> | undefined,
+  ): Record<S, Variable | null> {
+    const { numLayers = 1, bidirectional } = this.options;
+    const { kind } = this.cellKind;
+    const B = x.type.shape[1]!;
+    const H = this.hiddenSize;
+    if (given) {
+      const count = numLayers * (bidirectional ? 2 : 1);
+      for (const name of this.cellKind.states) {
+        expectShape(`initialState.${name}`, given[name].type, [count, B, H]);
+      }
+      return this.eachState((name) => stateAt(given[name], index));
+    }
+    if (bidirectional && activeTrace().carries) {
+      throw new OptionError(
+        `${kind}: a bidirectional ${kind} reads each sequence to its end, so it cannot carry state or be stepped`,
+      );
+    }
+    return this.eachState((name) => this.recurrentState(stateName(name, suffix), [B, H]));
+  }
+
+  private eachState<T>(make: (name: S) => T): Record<S, T> {
+    return Object.fromEntries(this.cellKind.states.map((name) => [name, make(name)])) as Record<S, T>;
+  }
+}
+
+const stateName = (name: StateName, suffix: string) => `${shortNames[name]}_${suffix}`;
+
+function join(parts: readonly Variable[], axis: number): Variable {
+  const [first] = parts as [Variable];
+  return parts.length === 1 ? first : first.builder.emit(concat, { x: parts }, { axis }).y;
+}
+
+function withLeadingAxis(state: Variable): Variable {
+  return state.builder.emit(reshape, { x: state }, { shape: [1, ...state.type.shape] }).y;
+}
+
+function stateAt(states: Variable, index: number): Variable {
+  const [count, ...shape] = states.type.shape;
+  const { builder } = states;
+  const state = count === 1 ? states : builder.emit(slice, { x: states }, { axis: 0, begin: index, end: index + 1 }).y;
+  return builder.emit(reshape, { x: state }, { shape }).y;
+}
