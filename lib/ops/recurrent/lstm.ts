@@ -1,4 +1,3 @@
-import { linearBackwardBias, linearBackwardInput, linearBackwardWeight } from '../linear';
 import {
   defineOp,
   expectRank,
@@ -11,26 +10,16 @@ import {
   type ValueType,
 } from '../op';
 import { multiplyDims, type Dim } from '../shape';
+import { backwardWeight } from './backwardWeight';
+import { expectCellWeights, inputGradients, type CellWeights } from './cell';
 import { lstmCell, lstmCellBackward } from './lstmCell';
 import { rowOf, walk } from './sequence';
 
 export { lstmGates } from './lstmCell';
 
 /** Checks the four parameters against the input size; returns H. */
-export function expectLstmWeights(
-  weights: Record<'weight_ih' | 'weight_hh', ValueType> & Record<'bias_ih' | 'bias_hh', ValueType | null>,
-  inputSize: Dim,
-): Dim {
-  const { weight_ih, weight_hh, bias_ih, bias_hh } = weights;
-  expectRank('weight_hh', weight_hh, 2, '[4H, H]');
-  const hiddenSize = weight_hh.shape[1]!;
-  const gates = multiplyDims([4, hiddenSize]);
-  expectShape('weight_hh', weight_hh, [gates, hiddenSize]);
-  expectShape('weight_ih', weight_ih, [gates, inputSize]);
-  if (bias_ih) expectShape('bias_ih', bias_ih, [gates]);
-  if (bias_hh) expectShape('bias_hh', bias_hh, [gates]);
-  return hiddenSize;
-}
+export const expectLstmWeights = (weights: CellWeights<ValueType>, inputSize: Dim): Dim =>
+  expectCellWeights(weights, inputSize, 4);
 
 /**
  * A long short-term memory over a sequence; `lstmCell` holds its equations.
@@ -72,7 +61,7 @@ export const lstm = defineOp({
     return { y: sequence, h_n: state, c_n: state, gates, cells: sequence };
   },
   gradient({ operands, outputs: { y, gates, cells }, cotangents, attributes, wants, emit }) {
-    const { x, h0, c0, weight_ih, weight_hh, lengths } = operands;
+    const { h0, c0, weight_hh, lengths } = operands;
     refuseGradient('gates', cotangents.gates !== null);
     refuseGradient('cells', cotangents.cells !== null);
     const { dgates, dh0, dc0 } = emit(
@@ -80,17 +69,13 @@ export const lstm = defineOp({
       { dy: cotangents.y, dh_n: cotangents.h_n, dc_n: cotangents.c_n, gates, cells, c0, weight_hh, lengths },
       attributes,
     );
-    const dbias = wants('bias_ih') || wants('bias_hh') ? emit(linearBackwardBias, { dy: dgates }, {}).dbias : null;
     return {
-      x: wants('x') ? emit(linearBackwardInput, { dy: dgates, weight: weight_ih }, {}).dx : null,
+      ...inputGradients(dgates, operands, wants, emit),
       h0: dh0,
       c0: dc0,
-      weight_ih: wants('weight_ih') ? emit(linearBackwardWeight, { dy: dgates, x }, {}).dweight : null,
       weight_hh: wants('weight_hh')
         ? emit(lstmBackwardWeight, { dgates, y, h0, lengths }, attributes).dweight_hh
         : null,
-      bias_ih: dbias,
-      bias_hh: dbias,
     };
   },
   reference({ operands: { x, h0, c0, lengths, ...weights }, outputs, attributes: { reverse } }) {
@@ -171,33 +156,4 @@ export const lstmBackward = defineOp({
   },
 });
 
-/** dweight_hh[4H,H] = Σ dgatesᵀ · h, with h the hidden state that each step started from. */
-export const lstmBackwardWeight = defineOp({
-  name: 'lstm_backward_weight',
-  operands: { dgates: one('float32'), y: one('float32'), h0: optional('float32'), lengths: optional('int32') },
-  outputs: { dweight_hh: one('float32') },
-  attributes: { reverse: 'boolean' },
-  infer({ dgates, y, h0, lengths }) {
-    expectRank('y', y, 3, '[T, B, H]');
-    const [steps, batch, hiddenSize] = y.shape as [Dim, Dim, Dim];
-    const gateSize = multiplyDims([4, hiddenSize]);
-    expectShape('dgates', dgates, [steps, batch, gateSize]);
-    if (h0) expectShape('h0', h0, [batch, hiddenSize]);
-    if (lengths) expectShape('lengths', lengths, [batch]);
-    return { dweight_hh: float32(gateSize, hiddenSize) };
-  },
-  gradient: 'none',
-  reference({ operands: { dgates, y, h0, lengths }, outputs: { dweight_hh }, attributes: { reverse } }) {
-    const [steps, batch, hiddenSize] = y.shape as [number, number, number];
-    for (let b = 0; b < batch; b++) {
-      let h = rowOf(h0, b) ?? new Float64Array(hiddenSize);
-      for (const t of walk(steps, lengths, b, reverse)) {
-        const dz = rowOf(dgates, t * batch + b);
-        for (let n = 0; n < dz.length; n++) {
-          for (let j = 0; j < hiddenSize; j++) dweight_hh.data[n * hiddenSize + j]! += dz[n]! * h[j]!;
-        }
-        h = rowOf(y, t * batch + b);
-      }
-    }
-  },
-});
+export const lstmBackwardWeight = backwardWeight('lstm_backward_weight');

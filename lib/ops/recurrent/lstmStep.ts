@@ -1,5 +1,5 @@
 import { reshape } from '../layout/reshape';
-import { linearBackwardBias, linearBackwardInput, linearBackwardWeight } from '../linear';
+import { linearBackwardWeight } from '../linear';
 import {
   defineOp,
   expectRank,
@@ -12,6 +12,7 @@ import {
   type Variable,
 } from '../op';
 import { multiplyDims, type Dim } from '../shape';
+import { inputGradients } from './cell';
 import { expectLstmWeights, lstmBackward } from './lstm';
 import { lstmCell } from './lstmCell';
 import { rowOf } from './sequence';
@@ -47,15 +48,11 @@ export const lstmStep = defineOp({
     const [gates, cells] = [sequence(outputs.gates), sequence(outputs.c_next)];
     const backward = emit(lstmBackward, { dh_n, dc_n, gates, cells, c0: c, weight_hh }, { reverse: false });
     const dy = emit(reshape, { x: backward.dgates }, { shape: outputs.gates.type.shape }).y;
-    const dbias = wants('bias_ih') || wants('bias_hh') ? emit(linearBackwardBias, { dy }, {}).dbias : null;
     return {
-      x: wants('x') ? emit(linearBackwardInput, { dy, weight: weight_ih }, {}).dx : null,
+      ...inputGradients(dy, { x, weight_ih }, wants, emit),
       h: backward.dh0,
       c: backward.dc0,
-      weight_ih: wants('weight_ih') ? emit(linearBackwardWeight, { dy, x }, {}).dweight : null,
       weight_hh: wants('weight_hh') ? emit(linearBackwardWeight, { dy, x: h }, {}).dweight : null,
-      bias_ih: dbias,
-      bias_hh: dbias,
     };
   },
   reference({ operands: { x, h, c, ...weights }, outputs: { h_next, c_next, gates } }) {
