@@ -17,11 +17,13 @@ export { verify, type EquationCheck, type Verification, type VerifyOptions } fro
 export { vjp, type VjpOptions, type VjpResult } from './model/vjp';
 export { Dropout, dropout } from './nn/dropout';
 export { Embedding, embedding } from './nn/embedding';
+export { Gru, gru, type GruCallOptions, type GruOptions, type GruOutput, type GruState } from './nn/gru';
 export { constant, normal, uniform, type Initializer } from './nn/initializer';
 export { Layer } from './nn/layer';
 export { Linear, linear, type LinearOptions } from './nn/linear';
 export { crossEntropy, meanSquaredError, type Loss, type LossFunction } from './nn/loss';
 export { Lstm, lstm, type LstmCallOptions, type LstmOptions, type LstmOutput, type LstmState } from './nn/lstm';
+export { Rnn, rnn, type RnnCallOptions, type RnnOptions, type RnnOutput, type RnnState } from './nn/rnn';
 export * from './ops/functions';
 export type { Variable } from './ops/op';
 export { adam, adamW, type AdamOptions } from './optim/adam';

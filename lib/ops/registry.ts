@@ -17,8 +17,12 @@ import { crossEntropy, crossEntropyBackward } from './loss/crossEntropy';
 import { meanSquaredError, meanSquaredErrorBackward } from './loss/meanSquaredError';
 import { matmul } from './matmul';
 import type { Op } from './op';
+import { gru, gruBackward, gruBackwardWeight } from './recurrent/gru';
+import { gruStep } from './recurrent/gruStep';
 import { lstm, lstmBackward, lstmBackwardWeight } from './recurrent/lstm';
 import { lstmStep } from './recurrent/lstmStep';
+import { rnn, rnnBackward, rnnBackwardWeight } from './recurrent/rnn';
+import { rnnStep } from './recurrent/rnnStep';
 import { softmax, softmaxBackward } from './softmax';
 import { adam } from './update/adam';
 import { clipScale } from './update/clipScale';
@@ -74,6 +78,14 @@ export const registry = byName({
   lstm_backward: lstmBackward,
   lstm_backward_weight: lstmBackwardWeight,
   lstm_step: lstmStep,
+  gru,
+  gru_backward: gruBackward,
+  gru_backward_weight: gruBackwardWeight,
+  gru_step: gruStep,
+  rnn,
+  rnn_backward: rnnBackward,
+  rnn_backward_weight: rnnBackwardWeight,
+  rnn_step: rnnStep,
 
   gradient_norm: gradientNorm,
   clip_scale: clipScale,

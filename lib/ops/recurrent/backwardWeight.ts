@@ -1,6 +1,6 @@
 import { defineOp, expectRank, expectShape, float32, one, optional, type View } from '../op';
 import type { Dim } from '../shape';
-import { rowOf, walk } from './sequence';
+import { forEachStart, rowOf } from './sequence';
 
 /** dweight_hh[G·H, H] = Σ dgatesᵀ · h, with h the hidden state that each step started from. */
 export function backwardWeight<const N extends string>(name: N) {
@@ -24,24 +24,6 @@ export function backwardWeight<const N extends string>(name: N) {
       forEachStart(y, h0, lengths, reverse, (row, h) => addOuterProduct(rowOf(dgates, row), h, dweight_hh, 0));
     },
   });
-}
-
-/** Visits each step of each row: which row of [T·B, ·] it is, and the hidden state that it started from. */
-export function forEachStart(
-  y: View,
-  h0: View | null,
-  lengths: View | null,
-  reverse: boolean,
-  visit: (row: number, h: Float64Array) => void,
-): void {
-  const [steps, batch, hiddenSize] = y.shape as [number, number, number];
-  for (let b = 0; b < batch; b++) {
-    let h = rowOf(h0, b) ?? new Float64Array(hiddenSize);
-    for (const t of walk(steps, lengths, b, reverse)) {
-      visit(t * batch + b, h);
-      h = rowOf(y, t * batch + b);
-    }
-  }
 }
 
 /** sum += dzᵀ · v over the rows of sum from `firstRow` on. */
