@@ -8,11 +8,11 @@
 
 namespace lstm::LSTM_ISA {
 
-#define LSTM_ARRAY_FUNCTION(function)                                                             \
-  static void function##_array(const float* x, float* y, size_t n) noexcept {                     \
-    size_t i = 0;                                                                                 \
-    for (; i + kLanes <= n; i += kLanes) store(y + i, function(load(x + i)));                     \
-    if (i < n) store_partial(y + i, function(load_partial(x + i, n - i)), n - i);                 \
+#define LSTM_ARRAY_FUNCTION(function)                                             \
+  static void function##_array(const float* x, float* y, size_t n) noexcept {     \
+    size_t i = 0;                                                                 \
+    for (; i + kLanes <= n; i += kLanes) store(y + i, function(load(x + i)));     \
+    if (i < n) store_partial(y + i, function(load_partial(x + i, n - i)), n - i); \
   }
 LSTM_ARRAY_FUNCTION(exp)
 LSTM_ARRAY_FUNCTION(log)

@@ -66,6 +66,23 @@ constexpr Row kRows[] = {
     {"lstm_step", "x h c weight_ih weight_hh bias_ih? bias_hh?", "h_next c_next gates!", "",
      "weight_ih:gates4 weight_hh:gates4"},
 
+    {"gru", "x h0? weight_ih weight_hh bias_ih? bias_hh? lengths?:int32", "y! h_n! gates! recurrent!",
+     "reverse:boolean reset_after:boolean", "weight_ih:gates3 weight_hh:gates3"},
+    {"gru_backward", "dy? dh_n? gates recurrent y h0? weight_hh lengths?:int32", "dgates drecurrent dh0!",
+     "reverse:boolean reset_after:boolean", "weight_hh:rows"},
+    {"gru_backward_weight", "dgates drecurrent recurrent y h0? lengths?:int32", "dweight_hh",
+     "reverse:boolean reset_after:boolean"},
+    {"gru_step", "x h weight_ih weight_hh bias_ih? bias_hh?", "h_next gates! recurrent!", "reset_after:boolean",
+     "weight_ih:gates3 weight_hh:gates3"},
+
+    {"rnn", "x h0? weight_ih weight_hh bias_ih? bias_hh? lengths?:int32", "y! h_n!", "reverse:boolean relu:boolean",
+     "weight_ih:columns weight_hh:columns"},
+    {"rnn_backward", "dy? dh_n? y weight_hh lengths?:int32", "dgates dh0!", "reverse:boolean relu:boolean",
+     "weight_hh:rows"},
+    {"rnn_backward_weight", "dgates y h0? lengths?:int32", "dweight_hh", "reverse:boolean"},
+    {"rnn_step", "x h weight_ih weight_hh bias_ih? bias_hh?", "h_next", "relu:boolean",
+     "weight_ih:columns weight_hh:columns"},
+
     {"gradient_norm", "gradients*", "norm:float64"},
     {"clip_scale", "norm:float64 max_norm:float64", "scale:float64"},
     {"sgd", "parameters* gradients* momenta* learning_rate:float64 weight_decay:float64 scale?:float64",
@@ -119,7 +136,9 @@ std::vector<SlotSignature> parse_slots(const char* text, const std::vector<SlotS
 }
 
 PackKind pack_kind(const std::string& name) {
-  return name == "columns" ? PackKind::columns : name == "rows" ? PackKind::rows : PackKind::gates4;
+  if (name == "columns") return PackKind::columns;
+  if (name == "rows") return PackKind::rows;
+  return name == "gates3" ? PackKind::gates3 : PackKind::gates4;
 }
 
 int kernel_index(const std::string& name) {

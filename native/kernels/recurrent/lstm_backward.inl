@@ -209,16 +209,10 @@ size_t lstm_backward_weight_workspace(const Call& call, int team_size) noexcept 
 
 void lstm_backward_weight(const Call& call, Team& team) noexcept {
   const Tensor &dgates = call.operand(0), &dweight = call.output(0);
-  const float *y = call.operand(1).f32(), *h0 = call.operand_f32(2);
-  const int64_t H = dweight.dim(1);
   const SequenceWalk walk = {dgates.dim(0), dgates.dim(1), call.operand_i32(3), call.flag(0)};
-  const auto h_before = [=](int64_t position) -> const float* {
-    const int64_t time = position / walk.batch, row = position % walk.batch;
-    if (time >= walk.length(row)) return nullptr;
-    const int64_t step = walk.step(row, time);
-    return step > 0 ? y + walk.position(row, step - 1) * H : row_or(h0, row, H, nullptr);
-  };
-  sum_outer_products(dgates.f32(), dgates.rows(), h_before, dweight.f32(), dweight.dim(0), H, call.workspace, team);
+  const StartStates starts = {walk, call.operand(1).f32(), call.operand_f32(2), dweight.dim(1)};
+  sum_outer_products({dgates.f32(), dgates.dim(2)}, dgates.rows(), starts, dweight.f32(), dweight.dim(0),
+                     dweight.dim(1), call.workspace, team);
 }
 
 }  // namespace lstm::LSTM_ISA

@@ -54,6 +54,20 @@ inline const float* row_or(const float* matrix, int64_t row, int64_t width, cons
   return matrix ? matrix + row * width : otherwise;
 }
 
+// The hidden state from which each row of [T,B,·] started its step: h_{t-1}, or h0; null for zeros and past a length.
+struct StartStates {
+  SequenceWalk walk;
+  const float *y, *h0;  // h0 may be null
+  int64_t hidden_size;
+
+  const float* operator()(int64_t position) const {
+    const int64_t time = position / walk.batch, row = position % walk.batch;
+    if (time >= walk.length(row)) return nullptr;
+    const int64_t step = walk.step(row, time);
+    return step > 0 ? y + walk.position(row, step - 1) * hidden_size : row_or(h0, row, hidden_size, nullptr);
+  }
+};
+
 inline void clear(float* p, int64_t count) noexcept { memset(p, 0, sizeof(float) * static_cast<size_t>(count)); }
 
 // Zeros in [T,B,width] past the lengths of the given rows; nothing for a null matrix.
