@@ -18,17 +18,18 @@ struct GruForward {
 struct GruMemory {
   // Shared: with the reset gate before the product, a step has two phases, and what the first leaves for the second lies
   // in gates and recurrent, or here: [B,3H] and [B,H].
-  float *gates = nullptr, *recurrent = nullptr;
-  const float** recurrent_rows = nullptr;  // of one thread
+  float *gates, *recurrent;
   HiddenMemory hidden;
 
   GruMemory(const GruForward& op, Carver& carver, int thread) noexcept
-      : hidden(op.hidden, carver, op.panels() * kTileColumns, thread) {
-    if (op.reset_after) return;
-    const int64_t batch = op.hidden.walk.batch, H = op.hidden.hidden_size;
-    gates = carver.take<float>(op.gates ? 0 : batch * kGruGates * H);
-    recurrent = carver.take<float>(op.recurrent ? 0 : batch * H);
-    for (int t = 0; t <= thread; ++t) recurrent_rows = carver.take<const float*>(batch);
+      : gates(take_unless(op, op.gates, kGruGates, carver)),
+        recurrent(take_unless(op, op.recurrent, 1, carver)),
+        hidden(op.hidden, carver, op.panels() * kTileColumns, thread) {}
+
+ private:
+  static float* take_unless(const GruForward& op, const float* planned, int64_t width, Carver& carver) noexcept {
+    if (op.reset_after || planned) return nullptr;
+    return carver.take<float>(op.hidden.walk.batch * width * op.hidden.hidden_size);
   }
 };
 
@@ -136,13 +137,14 @@ inline void gru_candidate_rows(const GruForward& op, const GruMemory& memory, in
                                Range panels) noexcept {
   const int64_t H = op.hidden.hidden_size;
   const Tiles tiles({0, active});
-  for (int64_t i = 0; i < active; ++i) memory.recurrent_rows[i] = gru_row(op, memory, i, step).recurrent;
+  const float** q_rows = memory.hidden.x_rows;  // x has been multiplied
+  for (int64_t i = 0; i < active; ++i) q_rows[i] = gru_row(op, memory, i, step).recurrent;
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
     const int64_t first = panel * kLanes, count = H - first;
     const float* columns = op.hidden.packed_hh + panel * H * kGruGates * kLanes;
     for (int64_t t = 0; t < tiles.count; ++t) {
       const Range listed = tiles[t];
-      const Segment segment = {memory.recurrent_rows + listed.begin, 1, columns, H};
+      const Segment segment = {q_rows + listed.begin, 1, columns, H};
       alignas(64) float tile[kTileRows * kTileColumns] = {};
       for (int64_t r = 0; r < listed.size(); ++r) {
         const float* begun = gru_row(op, memory, listed.begin + r, step).gates + kCandidateGate * H + first;
