@@ -47,7 +47,8 @@
       'target_name': 'lstm_native',
       'sources': ['<!@(node scripts/native-sources.mjs addon)'],
       'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")'],
-      'defines': ['NAPI_VERSION=8', 'NODE_ADDON_API_CPP_EXCEPTIONS_ALL'],
+      # While a worker is being terminated nothing can be thrown into it; giving up quietly is right then.
+      'defines': ['NAPI_VERSION=8', 'NODE_ADDON_API_CPP_EXCEPTIONS_ALL', 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'],
       'dependencies': ['lstm_native_core'],
       'conditions': [
         ['OS=="linux"', {

@@ -1,14 +1,29 @@
 /** The public names of lstm-native. */
-export type { ArrayView } from './backend/backend';
+export type { ArrayView, NumberArray } from './backend/backend';
 export { getThreads, nativeInfo, setThreads } from './backend/native/native';
-export type { Batch, BatchInputs, Data, Tensor } from './data/batch';
-export { text, type Corpus, type TextBatchOptions, type TextOptions, type TextPart } from './data/text';
-export { Vocabulary } from './data/vocabulary';
+export type { Batch, Batches, BatchInputs, Data, DataTraits, Tensor } from './data/batch';
+export {
+  text,
+  type Corpus,
+  type TextBatches,
+  type TextBatchOptions,
+  type TextOptions,
+  type TextPart,
+} from './data/text';
+export { Vocabulary, type VocabularyJson } from './data/vocabulary';
 export * from './errors';
+export type { ModuleClasses } from './model/architecture';
 export { generate, type GenerateOptions } from './model/generate';
 export { load, type LoadOptions } from './model/load';
 export type { SaveOptions } from './model/save';
-export { Module, type Inputs, type ParameterInfo, type Prediction } from './model/module';
+export {
+  Module,
+  type Inputs,
+  type OutputTensor,
+  type ParameterInfo,
+  type Prediction,
+  type PredictOptions,
+} from './model/module';
 export type { ModuleOptions } from './model/options';
 export { Sequential, sequential } from './model/sequential';
 export { Session, type StepInput } from './model/session';
@@ -19,20 +34,29 @@ export { Dropout, dropout } from './nn/dropout';
 export { Embedding, embedding } from './nn/embedding';
 export { Gru, gru, type GruCallOptions, type GruOptions, type GruOutput, type GruState } from './nn/gru';
 export { constant, normal, uniform, type Initializer } from './nn/initializer';
-export { Layer } from './nn/layer';
+export { Layer, type LayerConfig } from './nn/layer';
 export { Linear, linear, type LinearOptions } from './nn/linear';
-export { crossEntropy, meanSquaredError, type Loss, type LossFunction } from './nn/loss';
+export {
+  crossEntropy,
+  meanSquaredError,
+  type AnyOutputs,
+  type Loss,
+  type LossFunction,
+  type LossTerms,
+  type Outputs,
+} from './nn/loss';
 export { Lstm, lstm, type LstmCallOptions, type LstmOptions, type LstmOutput, type LstmState } from './nn/lstm';
 export { Rnn, rnn, type RnnCallOptions, type RnnOptions, type RnnOutput, type RnnState } from './nn/rnn';
 export * from './ops/functions';
-export type { Variable } from './ops/op';
+export type { Dtype, ValueType, Variable } from './ops/op';
+export type { Dim, Shape } from './ops/shape';
 export { adam, adamW, type AdamOptions } from './optim/adam';
 export type { Optimizer } from './optim/optimizer';
-export { cosine, type Schedule } from './optim/schedule';
+export { cosine, type Schedule, type SchedulePoint } from './optim/schedule';
 export { sgd, type SgdOptions } from './optim/sgd';
 export type { EvaluateOptions } from './train/evaluator';
 export type { Figures } from './train/figures';
 export { Run, type EpochEvent, type History, type StepEvent, type TrainingEvent } from './train/run';
-export type { Metrics } from './train/step';
+export type { MetricFunction, Metrics, Objective } from './train/step';
 export type { StepOptions, StepResult } from './train/stepper';
 export type { FitOptions } from './train/trainer';

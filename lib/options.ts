@@ -1,7 +1,14 @@
-/** Checks of options, with messages that name who takes the option. */
+/** Checks of what users pass, with messages that name who takes it and what came. */
 import { OptionError } from './errors';
+import { isVariable } from './ops/op';
 
-export function checkOptions(owner: string, options: object, known: readonly string[]): void {
+/** Throws unless `options` is an object that has no names but the known. */
+export function checkOptions(owner: string, options: unknown, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options) || isVariable(options)) {
+    throw new OptionError(
+      `${owner}: expected options as an object, { ${known.join(', ')} }, received ${describe(options)}`,
+    );
+  }
   for (const name of Object.keys(options)) {
     if (!known.includes(name)) throw new OptionError(`${owner}: unknown option '${name}'; it has ${known.join(', ')}`);
   }
@@ -9,12 +16,30 @@ export function checkOptions(owner: string, options: object, known: readonly str
 
 export function positiveInteger(owner: string, name: string, value: unknown): void {
   if (!Number.isInteger(value) || (value as number) < 1) {
-    throw new OptionError(`${owner}: ${name}: expected a positive integer, received ${String(value)}`);
+    throw new OptionError(`${owner}: ${name}: expected a positive integer, received ${describe(value)}`);
   }
 }
 
 export function probability(owner: string, name: string, value: unknown): void {
   if (typeof value !== 'number' || !(value >= 0 && value < 1)) {
-    throw new OptionError(`${owner}: ${name}: expected a number in [0, 1), received ${String(value)}`);
+    throw new OptionError(`${owner}: ${name}: expected a number in [0, 1), received ${describe(value)}`);
   }
+}
+
+export function filePath(owner: string, value: unknown): void {
+  if (typeof value !== 'string' || value === '') {
+    throw new OptionError(`${owner}: path: expected the name of a file, received ${describe(value)}`);
+  }
+}
+
+/** What came instead of what was expected, in a few words. */
+export function describe(value: unknown): string {
+  if (typeof value === 'string') return value.length > 40 ? 'a string' : `'${value}'`;
+  if (typeof value === 'function') return value.name ? `the function ${value.name}` : 'a function';
+  if (typeof value !== 'object' || value === null) return String(value);
+  if (isVariable(value)) return 'a Variable';
+  const kind = Object.prototype.toString.call(value).slice(8, -1);
+  if (kind !== 'Object') return kind === 'Array' ? 'an array' : `a value of type ${kind}`;
+  const names = Object.keys(value);
+  return `{ ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', ...' : ''} }`;
 }

@@ -24,7 +24,9 @@ export const forbiddenKey = '__proto__';
 /** Checks the header's text against the `dataLength` bytes that follow it. */
 export function parseHeader(json: string, dataLength: number): Header {
   if (!json.startsWith('{'))
-    throw new CheckpointError(`header: expected "{" as its first byte, received ${quote(json)}`);
+    throw new CheckpointError(
+      `not a safetensors file: header: expected "{" as its first byte, received ${quote(json)}`,
+    );
   const header = parseJson(json);
   refuseKeys(json);
   const entries = Object.entries(header)

@@ -71,12 +71,16 @@ export function serializeChunks(
  */
 export function parse(bytes: Uint8Array): FileContent {
   if (bytes.length < lengthBytes) {
-    throw new CheckpointError(`file: expected at least ${lengthBytes} bytes, received ${bytes.length}`);
+    throw new CheckpointError(
+      `not a safetensors file: expected at least ${lengthBytes} bytes, received ${bytes.length}`,
+    );
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const headerLength = Number(view.getBigUint64(0, true));
   if (headerLength > maxHeaderBytes) {
-    throw new CheckpointError(`header: expected at most ${maxHeaderBytes} bytes, the file claims ${headerLength}`);
+    throw new CheckpointError(
+      `not a safetensors file: header: expected at most ${maxHeaderBytes} bytes, the file claims ${headerLength}`,
+    );
   }
   const dataStart = lengthBytes + headerLength;
   if (dataStart > bytes.length) {

@@ -11,10 +11,11 @@ export type BatchInputs = Tensor | Readonly<Record<string, Tensor>>;
 
 export interface Batch<I extends BatchInputs = BatchInputs> {
   readonly inputs: I;
+  /** One tensor: int32 `[B, T]` or `[B]` for `crossEntropy`, float32 of the output's shape for `meanSquaredError`. */
   readonly targets?: Tensor;
   /** int32 `[B]`: how many steps of each row are real. Without it, all are. */
   readonly lengths?: Tensor;
-  /** How much each target counts in the loss. Without it, all count alike. */
+  /** float32 `[B]` or `[B, T]`: how much each row or step counts in the loss. Without it, all count alike. Steps past `lengths` count 0. */
   readonly weights?: Tensor;
 }
 

@@ -1,7 +1,7 @@
 /** Text as a language model reads it: characters, cut into parts in reading order, fed as contiguous batches. */
 import { readFile } from 'node:fs/promises';
 import { DataError, OptionError } from '../errors';
-import { checkOptions, positiveInteger } from '../options';
+import { checkOptions, filePath, positiveInteger } from '../options';
 import type { Batch, DataTraits, Tensor } from './batch';
 import { Vocabulary } from './vocabulary';
 
@@ -30,7 +30,7 @@ export const text = {
   /**
    * @example
    * const corpus = text.fromString('to be or not to be', { split: [0.5, 0.25, 0.25] });
-   * for (const batch of corpus.train.batches({ batchSize: 2, sequenceLength: 4 })) await model.trainStep(batch);
+   * await model.fit(corpus.train.batches({ batchSize: 2, sequenceLength: 4 }), { loss: crossEntropy(), optimizer: adam() });
    *
    * @throws OptionError for bad options, DataError for an empty text or one with characters that `vocabulary` lacks.
    */
@@ -40,6 +40,7 @@ export const text = {
 
   /** As `fromString`, from a UTF-8 file. @throws DataError when it cannot be read or is not UTF-8. */
   async fromFile(path: string, options: TextOptions = {}): Promise<Corpus> {
+    filePath('text', path);
     return corpusOf(await readText(path), options);
   },
 };

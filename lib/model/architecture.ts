@@ -3,16 +3,22 @@ import { CheckpointError } from '../errors';
 import { Dropout } from '../nn/dropout';
 import { Embedding } from '../nn/embedding';
 import { Gru } from '../nn/gru';
-import type { Layer, LayerConfig } from '../nn/layer';
+import { isLayer, Layer, type LayerConfig } from '../nn/layer';
 import { Linear } from '../nn/linear';
 import { Lstm } from '../nn/lstm';
 import { Rnn } from '../nn/rnn';
+import { describe } from '../options';
 import type { Module } from './module';
 import type { ModuleOptions } from './options';
 import { Sequential } from './sequential';
 
-/** Classes of the user's own by name, for `load`; each is made with the options alone. */
-export type ModuleClasses = Readonly<Record<string, new (options?: ModuleOptions) => Module>>;
+/**
+ * How `load` makes modules of the user's own, by the names of their classes: a class whose constructor takes the options
+ * alone, or a function for one that takes more: `{ Tagger, Classifier: (options) => new Classifier(17, options) }`.
+ */
+export type ModuleClasses = Readonly<
+  Record<string, (new (options?: ModuleOptions) => Module) | ((options: ModuleOptions) => Module)>
+>;
 
 /** Each kind of layer that is no module; its constructor checks what the file says. */
 const kinds: Readonly<Record<string, (config: never) => Layer>> = {
@@ -35,10 +41,29 @@ export function makeModule(config: LayerConfig, options: ModuleOptions, classes:
     return new Sequential(layers, options);
   }
   const own = Object.hasOwn(classes, config?.kind) ? classes[config.kind] : undefined;
-  if (own) return new own(options);
+  if (own) return makeOwn(config.kind, own, options);
   throw new CheckpointError(
     `architecture: unknown layer '${String(config.kind)}'; a class of your own is passed as load(path, { modules: { ${String(config.kind)} } })`,
   );
+}
+
+/** Functions that are no classes have no prototype, or one that is no layer's. */
+const isClass = (own: ModuleClasses[string]): own is new (options?: ModuleOptions) => Module =>
+  own.prototype instanceof Layer;
+
+function makeOwn(name: string, own: ModuleClasses[string], options: ModuleOptions): Module {
+  try {
+    const made = isClass(own) ? new own(options) : own(options);
+    if (isLayer(made)) return made;
+    throw new CheckpointError(`expected a function that returns a Module, received ${describe(made)} from it`);
+  } catch (cause) {
+    const advice = `modules: { ${name}: (options) => new ${name}(..., options) }`;
+    throw new CheckpointError(
+      `architecture: ${name}: it could not be made with the options alone: ${(cause as Error).message}; ` +
+        `if its constructor takes more, pass a function: ${advice}`,
+      { cause },
+    );
+  }
 }
 
 function makeLayer(config: LayerConfig, classes: ModuleClasses): Layer {

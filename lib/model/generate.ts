@@ -1,6 +1,6 @@
 import { OptionError, StateError } from '../errors';
 import { philox } from '../ops/philox';
-import { checkOptions, positiveInteger } from '../options';
+import { checkOptions, describe, positiveInteger } from '../options';
 import type { Module } from './module';
 
 export interface GenerateOptions {
@@ -10,37 +10,52 @@ export interface GenerateOptions {
   readonly length?: number;
   /** Logits are divided by it: below 1 safer, above 1 bolder; 0 takes the likeliest each time. Default 1. */
   readonly temperature?: number;
-  /** Default 0. */
+  /** Equal seeds give equal texts. An integer in 0..2³²−1; default 0, so ask with a fresh one where texts shall vary. */
   readonly seed?: number;
+  /** Ends the generation, which then rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
 }
 
-/** Continues a text with a character model, one sampled character at a time. Returns prompt and continuation. */
+/** Steps between two breaths, in which others on the event loop have their turn: some milliseconds. */
+const stepsPerBreath = 256;
+
+/**
+ * Continues a text with a character model, one sampled character at a time. Returns prompt and continuation.
+ *
+ *     await generate(model, { prompt: 'Call me', length: 200, temperature: 0.8, seed: 7 });
+ */
 export async function generate(model: Module, options: GenerateOptions): Promise<string> {
-  checkOptions('generate', options, ['prompt', 'length', 'temperature', 'seed']);
-  const { prompt, length = 200, temperature = 1, seed = 0 } = options;
+  checkOptions('generate', options, ['prompt', 'length', 'temperature', 'seed', 'signal']);
+  const { prompt, length = 200, temperature = 1, seed = 0, signal } = options;
   const { vocabulary } = model;
   if (!vocabulary)
     throw new StateError('generate: the model has no vocabulary; train it on text, or save it with { text: corpus }');
   if (typeof prompt !== 'string' || prompt.length === 0)
     throw new OptionError('generate: prompt: expected at least one character');
   if (!(temperature >= 0))
-    throw new OptionError(`generate: temperature: expected a number >= 0, received ${String(temperature)}`);
+    throw new OptionError(`generate: temperature: expected a number >= 0, received ${describe(temperature)}`);
   positiveInteger('generate', 'length', length);
+  if (!Number.isInteger(seed) || seed < 0 || seed > 0xffffffff)
+    throw new OptionError(`generate: seed: expected an integer in 0..4294967295, received ${describe(seed)}`);
+  signal?.throwIfAborted();
+  const given = vocabulary.encode(prompt);
   const session = model.session();
+  let steps = 0;
+  const step = async (token: number) => {
+    if (++steps % stepsPerBreath === 0) {
+      await new Promise(setImmediate);
+      signal?.throwIfAborted();
+    }
+    return session.step(token);
+  };
   try {
     let logits: ArrayLike<number> = [];
-    for (const token of vocabulary.encode(prompt)) logits = session.step(token);
+    for (const token of given) logits = await step(token);
     const tokens: number[] = [];
     for (let position = 0; position < length; position++) {
-      const token = sample(
-        logits,
-        temperature,
-        (philox([seed >>> 0, 0x67656e], [position, 0, 0, 0])[0] + 0.5) / 2 ** 32,
-      );
+      const token = sample(logits, temperature, (philox([seed, 0x67656e], [position, 0, 0, 0])[0] + 0.5) / 2 ** 32);
       tokens.push(token);
-      logits = session.step(token);
-      // Long texts leave room for others on the event loop.
-      if (position % 256 === 255) await new Promise(setImmediate);
+      logits = await step(token);
     }
     return prompt + vocabulary.decode(tokens);
   } finally {

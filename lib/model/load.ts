@@ -1,6 +1,7 @@
 import { BackendError, CheckpointError, LstmNativeError } from '../errors';
 import { loadFile } from '../checkpoint/file';
 import { Vocabulary } from '../data/vocabulary';
+import { checkOptions, filePath } from '../options';
 import { makeModule, type ModuleClasses } from './architecture';
 import { metadataKey, parseMetadata } from './metadata';
 import type { Module } from './module';
@@ -8,12 +9,22 @@ import type { ModuleOptions } from './options';
 import { checkState } from './stateDict';
 
 export interface LoadOptions extends Pick<ModuleOptions, 'backend'> {
-  /** Classes of your own that the file names. */
+  /**
+   * Modules of your own that the file names, by class name: the class, if its constructor takes the options alone, or a
+   * function: `{ Tagger, Classifier: (options) => new Classifier(17, options) }`.
+   */
   readonly modules?: ModuleClasses;
 }
 
-/** Reads a model that `save` wrote. The file is checked whole before anything is made of it. */
+/**
+ * Reads a model that `save` wrote. The file is checked whole before anything is made of it.
+ *
+ *     const model = await load('model.safetensors');
+ *     const tagger = await load('tagger.safetensors', { modules: { Tagger } });
+ */
 export async function load(path: string, options: LoadOptions = {}): Promise<Module> {
+  filePath('load', path);
+  checkOptions('load', options, ['backend', 'modules']);
   const { tensors, metadata } = await loadFile(path);
   try {
     const { architecture, inputs, seed, vocabulary } = parseMetadata(metadata[metadataKey]);

@@ -1,13 +1,15 @@
 import { OptionError, StateError } from '../errors';
-import type { ArrayView } from '../backend/backend';
+import type { NumberArray } from '../backend/backend';
 import { loadFile } from '../checkpoint/file';
 import { iterate, type Batch, type Data } from '../data/batch';
 import type { Vocabulary } from '../data/vocabulary';
 import { Layer } from '../nn/layer';
+import type { AnyOutputs, Outputs } from '../nn/loss';
 import { Network, singleOutput } from '../nn/network';
 import { signatureOf } from '../nn/signature';
 import type { Variable } from '../ops/op';
 import type { Shape } from '../ops/shape';
+import { checkOptions, filePath } from '../options';
 import { print } from '../program/print';
 import { inputArrays } from '../train/batch';
 import { evaluate, type EvaluateOptions } from '../train/evaluator';
@@ -29,11 +31,23 @@ export interface ParameterInfo {
   readonly frozen: boolean;
 }
 
+export interface PredictOptions {
+  /** Abandons the prediction, which then rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
 /** The inputs of a `forward` by name: `Inputs<'tokens' | 'lengths'>`. */
 export type Inputs<Name extends string> = Readonly<Record<Name, Variable>>;
 
-/** What a network returns: one tensor, or several by name, as its `forward` does. `[batch, time, ...]`. */
-export type Prediction = ArrayView & Readonly<Record<string, ArrayView>>;
+/** An array that a network gave, `[batch, time, ...]`: float32, or what `backend: 'reference'` gives, a Float64Array. */
+export interface OutputTensor<Elements extends NumberArray = Float32Array> {
+  readonly data: Elements;
+  readonly shape: readonly number[];
+}
+
+/** What a network returns, as its `forward` does: one tensor `{ data, shape }`, or several by name. */
+export type Prediction<Elements extends NumberArray = Float32Array> = OutputTensor<Elements> &
+  Readonly<Record<string, OutputTensor<Elements>>>;
 
 /**
  * A network: layers in fields and a `forward` that says how they are put together.
@@ -79,8 +93,13 @@ export abstract class Module extends Layer {
     return this;
   }
 
-  /** Trains on `data`, batches that can be iterated once per epoch. Returns at once; see `Run`. */
-  fit(data: Data, options: FitOptions): Run {
+  /**
+   * Trains on `data`, batches that can be iterated once per epoch. Returns at once; see `Run`.
+   *
+   *     const run = model.fit(batches, { loss: crossEntropy(), optimizer: adam(), metrics: ['accuracy'], epochs: 5 });
+   *     const history = await run;
+   */
+  fit<O extends Outputs = AnyOutputs>(data: Data, options: FitOptions<O>): Run {
     this.vocabulary ??= data?.vocabulary ?? null;
     return fit(this.network, data, options, this.inputShapes, async () => {
       if (options.runDir !== undefined && this.network.signature)
@@ -89,7 +108,7 @@ export abstract class Module extends Layer {
   }
 
   /** One training step, for a loop of one's own. Moments belong to the optimizer object in `options`. */
-  async trainStep(batch: Batch, options: StepOptions): Promise<StepResult> {
+  async trainStep<O extends Outputs = AnyOutputs>(batch: Batch, options: StepOptions<O>): Promise<StepResult> {
     checkStepOptions('trainStep', options);
     const { optimizer } = options;
     const stepper = this.#steppers.get(optimizer) ?? new Stepper(this.network, optimizer, this.inputShapes);
@@ -98,27 +117,35 @@ export abstract class Module extends Layer {
   }
 
   /** Means of loss and metrics over all batches, without dropout. */
-  evaluate(data: Data, options: EvaluateOptions): Promise<Figures> {
+  evaluate<O extends Outputs = AnyOutputs>(data: Data, options: EvaluateOptions<O>): Promise<Figures> {
     return evaluate(this.network, data, options, this.inputShapes);
   }
 
-  /** Runs the network on a batch, off the event loop. During a training it runs between two steps. */
-  async predict(
+  /**
+   * Runs the network on a batch, off the event loop, without dropout. During a training it runs between two steps.
+   *
+   *     const { data, shape } = await model.predict({ inputs: { data: Int32Array.of(3, 1, 4), shape: [1, 3] } });
+   *     const { tags, score } = await tagger.predict(batch); // where `forward` returns several by name
+   *
+   * A model on the reference backend gives Float64Arrays: `predict<Float64Array>(batch)`.
+   */
+  async predict<Elements extends NumberArray = Float32Array>(
     batch: Pick<Batch, 'inputs' | 'lengths'>,
-    options: { readonly signal?: AbortSignal } = {},
-  ): Promise<Prediction> {
+    options: PredictOptions = {},
+  ): Promise<Prediction<Elements>> {
+    checkOptions('predict', options, ['signal']);
     const arrays = inputArrays(batch);
     const outputs = await this.network.predict(arrays, signatureOf(arrays, this.inputShapes), options);
-    const single = outputs[singleOutput];
-    return (single ? { ...outputs, ...single } : outputs) as Prediction;
+    const isSingle = Object.keys(outputs).length === 1;
+    return ((isSingle && outputs[singleOutput]) || outputs) as Prediction<Elements>;
   }
 
   /** Predictions for each batch of a data set, in order. */
-  async *predictAll(
+  async *predictAll<Elements extends NumberArray = Float32Array>(
     data: Data,
-    options: { readonly signal?: AbortSignal } = {},
-  ): AsyncGenerator<Prediction, void, undefined> {
-    for await (const batch of iterate(data)) yield this.predict(batch, options);
+    options: PredictOptions = {},
+  ): AsyncGenerator<Prediction<Elements>, void, undefined> {
+    for await (const batch of iterate(data)) yield this.predict<Elements>(batch, options);
   }
 
   /** One user's state, over a snapshot of the parameters, stepped synchronously in microseconds. */
@@ -151,6 +178,8 @@ export abstract class Module extends Layer {
    * only names that begin with it, taken without it. Nothing changes unless every name and shape fits.
    */
   async loadStateDict(source: string | StateDict, options: { readonly prefix?: string } = {}): Promise<void> {
+    if (typeof source !== 'object' || source === null) filePath('loadStateDict', source);
+    checkOptions('loadStateDict', options, ['prefix']);
     const tensors = typeof source === 'string' ? (await loadFile(source)).tensors : new Map(Object.entries(source));
     loadState(this.network, tensors, options.prefix ?? '');
   }
@@ -189,6 +218,8 @@ export abstract class Module extends Layer {
 
   /** Writes one safetensors file with weights, architecture and all that prediction needs. The old file, if any, stays until the new one is whole. */
   async save(path: string, options: SaveOptions = {}): Promise<void> {
+    filePath('save', path);
+    checkOptions('save', options, ['text']);
     if (options.text) this.vocabulary = options.text.vocabulary;
     await saveModel(this.network, this.vocabulary, path);
   }

@@ -1,7 +1,8 @@
 import { DataError, OptionError } from '../errors';
 import { isLayer, type Layer, type LayerConfig } from '../nn/layer';
 import type { LstmCallOptions } from '../nn/lstm';
-import type { Variable } from '../ops/op';
+import { isVariable, type Variable } from '../ops/op';
+import { checkOptions } from '../options';
 import { Module } from './module';
 import type { ModuleOptions } from './options';
 
@@ -30,15 +31,17 @@ export class Sequential extends Module {
   }
 
   override forward(input: Variable, options: LstmCallOptions = {}): Variable {
-    if (!('type' in input)) {
-      throw new DataError(`sequential: expected a single input, received ${Object.keys(input).join(', ')} by name`);
-    }
-    return this.layers.reduce((x, layer) => {
-      const result = (layer as unknown as (x: Variable, options: LstmCallOptions) => Variable | { output: Variable })(
-        x,
-        options,
+    if (!isVariable(input)) {
+      const names = Object.keys(input ?? {}).join(', ');
+      throw new DataError(
+        `sequential: expected a single input, received ${names ? `${names} by name` : String(input)}`,
       );
-      return 'output' in result ? result.output : result;
+    }
+    checkOptions('sequential', options, ['lengths', 'initialState']);
+    return this.layers.reduce((x, layer) => {
+      const call = layer as unknown as (x: Variable, options: LstmCallOptions) => Variable | { output: Variable };
+      const result = call(x, options);
+      return isVariable(result) ? result : result?.output;
     }, input);
   }
 }

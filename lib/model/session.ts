@@ -1,9 +1,10 @@
 import { CheckpointError, DataError, OptionError } from '../errors';
-import type { ArrayView, Executable, Store } from '../backend/backend';
-import { parse, serialize } from '../checkpoint/safetensors';
+import type { ArrayView, Executable, NumberArray, Store } from '../backend/backend';
+import { parse, serialize, type FileContent } from '../checkpoint/safetensors';
 import { carriedStates, singleOutput, type Network } from '../nn/network';
 import { lengthsInput, singleInput, type Signature } from '../nn/signature';
 import { evaluateShape, formatShape, type Counts } from '../ops/shape';
+import { describe } from '../options';
 import type { StateSpec } from '../backend/backend';
 
 /** What one step takes: a token, the numbers of one step, or arrays by input name. */
@@ -32,11 +33,14 @@ export class Session {
     this.store = network.snapshotParameters(this.states);
   }
 
-  /** The output after one more step: a view that is valid until the next. */
-  step(input: StepInput): Float32Array | Float64Array {
+  /**
+   * The output after one more step: a view that is valid until the next. Of several outputs by name, the one called
+   * `output`, or the first; `stepAll` gives all. On the reference backend `step<Float64Array>(input)`.
+   */
+  step<Elements extends NumberArray = Float32Array>(input: StepInput): Elements {
     const { outputs } = this.executable.runSync(this.store, this.arrays(input));
     const output = outputs[singleOutput] ?? Object.values(outputs)[0]!;
-    return output.data as Float32Array | Float64Array;
+    return output.data as Elements;
   }
 
   /** As `step`, with all outputs by name. */
@@ -60,7 +64,7 @@ export class Session {
 
   /** Takes up a state that `exportState` gave. Nothing changes unless all of it fits. */
   importState(bytes: Uint8Array): void {
-    const { tensors } = parse(bytes);
+    const tensors = parseState(bytes);
     for (const { name, shape } of this.states) {
       const received = tensors.get(name);
       if (!received || formatShape(received.shape) !== formatShape(shape)) {
@@ -95,12 +99,23 @@ export class Session {
       return input;
     }
     if (typeof input !== 'number' && typeof input?.length !== 'number')
-      throw new DataError(`step: expected a number or the numbers of one step, received ${typeof input}`);
+      throw new DataError(`step: expected a number or the numbers of one step, received ${describe(input)}`);
     const shape = evaluateShape(type.shape, counts);
     const numbers = typeof input === 'number' ? [input] : (input as ArrayLike<number>);
     const data = type.dtype === 'int32' ? Int32Array.from(numbers) : Float64Array.from(numbers);
     if (type.dtype === 'int32' && !data.every((value, index) => value === numbers[index]))
       throw new DataError(`step: expected tokens, integers, received ${Array.from(numbers).join(', ')}`);
     return { [singleInput]: { data, shape } };
+  }
+}
+
+function parseState(bytes: Uint8Array): FileContent['tensors'] {
+  // By tag, because the bytes may come from another realm.
+  if (Object.prototype.toString.call(bytes) !== '[object Uint8Array]')
+    throw new CheckpointError(`session state: expected the bytes that exportState gave, received ${describe(bytes)}`);
+  try {
+    return parse(bytes).tensors;
+  } catch (cause) {
+    throw new CheckpointError(`session state: not what exportState gave: ${(cause as Error).message}`, { cause });
   }
 }

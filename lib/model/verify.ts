@@ -4,10 +4,18 @@ import { native } from '../backend/native/native';
 import { evaluate } from '../backend/reference/reference';
 import { OptionError } from '../errors';
 import type { Batch } from '../data/batch';
-import { crossEntropy, meanSquaredError, type Loss, type LossFunction } from '../nn/loss';
+import {
+  crossEntropy,
+  meanSquaredError,
+  type AnyOutputs,
+  type Loss,
+  type LossFunction,
+  type Outputs,
+} from '../nn/loss';
 import { randomKeyInput } from '../nn/trace';
 import type { View } from '../ops/op';
 import { countNames, evaluateShape, type Counts } from '../ops/shape';
+import { checkOptions } from '../options';
 import { adam } from '../optim/adam';
 import type { Optimizer } from '../optim/optimizer';
 import { idsIn, type Equation, type Program, type ValueId } from '../program/program';
@@ -16,9 +24,9 @@ import { names, writeStep } from '../train/step';
 import type { Module } from './module';
 import { tolerance } from './tolerance';
 
-export interface VerifyOptions {
+export interface VerifyOptions<O extends Outputs = AnyOutputs> {
   /** Default: cross-entropy for integer targets, mean squared error for others. */
-  readonly loss?: Loss | LossFunction;
+  readonly loss?: Loss | LossFunction<O>;
   /** Default: `adam()`. */
   readonly optimizer?: Optimizer;
   /** Default 1. */
@@ -54,7 +62,12 @@ export interface Verification {
  * The native side runs the whole program without reusing memory. The float64 reference then evaluates each equation on
  * that equation's own native inputs, so an error is charged to the equation that made it. The model does not change.
  */
-export async function verify(model: Module, batch: Batch, options: VerifyOptions = {}): Promise<Verification> {
+export async function verify<O extends Outputs = AnyOutputs>(
+  model: Module,
+  batch: Batch,
+  options: VerifyOptions<O> = {},
+): Promise<Verification> {
+  checkOptions('verify', options, ['loss', 'optimizer', 'clipNorm']);
   const { network } = model;
   const prepared = prepareBatch(batch, model.inputShapes);
   network.bind(prepared.inputSignature);

@@ -4,6 +4,7 @@ import type { Batch } from '../data/batch';
 import { batchFirst, countsOf, signatureOf, timeFirst, type Signature } from '../nn/signature';
 import { initialStatePrefix } from '../nn/trace';
 import { countNames, evaluateShape, type Counts } from '../ops/shape';
+import { checkOptions } from '../options';
 import { gradient, type Seed } from '../program/gradient';
 import { inputArrays } from '../train/batch';
 import type { Module } from './module';
@@ -35,8 +36,10 @@ export async function vjp(
   model: Module,
   inputs: Batch['inputs'] | Pick<Batch, 'inputs' | 'lengths'>,
   cotangents: ArrayView | Readonly<Record<string, ArrayView>>,
-  { backend: backendName = 'native', initialStates = {} }: VjpOptions = {},
+  options: VjpOptions = {},
 ): Promise<VjpResult> {
+  checkOptions('vjp', options, ['backend', 'initialStates']);
+  const { backend: backendName = 'native', initialStates = {} } = options;
   const { network } = model;
   const arrays = inputArrays('inputs' in inputs ? (inputs as Batch) : { inputs: inputs });
   const byOutput = isArray(cotangents) ? { output: cotangents } : cotangents;

@@ -10,9 +10,26 @@ type Variables = Readonly<Record<string, Variable>>;
 export function callRoot(root: Layer, inputs: Variables): Outputs {
   const call = root as unknown as (input: unknown, options?: unknown) => Outputs;
   const { [singleInput]: input, [lengthsInput]: lengths = null, ...others } = inputs;
-  if (input && Object.keys(others).length === 0) return call(input, { lengths });
-  return callByName(call, inputs);
+  return input && Object.keys(others).length === 0 ? callAlone(call, input, lengths) : callByName(call, inputs);
 }
+
+/** A `forward` that takes inputs by name finds none in an input that comes alone. */
+function callAlone(call: (input: Variable, options: object) => Outputs, input: Variable, lengths: Variable | null) {
+  try {
+    return call(input, { lengths });
+  } catch (cause) {
+    if (!isAboutUndefined(cause)) throw cause;
+    throw new DataError(
+      `forward: ${cause.message}; the batch holds one input without a name, which forward receives as its first ` +
+        `argument; inputs by name come as { inputs: { name: { data, shape } } }`,
+      { cause },
+    );
+  }
+}
+
+/** What JavaScript, or a layer, says of an input that is not there. */
+const isAboutUndefined = (error: unknown): error is Error =>
+  (error instanceof TypeError || error instanceof DataError) && error.message.includes('undefined');
 
 /** An input that `forward` reads and the batch lacks, or the other way round, is a mistake in a name. */
 function callByName(call: (inputs: Variables) => Outputs, inputs: Variables): Outputs {
@@ -35,7 +52,7 @@ function callByName(call: (inputs: Variables) => Outputs, inputs: Variables): Ou
     throw new DataError(`${unread.join(', ')}: forward reads no such input; it reads ${[...read].join(', ')}`);
   } catch (cause) {
     const missing = [...read].filter((name) => !given.includes(name) && name !== lengthsInput);
-    if (!(cause instanceof TypeError) || missing.length === 0) throw cause;
+    if (!isAboutUndefined(cause) || missing.length === 0) throw cause;
     throw new DataError(`${missing.join(', ')}: forward reads this input, and the batch holds ${given.join(', ')}`, {
       cause,
     });

@@ -1,5 +1,6 @@
 import { dropout as dropoutOp } from '../ops/elementwise/dropout';
 import type { Variable } from '../ops/op';
+import { expectVariable } from '../ops/variable';
 import { probability } from '../options';
 import { Layer, type LayerConfig } from './layer';
 import { activeTrace } from './trace';
@@ -27,6 +28,7 @@ export class Dropout extends Layer {
   }
 
   override forward(x: Variable): Variable {
+    expectVariable('dropout: input', x);
     return applyDropout(x, this.p);
   }
 }

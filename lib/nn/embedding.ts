@@ -1,5 +1,6 @@
 import { embedding as embeddingOp } from '../ops/embedding';
 import type { Variable } from '../ops/op';
+import { expectVariable } from '../ops/variable';
 import { positiveInteger } from '../options';
 import { normal } from './initializer';
 import { Layer, type LayerConfig } from './layer';
@@ -30,6 +31,7 @@ export class Embedding extends Layer {
   }
 
   override forward(tokens: Variable): Variable {
+    expectVariable('embedding: tokens', tokens);
     const weight = this.parameter('weight', [this.vocabularySize, this.embeddingSize], normal(1));
     const { y } = tokens.builder.emit(embeddingOp, { tokens, weight }, {});
     tokens.builder.requireRange(tokens, { below: this.vocabularySize });

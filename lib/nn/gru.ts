@@ -1,6 +1,7 @@
 import { OptionError } from '../errors';
 import type { Variable } from '../ops/op';
 import { gru as gruOp } from '../ops/recurrent/gru';
+import { describe } from '../options';
 import {
   Recurrent,
   type CellCall,
@@ -46,7 +47,7 @@ export class Gru extends Recurrent<'hiddenState'> {
     super({ kind: 'gru', states: ['hiddenState'], gateCount: 3, options: ['resetAfter'] }, hiddenSize, options);
     const { resetAfter = true } = options;
     if (typeof resetAfter !== 'boolean') {
-      throw new OptionError(`gru: resetAfter: expected true or false, received ${String(resetAfter)}`);
+      throw new OptionError(`gru: resetAfter: expected true or false, received ${describe(resetAfter)}`);
     }
   }
 

@@ -1,13 +1,16 @@
 import { philox } from '../ops/philox';
 
-/** How a parameter is drawn. The draw depends on the seed and the parameter's path alone, whatever the order of construction. */
+/** How a layer of your own draws a parameter: `this.parameter('weight', [4, 3], uniform(0.5))`. The draw depends on the seed and the parameter's path alone, whatever the order of construction. */
 export type Initializer =
   | { readonly kind: 'uniform'; readonly bound: number }
   | { readonly kind: 'normal'; readonly standardDeviation: number }
   | { readonly kind: 'constant'; readonly value: number };
 
+/** U(−bound, bound): `uniform(1 / Math.sqrt(hiddenSize))`. */
 export const uniform = (bound: number): Initializer => ({ kind: 'uniform', bound });
+/** N(0, standardDeviation²). */
 export const normal = (standardDeviation: number): Initializer => ({ kind: 'normal', standardDeviation });
+/** The same value everywhere: `constant(0)`. */
 export const constant = (value: number): Initializer => ({ kind: 'constant', value });
 
 /** FNV-1a over UTF-16 code units: 32 bits of the path. */

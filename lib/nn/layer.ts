@@ -1,6 +1,7 @@
-import { StateError } from '../errors';
+import { DataError, StateError } from '../errors';
 import { float32, type Variable } from '../ops/op';
 import type { Shape } from '../ops/shape';
+import { describe } from '../options';
 import type { Initializer } from './initializer';
 import { activeTrace } from './trace';
 
@@ -21,6 +22,8 @@ export abstract class Layer {
     // Layers are functions: `this.encoder(x)` reads better than `this.encoder.forward(x)` and records the path.
     const self = ((...args: never[]) => {
       const trace = activeTrace();
+      if (typeof self.forward !== 'function')
+        throw new DataError(`${self.constructor.name}: expected a method forward, received ${describe(self.forward)}`);
       return trace.enter(self, () => self.forward(...args));
     }) as unknown as this;
     Object.setPrototypeOf(self, new.target.prototype);

@@ -27,8 +27,8 @@ export class Linear extends Layer {
     readonly options: LinearOptions = {},
   ) {
     super();
-    positiveInteger('linear', 'outputSize', outputSize);
     checkOptions('linear', options, ['inputSize', 'bias']);
+    positiveInteger('linear', 'outputSize', outputSize);
   }
 
   override describe(): LayerConfig {

@@ -1,8 +1,9 @@
 /** A tree of layers with its parameters in a backend's store: it writes programs and runs them. */
 import { DataError, ShapeError, StateError } from '../errors';
 import type { Backend, Executable, RunOptions, RunResult, StateSpec, Store } from '../backend/backend';
-import type { Variable } from '../ops/op';
+import { isVariable, type Variable } from '../ops/op';
 import { countNames, elementCount, evaluateShape, formatShape, type Counts, type Dim } from '../ops/shape';
+import { describe } from '../options';
 import { ProgramBuilder } from '../program/builder';
 import type { Program } from '../program/program';
 import { callRoot } from './call';
@@ -67,7 +68,7 @@ export class Network {
 
   requireBound(): Signature {
     if (!this.signature) {
-      throw new ShapeError(
+      throw new StateError(
         'the sizes of this network are not known yet: they are inferred from the first batch; call bind(batch), fit or predict first',
       );
     }
@@ -255,9 +256,6 @@ const fitsDim = (dim: Dim, bound: Dim) => typeof dim !== 'number' || typeof boun
 /** The name of the output of a network that returns a single variable. */
 export const singleOutput = 'output';
 
-const isVariable = (value: unknown): value is Variable =>
-  typeof value === 'object' && value !== null && 'builder' in value && 'type' in value && 'id' in value;
-
 function outputsByName(result: unknown): Readonly<Record<string, Variable>> {
   if (isVariable(result)) return { [singleOutput]: result };
   if (
@@ -268,5 +266,5 @@ function outputsByName(result: unknown): Readonly<Record<string, Variable>> {
   ) {
     return result as Record<string, Variable>;
   }
-  throw new DataError('forward: expected it to return a Variable, or Variables by name');
+  throw new DataError(`forward: expected it to return a Variable, or Variables by name, received ${describe(result)}`);
 }

@@ -3,7 +3,8 @@ import { concat } from '../ops/layout/concat';
 import { reshape } from '../ops/layout/reshape';
 import { slice } from '../ops/layout/slice';
 import { expectRank, expectShape, type Variable } from '../ops/op';
-import { checkOptions, positiveInteger, probability } from '../options';
+import { expectVariable } from '../ops/variable';
+import { checkOptions, describe, positiveInteger, probability } from '../options';
 import { applyDropout } from './dropout';
 import { uniform } from './initializer';
 import { Layer, type LayerConfig } from './layer';
@@ -18,7 +19,7 @@ export interface RecurrentOptions {
   readonly numLayers?: number;
   /** Adds a second cell per layer that walks each sequence from its end; outputs are side by side. Default false. */
   readonly bidirectional?: boolean;
-  /** Probability of dropping each element of every layer's output but the last's, in training. Default 0. */
+  /** Probability of dropping, in training, each element that one layer hands to the next; it does nothing where there is one. Default 0. */
   readonly dropout?: number;
   /** Default true. */
   readonly bias?: boolean;
@@ -40,6 +41,8 @@ export interface RecurrentCallOptions<State> {
   /** Zeros when left out (or the carried state, where the program carries one). */
   readonly initialState?: State;
 }
+
+const callOptionNames: readonly (keyof RecurrentCallOptions<unknown>)[] = ['lengths', 'initialState'];
 
 export type RecurrentOutput<State> = State & {
   /** As the option `output` says. */
@@ -91,13 +94,13 @@ export abstract class Recurrent<S extends StateName> extends Layer {
   ) {
     super();
     const { kind, options: own = [] } = cellKind;
-    const { numLayers = 1, dropout = 0, output = 'sequence' } = options;
     checkOptions(kind, options, [...optionNames, ...own]);
+    const { numLayers = 1, dropout = 0, output = 'sequence' } = options;
     positiveInteger(kind, 'hiddenSize', hiddenSize);
     positiveInteger(kind, 'numLayers', numLayers);
     probability(kind, 'dropout', dropout);
     if (output !== 'sequence' && output !== 'last') {
-      throw new OptionError(`${kind}: output: expected 'sequence' or 'last', received ${String(output)}`);
+      throw new OptionError(`${kind}: output: expected 'sequence' or 'last', received ${describe(output)}`);
     }
   }
 
@@ -111,12 +114,16 @@ export abstract class Recurrent<S extends StateName> extends Layer {
 
   override forward(
     input: Variable,
-    { lengths = null, initialState }: RecurrentCallOptions<RecurrentState<S>> = {},
+    options: RecurrentCallOptions<RecurrentState<S>> = {},
   ): RecurrentOutput<RecurrentState<S>> {
+    const { kind } = this.cellKind;
+    checkOptions(kind, options, callOptionNames);
+    const { lengths = null, initialState } = options;
     const { numLayers = 1, bidirectional = false, dropout = 0, output: wanted = 'sequence' } = this.options;
+    lastSize(kind, input, this.options.inputSize);
     expectRank('input', input.type, 3, '[T, B, I]');
-    lastSize(this.cellKind.kind, input, this.options.inputSize);
     if (lengths) {
+      expectVariable(`${kind}: lengths`, lengths);
       expectShape('lengths', lengths.type, [input.type.shape[1]!]);
       input.builder.requireRange(lengths, { below: input.type.shape[0]!, inclusive: true });
     }
@@ -181,6 +188,7 @@ export abstract class Recurrent<S extends StateName> extends Layer {
     if (given) {
       const count = numLayers * (bidirectional ? 2 : 1);
       for (const name of this.cellKind.states) {
+        expectVariable(`${kind}: initialState.${name}`, given[name]);
         expectShape(`initialState.${name}`, given[name].type, [count, B, H]);
       }
       return this.eachState((name) => stateAt(given[name], index));

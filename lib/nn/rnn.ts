@@ -1,6 +1,7 @@
 import { OptionError } from '../errors';
 import type { Variable } from '../ops/op';
 import { rnn as rnnOp } from '../ops/recurrent/rnn';
+import { describe } from '../options';
 import {
   Recurrent,
   type CellCall,
@@ -42,7 +43,7 @@ export class Rnn extends Recurrent<'hiddenState'> {
     super({ kind: 'rnn', states: ['hiddenState'], gateCount: 1, options: ['nonlinearity'] }, hiddenSize, options);
     const { nonlinearity = 'tanh' } = options;
     if (nonlinearity !== 'tanh' && nonlinearity !== 'relu') {
-      throw new OptionError(`rnn: nonlinearity: expected 'tanh' or 'relu', received ${String(nonlinearity)}`);
+      throw new OptionError(`rnn: nonlinearity: expected 'tanh' or 'relu', received ${describe(nonlinearity)}`);
     }
   }
 

@@ -5,6 +5,7 @@ import { checkElements } from '../backend/bind';
 import { transpose } from '../ops/layout/transpose';
 import type { ValueType, Variable } from '../ops/op';
 import { countNames, formatShape, type CountName, type Counts, type Dim, type Shape } from '../ops/shape';
+import { describe } from '../options';
 
 /** The types of the inputs of a network in public orientation, by name. */
 export type Signature = Readonly<Record<string, ValueType>>;
@@ -25,10 +26,8 @@ export function signatureOf(arrays: Arrays, declared: Readonly<Record<string, Sh
 }
 
 function typeOf(name: string, array: ArrayView, declared: Shape | undefined): ValueType {
-  if (!ArrayBuffer.isView(array?.data) || !Array.isArray(array.shape)) {
-    throw new DataError(`${name}: expected { data, shape } with a typed array, received ${describe(array)}`);
-  }
-  const dtype = Object.prototype.toString.call(array.data) === '[object Int32Array]' ? 'int32' : 'float32';
+  expectTensor(name, array);
+  const dtype = tagOf(array.data) === 'Int32Array' ? 'int32' : 'float32';
   const { shape } = array;
   // Before any size is inferred: a network bound to the sizes of a broken array would refuse the sound ones.
   checkElements(name, array);
@@ -40,7 +39,7 @@ function typeOf(name: string, array: ArrayView, declared: Shape | undefined): Va
         ? '[B] or [B, T]'
         : '[B], [B, F] or [B, T, F]';
     throw new DataError(
-      `${name}: expected ${expected}, received ${formatShape(shape)}${declared ? '' : '; declare inputShapes for other readings'}`,
+      `${name}: expected ${expected}, received ${formatShape(shape)}${declared ? '' : otherReadings[dtype]}`,
     );
   }
   const fixed = letters.map((dim, axis): Dim =>
@@ -54,8 +53,27 @@ function usualReading(dtype: string, rank: number): Shape | undefined {
   return dtype === 'int32' ? [[], ['B'], ['B', 'T']][rank] : [[], ['B'], ['B', 'F'], ['B', 'T', 'F']][rank];
 }
 
-const describe = (value: unknown) =>
-  value === null || value === undefined ? String(value) : Object.prototype.toString.call(value);
+const otherReadings = {
+  int32: '; int32 is read as tokens: use Float32Array for features, or declare inputShapes for another reading',
+  float32: '; declare inputShapes for another reading',
+};
+
+const tagOf = (value: unknown): string => Object.prototype.toString.call(value).slice(8, -1);
+
+/** Throws unless this is a tensor of a dtype that programs know. */
+export function expectTensor(name: string, value: unknown): asserts value is ArrayView {
+  const expected = `${name}: expected { data, shape } with a typed array`;
+  if (typeof value !== 'object' || value === null || !('data' in value && 'shape' in value)) {
+    throw new DataError(`${expected}, received ${describe(value)}`);
+  }
+  const tag = tagOf(value.data);
+  if (!ArrayBuffer.isView(value.data) || !Array.isArray(value.shape)) {
+    throw new DataError(`${expected}, received { data: ${tag}, shape: ${tagOf(value.shape)} }`);
+  }
+  if (!['Float32Array', 'Float64Array', 'Int32Array'].includes(tag)) {
+    throw new DataError(`${name}: expected Float32Array, or Int32Array for tokens, received ${tag}`);
+  }
+}
 
 /** The run-time sizes of a batch, as far as its arrays tell. */
 export function countsOf(signature: Signature, arrays: Arrays): Partial<Counts> {
@@ -85,3 +103,9 @@ export function timeFirst(x: Variable): Variable {
 export function batchFirst(x: Variable): Variable {
   return swapsTime(x.type.shape[0], x.type.shape[1], ['T', 'B']) ? swapLeadingAxes(x) : x;
 }
+
+/** A shape as users write it: the batch before the steps. */
+export const publicShape = ([first, second, ...rest]: Shape): Shape =>
+  swapsTime(first, second, ['T', 'B'])
+    ? ['B', 'T', ...rest]
+    : [first, second, ...rest].filter((dim) => dim !== undefined);

@@ -64,12 +64,21 @@ export interface AttributeKinds {
 export type AttributeSpec = Readonly<Record<string, keyof AttributeKinds>>;
 export type Attributes<A extends AttributeSpec> = { readonly [K in keyof A]: AttributeKinds[A[K]] };
 
-/** A value of a program under construction. */
+/**
+ * A value of a program under construction: what layers and functions such as `add` take and return. It holds no numbers;
+ * those come when the program runs.
+ */
 export interface Variable {
+  /** Its number among the values of the program. */
   readonly id: number;
+  /** `dtype`, and `shape` with steps first: `[T, B, features]`, where `'T'` and `'B'` are sizes known when a batch comes. */
   readonly type: ValueType;
+  /** The program that it belongs to; functions append their equations there. */
   readonly builder: Emitter;
 }
+
+export const isVariable = (value: unknown): value is Variable =>
+  typeof value === 'object' && value !== null && 'builder' in value && 'type' in value && 'id' in value;
 
 /** Integers from 0 up to but not including `below`, or exactly `except`. */
 export interface IntegerRange {

@@ -3,8 +3,17 @@ import { DataError, ShapeError } from '../errors';
 import type { ArrayView } from '../backend/backend';
 import { checkElements } from '../backend/bind';
 import type { Batch } from '../data/batch';
-import { countsOf, lengthsInput, signatureOf, singleInput, type Arrays, type Signature } from '../nn/signature';
+import {
+  countsOf,
+  expectTensor,
+  lengthsInput,
+  signatureOf,
+  singleInput,
+  type Arrays,
+  type Signature,
+} from '../nn/signature';
 import { formatShape, type Counts, type Shape } from '../ops/shape';
+import { describe } from '../options';
 import { names } from './step';
 
 export interface PreparedBatch {
@@ -23,12 +32,13 @@ const isTensor = (value: unknown): value is ArrayView =>
 export function inputArrays(batch: Pick<Batch, 'inputs' | 'lengths'>): Arrays {
   if (typeof batch?.inputs !== 'object' || batch.inputs === null) {
     throw new DataError(
-      `batch: expected { inputs, ... } with a tensor or tensors by name, received ${String(batch?.inputs ?? batch)}`,
+      `batch: expected { inputs, ... } with a tensor or tensors by name, received ${describe(batch?.inputs ?? batch)}`,
     );
   }
-  if (ArrayBuffer.isView(batch.inputs)) {
+  if (ArrayBuffer.isView(batch.inputs) || Array.isArray(batch.inputs)) {
     throw new DataError(`batch: inputs: expected { data, shape }, received a bare array`);
   }
+  if (batch.lengths) expectTensor(lengthsInput, batch.lengths);
   const inputs: Arrays = isTensor(batch.inputs) ? { [singleInput]: batch.inputs } : batch.inputs;
   if (!isTensor(batch.inputs) && singleInput in inputs) {
     throw new DataError(`batch: '${singleInput}' is the name of an input that comes alone; give it another name`);
@@ -40,6 +50,8 @@ export function prepareBatch(batch: Batch, declared: Readonly<Record<string, Sha
   const inputs = inputArrays(batch);
   const inputSignature = signatureOf(inputs, declared);
   const counts = countsOf(inputSignature, inputs);
+  if (batch.targets) expectTensor(names.targets, batch.targets);
+  if (batch.weights) expectTensor(names.weights, batch.weights);
   const supervision: Record<string, ArrayView> = {};
   if (batch.targets) supervision[names.targets] = batch.targets;
   const weights = lossWeights(batch);

@@ -1,5 +1,6 @@
 import { DataError } from '../errors';
 import { iterate, type Data } from '../data/batch';
+import type { AnyOutputs, Outputs } from '../nn/loss';
 import type { Network } from '../nn/network';
 import type { RecurrentState } from '../nn/trace';
 import type { Shape } from '../ops/shape';
@@ -8,7 +9,7 @@ import { prepareBatch } from './batch';
 import { figuresOf, MeanFigures, weightOf, type Figures } from './figures';
 import { checkObjective, objectiveKey, writeStep, type Objective } from './step';
 
-export interface EvaluateOptions extends Objective {
+export interface EvaluateOptions<O extends Outputs = AnyOutputs> extends Objective<O> {
   /** Recurrent layers go on from batch to batch. Default: as the data say. */
   readonly carryState?: boolean;
   readonly signal?: AbortSignal;
@@ -21,7 +22,7 @@ const carrying = new WeakMap<Network, Promise<unknown>>();
 export async function evaluate(
   network: Network,
   data: Data,
-  options: EvaluateOptions,
+  options: EvaluateOptions<never>,
   declaredShapes: Readonly<Record<string, Shape>> = {},
 ): Promise<Figures> {
   checkOptions('evaluate', options ?? {}, ['loss', 'metrics', 'carryState', 'signal']);
@@ -40,7 +41,7 @@ export async function evaluate(
 async function onePass(
   network: Network,
   data: Data,
-  options: EvaluateOptions,
+  options: EvaluateOptions<never>,
   declaredShapes: Readonly<Record<string, Shape>>,
   carries: boolean,
 ): Promise<Figures> {

@@ -12,14 +12,14 @@ export const readScalar = (result: RunResult, name: string): number => result.ou
 
 export const weightOf = (result: RunResult): number => result.outputs[names.totalWeight]?.data[0] ?? 1;
 
-export function figuresOf(loss: Loss | LossFunction, result: RunResult): Figures {
+export function figuresOf(loss: Loss | LossFunction<never>, result: RunResult): Figures {
   const metrics = Object.keys(result.outputs)
     .filter((name) => name.startsWith(metricPrefix))
     .map((name) => [name.slice(metricPrefix.length), readScalar(result, name)] as const);
   return withDerived(loss, { loss: readScalar(result, names.loss), ...Object.fromEntries(metrics) });
 }
 
-function withDerived(loss: Loss | LossFunction, figures: Figures): Figures {
+function withDerived(loss: Loss | LossFunction<never>, figures: Figures): Figures {
   return typeof loss === 'function' ? figures : { ...figures, ...loss.derived(figures.loss) };
 }
 
@@ -29,7 +29,7 @@ export class MeanFigures {
   private weight = 0;
   private batches = 0;
 
-  constructor(private readonly loss: Loss | LossFunction) {}
+  constructor(private readonly loss: Loss | LossFunction<never>) {}
 
   add(figures: Figures, weight: number): void {
     for (const [name, value] of Object.entries(figures))

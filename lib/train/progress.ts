@@ -10,12 +10,19 @@ export interface Progress {
 /** Lines without a terminal come at most this often. */
 const secondsBetweenLines = 10;
 
-/** A bar on a terminal; elsewhere a plain line now and then. Both on standard error. */
-export function showProgress(totalSteps: number | null, output: NodeJS.WriteStream = process.stderr): Progress {
-  return output.isTTY && totalSteps !== null ? bar(totalSteps, output) : lines(totalSteps, output);
+/** A bar on a terminal; elsewhere a plain line now and then. Both on standard error, with the loss and the `shown` figures. */
+export function showProgress(
+  totalSteps: number | null,
+  shown: readonly string[],
+  output: NodeJS.WriteStream = process.stderr,
+): Progress {
+  const format = (figures: Figures) => formatFigures(figures, shown);
+  return output.isTTY && totalSteps !== null ? bar(totalSteps, format, output) : lines(totalSteps, format, output);
 }
 
-function bar(totalSteps: number, output: NodeJS.WriteStream): Progress {
+type Format = (figures: Figures) => string;
+
+function bar(totalSteps: number, format: Format, output: NodeJS.WriteStream): Progress {
   const single = new SingleBar({
     format: '{bar} {percentage}% | step {value}/{total} | {figures} | {eta_formatted} left',
     stream: output,
@@ -25,29 +32,32 @@ function bar(totalSteps: number, output: NodeJS.WriteStream): Progress {
   single.start(totalSteps, 0, { figures: '' });
   return {
     show(event) {
-      if (event.type === 'step') single.update(event.step, { figures: formatFigures(event.figures) });
+      if (event.type === 'step') single.update(event.step, { figures: format(event.figures) });
     },
     end: () => single.stop(),
   };
 }
 
-function lines(totalSteps: number | null, output: NodeJS.WriteStream): Progress {
+function lines(totalSteps: number | null, format: Format, output: NodeJS.WriteStream): Progress {
   let last = -Infinity;
   const show = (event: StepEvent | EpochEvent) => {
     if (event.type === 'step' && event.seconds - last < secondsBetweenLines) return;
     last = event.seconds;
     const position = totalSteps === null ? `step ${event.step}` : `step ${event.step}/${totalSteps}`;
     const figures =
-      event.type === 'step' ? formatFigures(event.figures) : `epoch ${event.epoch} done, ${formatEpoch(event)}`;
+      event.type === 'step' ? format(event.figures) : `epoch ${event.epoch} done, ${formatEpoch(event, format)}`;
     output.write(`${event.seconds.toFixed(0).padStart(4)} s  ${position}  ${figures}\n`);
   };
   return { show, end: () => {} };
 }
 
-function formatFigures({ loss, bitsPerCharacter }: Figures): string {
-  const bits = bitsPerCharacter === undefined ? '' : `, ${bitsPerCharacter.toFixed(3)} bits per character`;
-  return `loss ${loss.toFixed(4)}${bits}`;
+function formatFigures({ loss, ...figures }: Figures, shown: readonly string[]): string {
+  const others = shown.map((name) => {
+    const value = figures[name] ?? NaN;
+    return name === 'bitsPerCharacter' ? `${value.toFixed(3)} bits per character` : `${name} ${value.toPrecision(4)}`;
+  });
+  return [`loss ${loss.toFixed(4)}`, ...others].join(', ');
 }
 
-const formatEpoch = ({ train, validation }: EpochEvent) =>
-  `training ${formatFigures(train)}${validation ? `; validation ${formatFigures(validation)}` : ''}`;
+const formatEpoch = ({ train, validation }: EpochEvent, format: Format) =>
+  `training ${format(train)}${validation ? `; validation ${format(validation)}` : ''}`;

@@ -1,3 +1,5 @@
+import { OptionError } from '../errors';
+import { describe } from '../options';
 import type { Figures } from './figures';
 import type { StepResult } from './stepper';
 
@@ -32,6 +34,8 @@ export interface History {
   readonly ended: 'done' | 'budget' | 'stopped';
 }
 
+const eventTypes: readonly TrainingEvent['type'][] = ['step', 'epoch'];
+
 type EventOf<T extends TrainingEvent['type']> = Extract<TrainingEvent, { type: T }>;
 
 /** Step events that an iterating listener has not taken yet; older ones are dropped beyond this. */
@@ -53,7 +57,12 @@ export class Run implements Promise<History>, AsyncIterable<TrainingEvent> {
     this.history = train((event) => this.emit(event), this.stopping.signal);
   }
 
+  /** Calls `listener` at each event of this type. A listener that throws ends the training: the run rejects with its error. */
   on<T extends TrainingEvent['type']>(type: T, listener: (event: EventOf<T>) => void): this {
+    if (!eventTypes.includes(type))
+      throw new OptionError(`on: expected ${eventTypes.map(describe).join(' or ')}, received ${describe(type)}`);
+    if (typeof listener !== 'function')
+      throw new OptionError(`on: expected a function that takes the event, received ${describe(listener)}`);
     this.listeners.push({ type, listener });
     return this;
   }

@@ -1,6 +1,14 @@
 /** The one program of a training step: forward, loss, backward, clip, update; one native call runs it. */
 import { DataError, OptionError, ShapeError } from '../errors';
-import type { Loss, LossFunction, LossTerms, Outputs } from '../nn/loss';
+import {
+  crossEntropy,
+  meanSquaredError,
+  type AnyOutputs,
+  type Loss,
+  type LossFunction,
+  type LossTerms,
+  type Outputs,
+} from '../nn/loss';
 import { singleOutput, type Network, type Writing } from '../nn/network';
 import type { Signature } from '../nn/signature';
 import type { TraceMode } from '../nn/trace';
@@ -10,6 +18,8 @@ import { formatShape } from '../ops/shape';
 import { clipScale } from '../ops/update/clipScale';
 import { gradientNorm } from '../ops/update/gradientNorm';
 import type { Optimizer } from '../optim/optimizer';
+import { expectVariable } from '../ops/variable';
+import { describe } from '../options';
 import { gradient } from '../program/gradient';
 
 /** Names of inputs and outputs beside the batch's own. */
@@ -27,13 +37,19 @@ export const names = {
 /** Outputs that hold metrics bear this prefix. */
 export const metricPrefix = 'metric.';
 
-export type MetricFunction = (outputs: never, targets: never, weights: Variable | null) => Variable;
+/** A metric of one's own: as a loss of one's own, see `LossFunction`. */
+export type MetricFunction<O extends Outputs = AnyOutputs> = LossFunction<O>;
 /** Names of the loss's own metrics, or functions to a scalar by name. */
-export type Metrics = readonly string[] | Readonly<Record<string, MetricFunction>>;
+export type Metrics<O extends Outputs = AnyOutputs> = readonly string[] | Readonly<Record<string, MetricFunction<O>>>;
 
-export interface Objective {
-  readonly loss: Loss | LossFunction;
-  readonly metrics?: Metrics;
+export interface Objective<O extends Outputs = never> {
+  /** `crossEntropy()`, `meanSquaredError()`, or a function of (outputs, targets, weights) to a scalar Variable. */
+  readonly loss: Loss | LossFunction<O>;
+  /**
+   * What is measured beside the loss: names of metrics that come with it, `['accuracy']` with `crossEntropy()`, or
+   * functions by name, `{ bias: (output, targets) => mean(subtract(output, targets)) }`. The results stand among the figures.
+   */
+  readonly metrics?: Metrics<O>;
 }
 
 const functionNumbers = new WeakMap<object, number>();
@@ -57,9 +73,10 @@ export function objectiveKey({ loss, metrics = [] }: Objective): string {
 
 /** Throws unless there is a loss, and metrics are names or functions by name. */
 export function checkObjective(owner: string, { loss, metrics = [] }: Objective): void {
-  if (typeof loss !== 'function' && typeof loss?.terms !== 'function') {
+  const uncalled: readonly unknown[] = [crossEntropy, meanSquaredError];
+  if ((typeof loss !== 'function' && typeof loss?.terms !== 'function') || uncalled.includes(loss)) {
     throw new OptionError(
-      `${owner}: loss: expected a loss such as crossEntropy(), or a function, received ${typeof loss}`,
+      `${owner}: loss: expected a loss such as crossEntropy(), called, or a function of your own, received ${describe(loss)}`,
     );
   }
   const valid = isNameList(metrics) || Object.values(metrics).every((metric) => typeof metric === 'function');
@@ -97,8 +114,8 @@ export function writeStep(
 }
 
 /** What a loss sees: the single output itself, or all by name. */
-const seen = ({ outputs, result }: Writing): Outputs =>
-  Object.keys(outputs).length === 1 ? (outputs[singleOutput] ?? result) : result;
+const seen = ({ outputs, result }: Writing): never =>
+  (Object.keys(outputs).length === 1 ? (outputs[singleOutput] ?? result) : result) as never;
 
 function builtInOperands(writing: Writing, name: string): [Variable, Variable, Variable | null] {
   const output = writing.outputs[singleOutput];
@@ -117,14 +134,18 @@ function writeLoss(writing: Writing, { loss }: Objective): LossTerms {
   return writing.builder.scope('loss', () => {
     if (typeof loss !== 'function') return loss.terms(...builtInOperands(writing, loss.name));
     const { [names.targets]: targets, [names.weights]: weights = null } = writing.inputs;
-    const scalar = loss(seen(writing) as never, targets as never, weights);
-    if (scalar.type.shape.length !== 0) {
-      throw new ShapeError(
-        `loss: expected a scalar [], received ${formatShape(scalar.type.shape)}; use mean() or sum()`,
-      );
-    }
+    const scalar = loss(seen(writing), targets as Variable, weights);
+    expectScalar(scalar);
     return { loss: scalar, totalWeight: null };
   });
+}
+
+/** Throws unless a function of the user's own gave what a step can minimise or report; the scope says which function. */
+function expectScalar(value: unknown): asserts value is Variable {
+  expectVariable('result', value);
+  const { shape } = value.type;
+  if (shape.length !== 0)
+    throw new ShapeError(`expected a scalar [], received ${formatShape(shape)}; use mean() or sum()`);
 }
 
 function writeMetrics(writing: Writing, { loss, metrics = [] }: Objective): void {
@@ -142,13 +163,18 @@ function writeMetrics(writing: Writing, { loss, metrics = [] }: Objective): void
       })
     : Object.entries(metrics).map(([name, metric]) => [
         name,
-        () => metric(seen(writing) as never, inputs[names.targets] as never, inputs[names.weights] ?? null),
+        () => metric(seen(writing), inputs[names.targets] as Variable, inputs[names.weights] ?? null),
       ]);
-  for (const [name, write] of chosen)
-    builder.scope(`metrics.${name}`, () => builder.output(metricPrefix + name, write()));
+  for (const [name, write] of chosen) {
+    builder.scope(`metrics.${name}`, () => {
+      const metric = write();
+      expectScalar(metric);
+      builder.output(metricPrefix + name, metric);
+    });
+  }
 }
 
-const isNameList = (metrics: Metrics): metrics is readonly string[] => Array.isArray(metrics);
+const isNameList = (metrics: Metrics<never>): metrics is readonly string[] => Array.isArray(metrics);
 
 function writeUpdate(
   network: Network,

@@ -1,16 +1,21 @@
 import { DataError, NonFiniteError, OptionError, StateError } from '../errors';
 import type { ArrayView, RunResult } from '../backend/backend';
 import type { Batch } from '../data/batch';
+import type { AnyOutputs, Outputs } from '../nn/loss';
 import type { Network } from '../nn/network';
 import { randomKeyInput, type RecurrentState } from '../nn/trace';
 import type { Shape } from '../ops/shape';
-import { checkOptions } from '../options';
+import { checkOptions, describe } from '../options';
 import type { Optimizer } from '../optim/optimizer';
 import { prepareBatch, type PreparedBatch } from './batch';
 import { figuresOf, readScalar, weightOf, type Figures } from './figures';
 import { checkObjective, names, objectiveKey, writeStep, type Objective } from './step';
 
-export interface StepOptions extends Objective {
+export interface StepOptions<O extends Outputs = AnyOutputs> extends Objective<O> {
+  /**
+   * `adam()`, `adamW()` or `sgd()`. Its moments belong to the training: each `fit` starts them anew, also with the same
+   * optimizer; for `trainStep` they go on with the optimizer object.
+   */
   readonly optimizer: Optimizer;
   /** Gradients are scaled so that their global norm is at most this. Default: no clipping. */
   readonly clipNorm?: number;
@@ -22,7 +27,7 @@ export interface StepResult {
   /** Counted from 1. */
   readonly step: number;
   readonly loss: number;
-  /** The loss, what follows from it, and the metrics asked for. */
+  /** `loss`, what follows from it (`perplexity`, `bitsPerCharacter`, `rootMeanSquaredError`), and the metrics asked for. */
   readonly figures: Figures;
   readonly gradientNorm: number;
   readonly learningRate: number;
@@ -37,12 +42,18 @@ export interface WeightedStep {
 const knownOptions = ['loss', 'optimizer', 'clipNorm', 'metrics', 'carryState'];
 
 /** Throws for options that no step could be taken with. */
-export function checkStepOptions(owner: string, options: StepOptions, known: readonly string[] = knownOptions): void {
+export function checkStepOptions(
+  owner: string,
+  options: StepOptions<never>,
+  known: readonly string[] = knownOptions,
+): void {
   checkOptions(owner, options ?? {}, known);
   const { optimizer, clipNorm = null } = options ?? {};
   checkObjective(owner, options ?? {});
   if (typeof optimizer?.emit !== 'function')
-    throw new OptionError(`${owner}: optimizer: expected an optimizer such as adam(), received ${typeof optimizer}`);
+    throw new OptionError(
+      `${owner}: optimizer: expected an optimizer such as adam(), called, received ${describe(optimizer)}`,
+    );
   if (clipNorm !== null && !(clipNorm > 0))
     throw new OptionError(`${owner}: clipNorm: expected a positive number, received ${String(clipNorm)}`);
 }
@@ -69,7 +80,7 @@ export class Stepper {
   /** Forward, backward, clip, update. Rejects with NonFiniteError, nothing changed, when loss or gradient norm is not finite. */
   async take(
     batch: Batch,
-    options: StepOptions,
+    options: StepOptions<never>,
     { totalSteps = null, signal }: { totalSteps?: number | null; signal?: AbortSignal } = {},
   ): Promise<WeightedStep> {
     const prepared = prepareBatch(batch, this.declaredShapes);
@@ -97,7 +108,7 @@ export class Stepper {
     this.network.zeroStates([...this.carried]);
   }
 
-  private prepare({ inputSignature, supervisionSignature, counts }: PreparedBatch, options: StepOptions) {
+  private prepare({ inputSignature, supervisionSignature, counts }: PreparedBatch, options: StepOptions<never>) {
     const { network, optimizer } = this;
     network.bind(inputSignature);
     this.ownMoments();
@@ -118,7 +129,7 @@ export class Stepper {
   }
 
   /** Carried state belongs to rows of a batch, so their number cannot change. */
-  private recurrentState(batchSize: number, { carryState = false }: StepOptions): RecurrentState {
+  private recurrentState(batchSize: number, { carryState = false }: StepOptions<never>): RecurrentState {
     if (!carryState) return 'zero';
     this.carriedBatchSize ??= batchSize;
     if (batchSize !== this.carriedBatchSize) {
@@ -142,7 +153,7 @@ export class Stepper {
     for (const { name } of fresh) moments.add(name);
   }
 
-  private scalars(learningRate: number, { clipNorm = 0 }: StepOptions): Record<string, ArrayView> {
+  private scalars(learningRate: number, { clipNorm = 0 }: StepOptions<never>): Record<string, ArrayView> {
     return {
       [names.learningRate]: { data: Float64Array.of(learningRate), shape: [1] },
       [names.weightDecay]: { data: Float64Array.of(this.optimizer.weightDecay), shape: [1] },

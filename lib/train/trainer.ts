@@ -1,5 +1,6 @@
 import { DataError, OptionError } from '../errors';
 import { batchCount, iterate, type Data } from '../data/batch';
+import type { AnyOutputs, Outputs } from '../nn/loss';
 import type { Network } from '../nn/network';
 import type { Shape } from '../ops/shape';
 import { evaluate } from './evaluator';
@@ -9,22 +10,22 @@ import { showProgress } from './progress';
 import { Run, type EpochEvent, type History, type TrainingEvent } from './run';
 import { checkStepOptions, Stepper, type StepOptions } from './stepper';
 
-export interface FitOptions extends Omit<StepOptions, 'carryState'> {
+export interface FitOptions<O extends Outputs = AnyOutputs> extends Omit<StepOptions<O>, 'carryState'> {
   /** Passes over the data. Default 1, or as many as `maxSteps` or `maxSeconds` allow. */
   readonly epochs?: number;
   /** Ends the training after this many steps. */
   readonly maxSteps?: number;
   /** Ends the training after the step during which this time has passed. */
   readonly maxSeconds?: number;
-  /** Evaluated after each epoch. */
+  /** Evaluated after each epoch, with the same loss and metrics. */
   readonly validation?: Data;
   /** Truncated backpropagation through time: recurrent state goes on from batch to batch, and starts at zero with each pass. Default: as the data say. */
   readonly carryState?: boolean;
-  /** A bar on a terminal, plain lines elsewhere, on standard error. Default false. */
+  /** A bar on a terminal, plain lines elsewhere, on standard error, with the loss, metrics, and bits per character of text. Default false. */
   readonly progress?: boolean;
-  /** A folder for `metrics.jsonl` and, at the end, `model.safetensors`. */
+  /** A folder for `metrics.jsonl` and, at the end, `model.safetensors`. Those of an earlier run there are overwritten. */
   readonly runDir?: string;
-  /** Ends the training at once: the step under way is abandoned, the run rejects with the signal's reason. */
+  /** Ends the training at once: the step under way is abandoned, the run rejects with the signal's reason. `run.stop()` ends it kindly. */
   readonly signal?: AbortSignal;
 }
 
@@ -47,7 +48,7 @@ const known: readonly (keyof FitOptions)[] = [
 export function fit(
   network: Network,
   data: Data,
-  options: FitOptions,
+  options: FitOptions<never>,
   declaredShapes: Readonly<Record<string, Shape>>,
   finish: (history: History) => Promise<void>,
 ): Run {
@@ -61,7 +62,7 @@ export function fit(
   );
 }
 
-function checkFitOptions(options: FitOptions): void {
+function checkFitOptions(options: FitOptions<never>): void {
   checkStepOptions('fit', options, known);
   for (const name of ['epochs', 'maxSteps', 'maxSeconds'] as const) {
     const value = options[name];
@@ -75,7 +76,7 @@ function checkFitOptions(options: FitOptions): void {
 
 class Trainer {
   private readonly stepper: Stepper;
-  private readonly stepOptions: StepOptions;
+  private readonly stepOptions: StepOptions<never>;
   private readonly begin = performance.now();
   private readonly epochs: number;
   private readonly carries: boolean;
@@ -84,7 +85,7 @@ class Trainer {
   constructor(
     private readonly network: Network,
     private readonly data: Data,
-    private readonly options: FitOptions,
+    private readonly options: FitOptions<never>,
     private readonly declaredShapes: Readonly<Record<string, Shape>>,
     private readonly stop: AbortSignal,
   ) {
@@ -97,7 +98,7 @@ class Trainer {
 
   async train(emit: (event: TrainingEvent) => void): Promise<History> {
     const log = this.options.runDir === undefined ? null : await MetricsLog.open(this.options.runDir);
-    const progress = this.options.progress ? showProgress(this.totalSteps()) : null;
+    const progress = this.options.progress ? showProgress(this.totalSteps(), this.shownFigures()) : null;
     const report = (event: TrainingEvent) => {
       log?.write(event);
       progress?.show(event);
@@ -166,6 +167,15 @@ class Trainer {
     };
     this.history.push(event);
     report(event);
+  }
+
+  /** Figures for the eyes of who waits: metrics that were asked for, and bits per character where there are characters. */
+  private shownFigures(): string[] {
+    const { loss, metrics = [] } = this.options;
+    const isText =
+      this.data.vocabulary !== undefined && typeof loss !== 'function' && 'bitsPerCharacter' in loss.derived(0);
+    const names = Array.isArray(metrics) ? (metrics as readonly string[]) : Object.keys(metrics);
+    return [...(isText ? ['bitsPerCharacter'] : []), ...names];
   }
 
   private endReason(): History['ended'] | null {

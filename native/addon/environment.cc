@@ -16,11 +16,15 @@ void PromiseJob::settle(bool executed) noexcept {
 
 void PromiseJob::resolve(Napi::Env env) {
   try {
-    deferred_.Resolve(result(env, executed_));
-  } catch (const Napi::Error& error) {
-    deferred_.Reject(error.Value());
-  } catch (const std::exception& error) {
-    deferred_.Reject(Napi::Error::New(env, error.what()).Value());
+    try {
+      deferred_.Resolve(result(env, executed_));
+    } catch (const Napi::Error& error) {
+      deferred_.Reject(error.Value());
+    } catch (const std::exception& error) {
+      deferred_.Reject(Napi::Error::New(env, error.what()).Value());
+    }
+  } catch (const Napi::Error&) {
+    // The environment is being torn down, so that nothing can be made or settled in it, and nobody waits.
   }
 }
 

@@ -185,6 +185,7 @@ Napi::Value ExecutableObject::run(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const Counts counts = counts_at(info, 1);
   const std::shared_ptr<Store> store = StoreObject::unwrap(info[0]);
+  StoreObject::account_for(info[0]);
   executable()->check(counts);
   Inputs inputs;
   inputs.copy(executable_->program(), counts, info[4].As<Napi::Array>());
@@ -210,6 +211,7 @@ Napi::Value ExecutableObject::run_sync(const Napi::CallbackInfo& info) {
   Engine::instance().wait_until_idle(*executable);
   const RunOutcome outcome =
       executable->run(*store, counts, sync_inputs_.addresses(), executable->own_arena(), {1}, never);
+  StoreObject::account_for(info[0]);
   account(info.Env());
   return outcome_object(info.Env(), executable->program(), outcome,
                         [&](size_t index) { return executable->output(index); });

@@ -119,6 +119,11 @@ std::shared_ptr<Store> StoreObject::unwrap(const Napi::Value& value) {
   return Napi::ObjectWrap<StoreObject>::Unwrap(value.As<Napi::Object>())->store();
 }
 
+void StoreObject::account_for(const Napi::Value& value) {
+  StoreObject& object = *Napi::ObjectWrap<StoreObject>::Unwrap(value.As<Napi::Object>());
+  if (object.store_ && object.store_->idle()) object.account(value.Env());
+}
+
 StoreObject::StoreObject(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<StoreObject>(info), store_(std::make_shared<Store>()) {
   info.This().As<Napi::Object>().TypeTag(&kTag);

@@ -15,6 +15,9 @@ class StoreObject : public Napi::ObjectWrap<StoreObject> {
   // The store of a JavaScript value. Throws InvalidInput when it is none, or was disposed.
   static std::shared_ptr<Store> unwrap(const Napi::Value& value);
 
+  // Tells the garbage collector of memory that a run has added to an idle store, such as packs.
+  static void account_for(const Napi::Value& value);
+
   explicit StoreObject(const Napi::CallbackInfo& info);
   ~StoreObject() override;
 

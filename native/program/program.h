@@ -75,8 +75,8 @@ struct Program {
   std::vector<int32_t> written_states;  // indices of every state that the commit changes
 };
 
-// Reads what lib/backend/native/encode.ts wrote. Throws InvalidInput for anything that could lead a kernel astray; the
-// shapes of operands among themselves were checked when the program was built.
+// Reads what lib/backend/native/encode.ts wrote. Throws InvalidInput for anything that could lead the executor astray. The
+// shapes of operands among themselves, and attributes that must fit them, were checked when the program was built.
 Program decode(const int32_t* words, size_t word_count, const double* numbers, size_t number_count,
                std::vector<std::string> states);
 

@@ -2,7 +2,7 @@ import type { NumberArray } from '../../lib/backend/backend';
 import { loadAddon } from '../../lib/backend/native/load';
 import { getThreads, injectFault, native, setThreads } from '../../lib/backend/native/native';
 import { reference } from '../../lib/backend/reference/reference';
-import { BackendError, DataError, ShapeError, StateError } from '../../lib/errors';
+import { BackendError, DataError, OptionError, ShapeError, StateError } from '../../lib/errors';
 import { allCounts, committed, doublingProgram, doublingStore, slow } from './nativePrograms';
 
 const program = doublingProgram();
@@ -152,8 +152,9 @@ test('the number of threads changes no bit, also when it is more than the machin
   } finally {
     setThreads(before);
   }
-  expect(() => setThreads(0)).toThrow(BackendError);
-  expect(() => setThreads(257)).toThrow(BackendError);
+  expect(() => setThreads(0)).toThrow(OptionError);
+  expect(() => setThreads(1.5)).toThrow(OptionError);
+  expect(() => setThreads(257)).toThrow(OptionError);
 });
 
 test('an injected fault changes the first element of one op', async () => {

@@ -26,6 +26,10 @@ test('a worker may be terminated in the middle of a run; the others go on', () =
   expect(play('terminate a worker in the middle of a run')).toEqual({ lines: ['committed 1'], status: 0 });
 });
 
+test('workers may end at any moment: amid overlapping runs, synchronous runs, and by process.exit', () => {
+  expect(play('end workers at any moment')).toEqual({ lines: ['survived'], status: 0 });
+});
+
 test('the addon may be loaded in workers only, which come and go', () => {
   const lines = [...Array<string>(5).fill('committed 1'), 'survived'];
   expect(play('load in workers only, one after the other')).toEqual({ lines, status: 0 });

@@ -59,6 +59,37 @@ const scenes: Record<string, () => Promise<void> | void> = {
     }
     await runOnce();
   },
+  async 'overlapping runs and reads'() {
+    const { run, store } = slow(1 << 14, 5);
+    parentPort!.postMessage('started');
+    for (;;) await Promise.all([run(), run(), store.read('state')]);
+  },
+  async 'synchronous runs'() {
+    const executable = native.prepare(doublingProgram(), allCounts(5));
+    const store = doublingStore();
+    const x = { data: new Float32Array(75), shape: [5, 5, 3] };
+    parentPort!.postMessage('started');
+    for (let round = 0; ; round++) {
+      executable.runSync(store, { x });
+      if (round % 50 === 0) await new Promise(setImmediate);
+    }
+  },
+  'exit in the middle of runs'() {
+    void slow().run();
+    setTimeout(() => process.exit(3), 10);
+  },
+  async 'end workers at any moment'() {
+    for (const scene of ['overlapping runs and reads', 'synchronous runs']) {
+      for (let round = 0; round < 10; round++) {
+        const worker = start(scene);
+        await message(worker);
+        await new Promise((resolve) => setTimeout(resolve, 4 * round));
+        await worker.terminate();
+      }
+    }
+    for (let round = 0; round < 5; round++) await ended(start('exit in the middle of runs'));
+    say('survived');
+  },
   async 'load in workers only, one after the other'() {
     for (let round = 0; round < 5; round++) await ended(start('run once'));
     say('survived');

@@ -38,6 +38,20 @@ eachBackend((backend) => {
       'expected { data, shape } with a typed array',
       DataError,
     ],
+    ['nested arrays', { inputs: [[1, 2]] }, 'inputs: expected { data, shape }, received a bare array', DataError],
+    [
+      'a nested array as data',
+      { inputs: { data: [[1, 2]], shape: [1, 2] } },
+      'received { data: Array, shape: Array }',
+      DataError,
+    ],
+    [
+      'bytes',
+      { inputs: { data: new Uint8Array(6), shape: [2, 3] } },
+      'inputs: expected Float32Array, or Int32Array for tokens, received Uint8Array',
+      DataError,
+    ],
+    ['big integers', { inputs: { data: new BigInt64Array(6), shape: [2, 3] } }, 'received BigInt64Array', DataError],
     ['no shape', { inputs: { data: new Int32Array(6) } }, 'expected { data, shape }', DataError],
     ['an empty batch', { inputs: ints([], [0, 3]) }, 'at least 1', DataError],
     ['zero steps', { inputs: ints([], [2, 0]) }, 'at least 1', DataError],
@@ -114,6 +128,29 @@ eachBackend((backend) => {
     await expect(fresh.predict(broken)).rejects.toThrow('expected 42 elements');
     await expect(fresh.predict({ inputs: floats32([], [2, 3, 0]) })).rejects.toThrow('at least 1');
     expect((await fresh.predict({ inputs: noise(1, 2, 3, 4) })).shape).toEqual([2, 3, 2]);
+  });
+
+  test('integers where features are needed are said to be read as tokens', async () => {
+    const advice = 'int32 is read as tokens';
+    for (const shape of [
+      [2, 3, 1],
+      [2, 3],
+    ]) {
+      const fresh = sequential([lstm(3)], { backend }).predict({ inputs: ints([0, 1, 2, 3, 4, 5], shape) });
+      await expect(fresh).rejects.toThrow(advice);
+    }
+  });
+
+  test('targets and weights that are no tensors, or more than one, are refused', async () => {
+    const options = { loss: crossEntropy() };
+    const lengths = ints([3, 3]);
+    const named = model.evaluate([{ ...batch, lengths, targets: { tags: batch.targets } as never }], options);
+    await expect(named).rejects.toThrow('targets: expected { data, shape } with a typed array, received { tags }');
+    await expect(named).rejects.toThrow(DataError);
+    const plain = model.evaluate([{ ...batch, lengths, weights: [1, 2] as never }], options);
+    await expect(plain).rejects.toThrow('weights: expected { data, shape } with a typed array, received an array');
+    const length = model.predict({ ...batch, lengths: [1, 2] as never });
+    await expect(length).rejects.toThrow('lengths: expected { data, shape } with a typed array, received an array');
   });
 
   test('a NaN among the features is found', async () => {

@@ -150,7 +150,7 @@ describe.each(names)('%s natively', (cell) => {
 test('a layer names the option that it does not take', () => {
   expect(() => gru(4, { resetAfter: 1 as never })).toThrow('gru: resetAfter: expected true or false, received 1');
   expect(() => rnn(4, { nonlinearity: 'sigmoid' as never })).toThrow(
-    "rnn: nonlinearity: expected 'tanh' or 'relu', received sigmoid",
+    "rnn: nonlinearity: expected 'tanh' or 'relu', received 'sigmoid'",
   );
   expect(() => gru(0)).toThrow('gru: hiddenSize: expected a positive integer, received 0');
   expect(() => rnn(4, { resetAfter: true } as never)).toThrow("rnn: unknown option 'resetAfter'");

@@ -12,9 +12,12 @@ import {
   load,
   lstm,
   Module,
+  OptionError,
   Sequential,
   sequential,
   text,
+  type Linear,
+  type ModuleOptions,
   type Variable,
 } from '../../lib';
 import { parse, serialize } from '../../lib/checkpoint/safetensors';
@@ -121,6 +124,7 @@ describe('a file is refused', () => {
   test.each<[string, (bytes: Buffer) => Uint8Array, string]>([
     ['that is cut short', (bytes) => bytes.subarray(0, bytes.length - 5), 'truncated'],
     ['of a few bytes', (bytes) => bytes.subarray(0, 5), 'expected at least 8 bytes'],
+    ['of JSON', () => Buffer.from('{ "name": "package" }'), 'not a safetensors file'],
     ['that is empty', () => new Uint8Array(0), 'expected at least 8 bytes'],
     [
       'that claims a huge header',
@@ -156,7 +160,7 @@ describe('a file is refused', () => {
     ['with a layer named like a property', layers([{ kind: 'constructor' }]), "unknown layer 'constructor'"],
     ['with a layer that is null', layers([null]), 'could not be made'],
     ['with a shared layer that comes later', layers([{ kind: 'shared', with: 1 }]), "unknown layer 'shared'"],
-    ['with options that are null', layers([{ kind: 'lstm', hiddenSize: 3, options: null }]), 'could not be made'],
+    ['with options that are null', layers([{ kind: 'lstm', hiddenSize: 3, options: null }]), 'lstm: expected options'],
     ['with a bad option', layers([{ kind: 'lstm', hiddenSize: -3, options: {} }]), 'lstm: hiddenSize'],
     [
       'that claims more than it holds',
@@ -179,20 +183,62 @@ describe('a file is refused', () => {
   ])('%s', (_, change, message) => expectRefused(change, message));
 });
 
-test('a class that cannot be made is a CheckpointError with its cause', async () => {
-  class Fussy extends Module {
-    readonly head = linear(2);
-    readonly sizes: readonly number[];
-    constructor(sizes: readonly number[]) {
-      super({ backend: 'reference' });
-      this.sizes = sizes.slice();
+describe('a class whose constructor takes more than the options', () => {
+  class Classifier extends Module {
+    readonly head: Linear;
+    constructor(
+      private readonly classes: readonly string[],
+      options?: ModuleOptions,
+    ) {
+      super(options);
+      this.head = linear(classes.length);
     }
     override forward(x: Variable) {
       return this.head(x);
     }
+    label(index: number) {
+      return this.classes[index];
+    }
   }
-  await new Fussy([1]).bind({ inputs: noise(1, 2, 3) }).save(file());
-  const loading = load(file(), { backend: 'reference', modules: { Fussy: Fussy as never } });
-  await expect(loading).rejects.toThrow(CheckpointError);
-  await expect(loading).rejects.toMatchObject({ cause: expect.any(TypeError) as TypeError });
+  const batch = { inputs: noise(1, 2, 3) };
+  const backend = 'reference';
+  const saved = async () => {
+    const model = new Classifier(['yes', 'no'], { backend, seed: 2 }).bind(batch);
+    await model.save(file());
+    return model;
+  };
+
+  test('is loaded by a function', async () => {
+    const model = await saved();
+    const modules = { Classifier: (options: ModuleOptions) => new Classifier(['yes', 'no'], options) };
+    const loaded = (await load(file(), { backend, modules })) as Classifier;
+    expect(loaded.label(1)).toBe('no');
+    expect(await loaded.predict(batch)).toEqual(await model.predict(batch));
+  });
+
+  test('is refused by itself, with its name, the cause and what to do', async () => {
+    await saved();
+    const loading = load(file(), { backend, modules: { Classifier: Classifier as never } });
+    await expect(loading).rejects.toThrow(CheckpointError);
+    await expect(loading).rejects.toThrow(
+      'architecture: Classifier: it could not be made with the options alone: linear',
+    );
+    await expect(loading).rejects.toThrow('modules: { Classifier: (options) => new Classifier(..., options) }');
+    const broken = load(file(), {
+      backend,
+      modules: { Classifier: () => (undefined as unknown as { model: Module }).model },
+    });
+    await expect(broken).rejects.toMatchObject({ cause: { cause: expect.any(TypeError) as TypeError } });
+    const other = load(file(), { backend, modules: { Classifier: () => ({}) as never } });
+    await expect(other).rejects.toThrow('expected a function that returns a Module, received {  } from it');
+  });
+});
+
+test('load and save refuse what is no path, and options that they do not have', async () => {
+  const model = languageModel({ backend: 'reference' }).bind(batch);
+  await expect(load(undefined as never)).rejects.toThrow('load: path: expected the name of a file, received undefined');
+  await expect(model.save(undefined as never)).rejects.toThrow(OptionError);
+  await expect(load(file(), { module: {} } as never)).rejects.toThrow("load: unknown option 'module'");
+  await expect(model.save(file(), { vocabulary: 1 } as never)).rejects.toThrow("save: unknown option 'vocabulary'");
+  await expect(model.loadStateDict(file(), 'encoder.' as never)).rejects.toThrow('loadStateDict: expected options');
 });

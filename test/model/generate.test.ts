@@ -41,6 +41,18 @@ eachBackend((backend) => {
   });
 });
 
+test('a signal ends a generation, before it begins or while it is under way', async () => {
+  const model = sequential([embedding(4, 4), lstm(8), linear(4)], { backend: 'reference' }).bind(tokensOf(4));
+  model.vocabulary = corpus.vocabulary;
+  const reason = new Error('nobody listens');
+  const never = generate(model, { prompt: 'a', signal: AbortSignal.abort(reason) });
+  await expect(never).rejects.toBe(reason);
+  const leaving = new AbortController();
+  const endless = generate(model, { prompt: 'a', length: 1e9, signal: leaving.signal });
+  setImmediate(() => leaving.abort(reason));
+  await expect(endless).rejects.toBe(reason);
+});
+
 const tokensOf = (size: number) => {
   const { inputs } = tokenBatch(1, 2, 3);
   return { inputs: { data: inputs.data.map((token) => token % size), shape: inputs.shape } };
@@ -79,6 +91,8 @@ describe('refused are', () => {
     ['an empty prompt', { prompt: '' }, OptionError],
     ['a missing prompt', {}, OptionError],
     ['a negative temperature', { prompt: 'a', temperature: -1 }, OptionError],
+    ['a seed that is no whole number', { prompt: 'a', seed: 1.5 }, OptionError],
+    ['a seed that is too large', { prompt: 'a', seed: 2 ** 32 }, OptionError],
     ['a length of 0', { prompt: 'a', length: 0 }, OptionError],
     ['an unknown option', { prompt: 'a', topK: 5 }, OptionError],
     ['a character that the vocabulary lacks', { prompt: 'x' }, DataError],

@@ -6,7 +6,6 @@ import {
   Module,
   OptionError,
   sequential,
-  ShapeError,
   StateError,
   type Variable,
 } from '../../lib';
@@ -17,11 +16,11 @@ const batch = tokenBatch(1, 2, 3);
 
 test('before the sizes are known, parameters, summaries and files say what to do', async () => {
   const model = languageModel({ backend: 'reference' });
-  expect(() => model.parameters()).toThrow(ShapeError);
+  expect(() => model.parameters()).toThrow(StateError);
   expect(() => model.summary()).toThrow('call bind(batch), fit or predict first');
-  expect(() => model.session()).toThrow(ShapeError);
-  await expect(model.stateDict()).rejects.toThrow(ShapeError);
-  await expect(model.save('never.safetensors')).rejects.toThrow(ShapeError);
+  expect(() => model.session()).toThrow(StateError);
+  await expect(model.stateDict()).rejects.toThrow(StateError);
+  await expect(model.save('never.safetensors')).rejects.toThrow(StateError);
 });
 
 test('a summary lists every parameter, its shape, its size and the sum', () => {
@@ -142,7 +141,7 @@ eachBackend((backend) => {
   test('a module takes inputs by name and gives outputs by name', async () => {
     const inputs = { tokens: ints([0, 1, 2, 3, 4, 5], [2, 3]), features: noise(1, 2, 6) };
     const outputs = await new Tagger({ backend }).predict({ inputs, lengths: ints([3, 1]) });
-    expect(Object.keys(outputs).sort()).toEqual(['data', 'output', 'score', 'shape', 'state']);
+    expect(Object.keys(outputs).sort()).toEqual(['output', 'score', 'state']);
     expect([outputs.output!.shape, outputs.score!.shape, outputs.state!.shape]).toEqual([
       [2, 3, 3],
       [2, 1],

@@ -93,7 +93,8 @@ eachBackend((backend) => {
       [await other.exportState(), 'expected [1, 5], received none'],
       [serialize({ ...stateOf(NaN) }), 'expected finite numbers'],
       [serialize({ ...stateOf(0), extra: noise(1, 1) }), 'extra: the network has no such state'],
-      [before.slice(0, 40), 'truncated'],
+      [before.slice(0, 40), 'session state: not what exportState gave: '],
+      ['state' as never, 'session state: expected the bytes that exportState gave'],
       [new Uint8Array(3), 'expected at least 8 bytes'],
     ];
     for (const [bytes, message] of bad) {

@@ -1,4 +1,9 @@
 import {
+  adam,
+  adamW,
+  add,
+  concat,
+  DataError,
   dropout,
   embedding,
   linear,
@@ -6,10 +11,16 @@ import {
   Module,
   OptionError,
   sequential,
+  sgd,
   ShapeError,
+  softmax,
   StateError,
   vjp,
   type Inputs,
+  type Linear,
+  type Lstm,
+  type Sequential,
+  type Tensor,
   type Variable,
 } from '../../lib';
 import { eachBackend } from '../support/eachBackend';
@@ -29,10 +40,108 @@ describe('options', () => {
     ['a negative dropout', () => dropout(-0.1), 'dropout: p'],
     ['a seed that is no integer', () => sequential([linear(1)], { seed: 0.5 }), 'model: seed'],
     ['an unknown backend', () => sequential([linear(1)], { backend: 'gpu' as never }), 'model: backend'],
+    ['a number for options', () => lstm(64, 128 as never), 'lstm: expected options as an object, { inputSize,'],
+    ['a number for those of linear', () => linear(8, 1 as never), 'linear: expected options as an object'],
+    ['a number for those of adam', () => adam(0.01 as never), 'adam: expected options as an object, { lr,'],
+    ['null for those of sgd', () => sgd(null as never), 'sgd: expected options as an object'],
+    ['an array for those of adamW', () => adamW([0.01] as never), 'received an array'],
+    ['a seed for those of a model', () => sequential([linear(1)], 1 as never), 'model: expected options as an object'],
     ['no layers', () => sequential([]), 'sequential: expected an array of one or more layers'],
   ])('refuse %s', (_, make, message) => {
     expect(make).toThrow(OptionError);
     expect(make).toThrow(message);
+  });
+});
+
+describe("in a forward of one's own", () => {
+  type Kind = new (message: string) => Error;
+  const x = noise(1, 2, 3, 4);
+
+  /** Predicts with a module of one encoder and one head. */
+  function predictWith(
+    forward: (x: never, encoder: Lstm, head: Linear, options: never) => unknown,
+    inputs: object = x,
+  ) {
+    class Own extends Module {
+      readonly encoder = lstm(3);
+      readonly head = linear(2);
+      override forward(input: never, options: never) {
+        return forward(input, this.encoder, this.head, options) as Variable;
+      }
+    }
+    return new Own({ backend: 'reference' }).predict({ inputs: inputs as Tensor, lengths: ints([3, 1]) });
+  }
+
+  test.each<[string, Parameters<typeof predictWith>[0], string, Kind]>([
+    [
+      "an lstm's result where its output is needed",
+      (x, encoder, head) => head(encoder(x) as never),
+      'head: linear: input: expected a Variable, received { output, hiddenState, cellState }; hand on its output',
+      DataError,
+    ],
+    [
+      "an lstm's result as an operand",
+      (x, encoder) => add(x, encoder(x) as never),
+      'b: expected a Variable, received { output, hiddenState, cellState }; hand on its output',
+      DataError,
+    ],
+    ['no variable in a list', (x) => concat([x, undefined as never]), 'variables[1]: expected a Variable', DataError],
+    ['no variable for a function', () => softmax(undefined as never), 'x: expected a Variable', DataError],
+    [
+      'lengths for call options',
+      (x, encoder, _, { lengths }) => encoder(x, lengths).output,
+      'encoder: lstm: expected options as an object, { lengths, initialState }, received a Variable',
+      OptionError,
+    ],
+    [
+      'an unknown call option',
+      (x, encoder, _, { lengths }) => encoder(x, { length: lengths } as never).output,
+      "encoder: lstm: unknown option 'length'; it has lengths, initialState",
+      OptionError,
+    ],
+    [
+      'lengths that are no Variable',
+      (x, encoder) => encoder(x, { lengths: [3, 1] as never }).output,
+      'encoder: lstm: lengths: expected a Variable, received an array',
+      DataError,
+    ],
+    [
+      'initial states that are none',
+      (x, encoder) => encoder(x, { initialState: {} as never }).output,
+      'lstm: initialState.hiddenState: expected a Variable, received undefined',
+      DataError,
+    ],
+    [
+      'inputs by name from a batch of one input',
+      ({ tokens }: Inputs<'tokens'>, encoder) => encoder(tokens).output,
+      'received undefined; the batch holds one input without a name, which forward receives as its first argument',
+      DataError,
+    ],
+  ])('%s is refused', async (_, forward, message, kind) => {
+    await expect(predictWith(forward)).rejects.toThrow(kind);
+    await expect(predictWith(forward)).rejects.toThrow(message);
+  });
+
+  test('an input that the batch lacks is named, with those that it holds', async () => {
+    const lacking = predictWith(({ x }: Inputs<'x'>, encoder) => encoder(x).output, { features: x });
+    await expect(lacking).rejects.toThrow(DataError);
+    await expect(lacking).rejects.toThrow('x: forward reads this input, and the batch holds features');
+  });
+
+  test('a mistake of another kind keeps its error', async () => {
+    const fault = new Error('not today');
+    const failing = () => {
+      throw fault;
+    };
+    await expect(predictWith(failing)).rejects.toBe(fault);
+    await expect(predictWith(failing, { features: x })).rejects.toBe(fault);
+  });
+
+  test('a module without forward is named', async () => {
+    class Empty extends (Module as unknown as typeof Sequential) {}
+    Object.defineProperty(Empty.prototype, 'forward', { value: undefined });
+    const model: Module = new Empty({ backend: 'reference' } as never);
+    await expect(model.predict({ inputs: x })).rejects.toThrow('Empty: expected a method forward, received undefined');
   });
 });
 

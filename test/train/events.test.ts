@@ -1,6 +1,7 @@
 import {
   adam,
   crossEntropy,
+  OptionError,
   StateError,
   type EpochEvent,
   type Run,
@@ -54,6 +55,17 @@ eachBackend((backend) => {
       .on('epoch', ({ epoch, validation }) => heard.push(`epoch ${epoch} ${validation === null}`));
     await run;
     expect(heard).toEqual(['step 1', 'step 2', 'epoch 1 true', 'step 3', 'step 4', 'epoch 2 true']);
+  });
+
+  test('a listener that throws ends the training with its error', async () => {
+    const fault = new Error('the disk of the listener is full');
+    const steps: number[] = [];
+    const run = start(backend, { epochs: 3 }).on('step', ({ step }) => {
+      steps.push(step);
+      if (step === 2) throw fault;
+    });
+    await expect(run).rejects.toBe(fault);
+    expect(steps).toEqual([1, 2]);
   });
 
   test('leaving the loop ends the listening, not the training', async () => {
@@ -151,6 +163,14 @@ test('a failed run that is only iterated leaves no rejection unhandled', async (
   } finally {
     process.off('unhandledRejection', note);
   }
+});
+
+test('an event that does not exist, and a listener that is none, are refused', async () => {
+  const run = start('reference');
+  expect(() => run.on('epochs' as never, () => {})).toThrow("on: expected 'step' or 'epoch', received 'epochs'");
+  expect(() => run.on('epochs' as never, () => {})).toThrow(OptionError);
+  expect(() => run.on('step', undefined as never)).toThrow('on: expected a function that takes the event');
+  await run;
 });
 
 test('a second fit is refused at once, and the first goes on', async () => {

@@ -8,12 +8,17 @@ import {
   mean,
   meanSquaredError,
   multiply,
+  OptionError,
   sequential,
   sgd,
   ShapeError,
+  square,
   subtract,
   sum,
+  weightedMean,
   type Batch,
+  type LossFunction,
+  type Metrics,
   type Variable,
 } from '../../lib';
 import { eachBackend } from '../support/eachBackend';
@@ -30,7 +35,7 @@ async function negativeLogLikelihoods(model: ReturnType<typeof languageModel>, {
     return Math.log(logits.reduce((total, logit) => total + Math.exp(logit), 0)) - logits[Math.max(target, 0)]!;
   });
 }
-const weightedMean = (values: number[], weights: ArrayLike<number>) => {
+const averaged = (values: number[], weights: ArrayLike<number>) => {
   const total = values.reduce((part, _, k) => part + weights[k]!, 0);
   return values.reduce((part, value, k) => part + weights[k]! * value, 0) / total;
 };
@@ -44,15 +49,15 @@ eachBackend((backend) => {
 
   test('cross-entropy is the mean over all targets', async () => {
     const each = await negativeLogLikelihoods(model, batch);
-    expect(await lossOf({})).toBeCloseTo(weightedMean(each, new Array(12).fill(1) as number[]), digits);
+    expect(await lossOf({})).toBeCloseTo(averaged(each, new Array(12).fill(1) as number[]), digits);
   });
 
   test('weights count targets, one by one or by sequence', async () => {
     const each = await negativeLogLikelihoods(model, batch);
     const perTarget = noise(3, 3, 4).data.map(Math.abs);
-    expect(await lossOf({ weights: floats32(perTarget, [3, 4]) })).toBeCloseTo(weightedMean(each, perTarget), digits);
+    expect(await lossOf({ weights: floats32(perTarget, [3, 4]) })).toBeCloseTo(averaged(each, perTarget), digits);
     const perSequence = each.map((_, k) => [0.5, 2, 0][Math.floor(k / 4)]!);
-    expect(await lossOf({ weights: floats32([0.5, 2, 0]) })).toBeCloseTo(weightedMean(each, perSequence), digits);
+    expect(await lossOf({ weights: floats32([0.5, 2, 0]) })).toBeCloseTo(averaged(each, perSequence), digits);
   });
 
   test('a target that is to be ignored counts nothing', async () => {
@@ -62,9 +67,9 @@ eachBackend((backend) => {
       data: batch.targets!.data.map((target, k) => (counted[k] ? target : index)),
       shape: [3, 4],
     });
-    expect(await lossOf({ targets: targets(-100) })).toBeCloseTo(weightedMean(each, counted), digits);
+    expect(await lossOf({ targets: targets(-100) })).toBeCloseTo(averaged(each, counted), digits);
     const padded = crossEntropy({ ignoreIndex: -1 });
-    expect(await lossOf({ targets: targets(-1) }, padded)).toBeCloseTo(weightedMean(each, counted), digits);
+    expect(await lossOf({ targets: targets(-1) }, padded)).toBeCloseTo(averaged(each, counted), digits);
     await expect(lossOf({ targets: targets(-1) })).rejects.toThrow(
       'targets: expected integers in 0..6 or -100, received -1 at index 0',
     );
@@ -76,10 +81,10 @@ eachBackend((backend) => {
     expect(data).toHaveLength(84);
     const each = await negativeLogLikelihoods(model, batch);
     const real = each.map((_, k) => (k % 4 < lengths.data[Math.floor(k / 4)]! ? 1 : 0));
-    expect(await lossOf({ lengths })).toBeCloseTo(weightedMean(each, real), digits);
+    expect(await lossOf({ lengths })).toBeCloseTo(averaged(each, real), digits);
     const weights = noise(3, 3, 4).data.map(Math.abs);
     const both = real.map((value, k) => value * weights[k]!);
-    expect(await lossOf({ lengths, weights: floats32(weights, [3, 4]) })).toBeCloseTo(weightedMean(each, both), digits);
+    expect(await lossOf({ lengths, weights: floats32(weights, [3, 4]) })).toBeCloseTo(averaged(each, both), digits);
   });
 
   test('weights that do not fit are refused, beside lengths too', async () => {
@@ -118,13 +123,13 @@ eachBackend((backend) => {
     const { data } = await regression.predict(numbers);
     const squares = Array.from(data, (value, k) => (value - numbers.targets.data[k]!) ** 2);
     const figures = await regression.evaluate([numbers], { loss: meanSquaredError() });
-    expect(figures.loss).toBeCloseTo(weightedMean(squares, new Array(12).fill(1) as number[]), digits);
+    expect(figures.loss).toBeCloseTo(averaged(squares, new Array(12).fill(1) as number[]), digits);
     expect(figures.rootMeanSquaredError).toBeCloseTo(Math.sqrt(figures.loss), 12);
     const weighted = await regression.evaluate([{ ...numbers, weights: floats32([1, 3]) }], {
       loss: meanSquaredError(),
     });
     expect(weighted.loss).toBeCloseTo(
-      weightedMean(
+      averaged(
         squares,
         squares.map((_, k) => (k < 6 ? 1 : 3)),
       ),
@@ -147,12 +152,28 @@ eachBackend((backend) => {
     one.forEach((value, k) => expect(value).toBeCloseTo(other[k]!, digits));
   });
 
+  test("a loss of one's own that weighs its mean leaves padding out, as the built-in one does", async () => {
+    const own: LossFunction = (output, targets, weights) =>
+      weightedMean(mean(square(subtract(output, targets)), -1), weights);
+    const regression = sequential([lstm(3), linear(2)], { backend, seed: 4 });
+    const numbers = { inputs: noise(1, 2, 3, 2), targets: noise(2, 2, 3, 2) };
+    const weights = floats32([1, 3]);
+    for (const change of [{}, { lengths: ints([3, 1]) }, { weights }, { weights, lengths: ints([3, 1]) }]) {
+      const data = [{ ...numbers, ...change }];
+      const [mine, built] = [
+        await regression.evaluate(data, { loss: own }),
+        await regression.evaluate(data, { loss: meanSquaredError() }),
+      ];
+      expect(mine.loss).toBeCloseTo(built.loss, digits);
+    }
+  });
+
   test("metrics of one's own stand among the figures", async () => {
     const regression = sequential([linear(2)], { backend });
     const numbers = { inputs: noise(1, 4, 3), targets: noise(2, 4, 2) };
-    const metrics = {
-      bias: (prediction: Variable, targets: Variable) => mean(subtract(prediction, targets)),
-      ratio: (prediction: Variable, targets: Variable) => divide(sum(prediction), sum(targets)),
+    const metrics: Metrics = {
+      bias: (prediction, targets) => mean(subtract(prediction, targets)),
+      ratio: (prediction, targets) => divide(sum(prediction), sum(targets)),
     };
     const { data } = await regression.predict(numbers);
     const total = (values: ArrayLike<number>) => Array.from(values).reduce((a, b) => a + b, 0);
@@ -175,12 +196,15 @@ eachBackend((backend) => {
     await expect(tagger.fit([tagged], { ...options, optimizer: sgd(), loss: both })).resolves.toMatchObject({
       steps: 3,
     });
+    const inferred = tagger.evaluate([tagged], { loss: ({ score, state }) => mean(multiply(score!, mean(state!))) });
+    expect((await inferred).loss).toBe((await tagger.evaluate([tagged], { loss: both })).loss);
   });
 });
 
 describe('refused are', () => {
   const model = languageModel({ backend: 'reference' });
-  const evaluate = (of: Batch, how: unknown) => model.evaluate([of], { loss: how as never });
+  const evaluate = (of: Batch, how: unknown, metrics?: unknown) =>
+    model.evaluate([of], { loss: how as never, metrics: metrics as never });
 
   test('a batch without targets', async () => {
     await expect(evaluate({ inputs: batch.inputs }, loss)).rejects.toThrow(DataError);
@@ -189,18 +213,51 @@ describe('refused are', () => {
 
   test('targets of another size', async () => {
     await expect(evaluate({ ...batch, targets: ints([1, 2, 3], [3, 1]) }, loss)).rejects.toThrow(
-      'targets: expected [B, T]',
+      'targets: expected [B, T] with B = 3, T = 4, received [3, 1]',
+    );
+    const regression = sequential([lstm(3), linear(2)], { backend: 'reference' });
+    const numbers = { inputs: noise(1, 2, 3, 2), targets: noise(2, 2, 3, 1) };
+    await expect(regression.evaluate([numbers], { loss: meanSquaredError() })).rejects.toThrow(
+      'targets: expected [B, T, 2] by the output of the network, received [B, T, 1]',
     );
   });
 
   test('float targets for cross-entropy, and integers for a squared error', async () => {
     await expect(evaluate({ ...batch, targets: noise(1, 3, 4) }, loss)).rejects.toThrow(ShapeError);
-    await expect(evaluate(batch, meanSquaredError())).rejects.toThrow(/^loss: .*prediction|target/);
+    await expect(evaluate({ ...batch, targets: noise(1, 3, 4) }, loss)).rejects.toThrow(
+      'targets: expected Int32Array for crossEntropy, received float32',
+    );
+    await expect(evaluate(batch, meanSquaredError())).rejects.toThrow(
+      'targets: expected Float32Array for meanSquaredError, received int32',
+    );
   });
 
   test('a loss that is no scalar', async () => {
     await expect(evaluate(batch, (logits: Variable) => log(logits))).rejects.toThrow(
       'loss: expected a scalar [], received [T, B, 7]; use mean() or sum()',
+    );
+  });
+
+  test('a metric that is no scalar', async () => {
+    const metrics = { surprise: (logits: Variable) => log(logits) };
+    await expect(evaluate(batch, loss, metrics)).rejects.toThrow(ShapeError);
+    await expect(evaluate(batch, loss, metrics)).rejects.toThrow(
+      'metrics.surprise: expected a scalar [], received [T, B, 7]; use mean() or sum()',
+    );
+  });
+
+  test('a loss that is not called, and functions that return no Variable', async () => {
+    for (const uncalled of [crossEntropy, meanSquaredError]) {
+      await expect(evaluate(batch, uncalled)).rejects.toThrow(OptionError);
+      await expect(evaluate(batch, uncalled)).rejects.toThrow(
+        `expected a loss such as crossEntropy(), called, or a function of your own, received the function ${uncalled.name}`,
+      );
+    }
+    const training = model.trainStep(batch, { loss, optimizer: sgd as never });
+    await expect(training).rejects.toThrow('expected an optimizer such as adam(), called, received the function sgd');
+    await expect(evaluate(batch, () => 3)).rejects.toThrow('loss: result: expected a Variable, received 3');
+    await expect(evaluate(batch, loss, { none: () => undefined })).rejects.toThrow(
+      'metrics.none: result: expected a Variable, received undefined',
     );
   });
 });

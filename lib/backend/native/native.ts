@@ -1,5 +1,5 @@
 /** The native backend: C++ kernels, one call for each run, off the event loop. */
-import { BackendError, StateError } from '../../errors';
+import { BackendError, OptionError, StateError } from '../../errors';
 import type { OpName } from '../../ops/registry';
 import { elementCount, evaluateShape, type Counts } from '../../ops/shape';
 import type { Program } from '../../program/program';
@@ -26,9 +26,15 @@ export function getThreads(): number {
   return loadAddon().addon.threads();
 }
 
-/** From the next run on, in the whole process: 1 to 256. Results do not depend on it. */
+/**
+ * From the next run on, in the whole process: 1 to 256 threads for every run. Without it, and without
+ * LSTM_NATIVE_THREADS, runs too small to be shared take one thread. Results do not depend on it.
+ */
 export function setThreads(threads: number): void {
-  reporting(() => loadAddon().addon.setThreads(threads));
+  if (!Number.isInteger(threads) || threads < 1 || threads > 256) {
+    throw new OptionError(`setThreads: threads: expected an integer in 1..256, received ${String(threads)}`);
+  }
+  loadAddon().addon.setThreads(threads);
 }
 
 /**

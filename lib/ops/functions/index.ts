@@ -6,7 +6,7 @@
  * last axes, and an axis of size 1 or a missing one is repeated. Axes may be negative, counting from the last.
  */
 export { concat, reshape, slice, transpose } from './layout';
-export { matmul } from './matmul';
+export { matmul, type MatmulOptions } from './matmul';
 export { add, divide, multiply, negate, square, subtract, type Operand } from './pairwise';
-export { mean, sum } from './reduce';
+export { mean, sum, weightedMean, type ReductionOptions } from './reduce';
 export { exp, log, relu, sigmoid, softmax, tanh } from './single';

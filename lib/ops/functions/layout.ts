@@ -6,6 +6,7 @@ import { fixedSize } from '../layout/strided';
 import { transpose as transposeOp } from '../layout/transpose';
 import type { Variable } from '../op';
 import type { Shape } from '../shape';
+import { emitterOf, expectVariable } from '../variable';
 import { resolveAxis } from './axis';
 
 /**
@@ -21,7 +22,9 @@ import { resolveAxis } from './axis';
 export function concat(variables: readonly Variable[], axis = 0): Variable {
   const [first] = variables;
   if (!first) throw new ShapeError('concat: expected at least one variable, received none');
-  return first.builder.emit(concatOp, { x: variables }, { axis: resolveAxis('variables[0]', first, axis) }).y;
+  const along = resolveAxis('variables[0]', first, axis);
+  variables.forEach((variable, index) => expectVariable(`variables[${index}]`, variable));
+  return first.builder.emit(concatOp, { x: variables }, { axis: along }).y;
 }
 
 /**
@@ -53,7 +56,7 @@ export function slice(x: Variable, axis: number, begin: number, end?: number): V
  * @example
  * const heads = reshape(x, ['T', 'B', 4, 16]); // from [T, B, 64]
  */
-export const reshape = (x: Variable, shape: Shape): Variable => x.builder.emit(reshapeOp, { x }, { shape }).y;
+export const reshape = (x: Variable, shape: Shape): Variable => emitterOf(x).emit(reshapeOp, { x }, { shape }).y;
 
 /**
  * The axes in another order.
@@ -66,6 +69,7 @@ export const reshape = (x: Variable, shape: Shape): Variable => x.builder.emit(r
  * const batchFirst = transpose(y, [1, 0, 2]); // [T, B, H] to [B, T, H]
  */
 export function transpose(x: Variable, permutation?: readonly number[]): Variable {
+  expectVariable('x', x);
   const order = permutation?.map((axis) => resolveAxis('x', x, axis)) ?? x.type.shape.map((_, k) => k).reverse();
   return x.builder.emit(transposeOp, { x }, { permutation: order }).y;
 }

@@ -1,5 +1,7 @@
+import { checkOptions } from '../../options';
 import { matmul as matmulOp } from '../matmul';
 import type { Variable } from '../op';
+import { expectVariable } from '../variable';
 
 export interface MatmulOptions {
   /** Transposes the last two axes of a first. Default false. */
@@ -18,10 +20,10 @@ export interface MatmulOptions {
  * @example
  * const scores = matmul(queries, keys, { transposeB: true }); // [B, T, H] · [B, S, H]ᵀ = [B, T, S]
  */
-export function matmul(
-  a: Variable,
-  b: Variable,
-  { transposeA = false, transposeB = false }: MatmulOptions = {},
-): Variable {
+export function matmul(a: Variable, b: Variable, options: MatmulOptions = {}): Variable {
+  checkOptions('matmul', options, ['transposeA', 'transposeB']);
+  const { transposeA = false, transposeB = false } = options;
+  expectVariable('a', a);
+  expectVariable('b', b);
   return a.builder.emit(matmulOp, { a, b }, { transpose_a: transposeA, transpose_b: transposeB }).y;
 }

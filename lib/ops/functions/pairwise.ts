@@ -4,6 +4,7 @@ import { fill } from '../elementwise/fill';
 import { broadcast, broadcastShape } from '../layout/broadcast';
 import type { Variable } from '../op';
 import { sameShape, type Shape } from '../shape';
+import { expectVariable } from '../variable';
 
 /** A variable, or a number that stands for a variable filled with it. */
 export type Operand = Variable | number;
@@ -20,6 +21,8 @@ function jointShape(name: string, a: Operand, b: Operand): Shape {
 }
 
 function pairwise(op: PairOp, a: Operand, b: Operand): Variable {
+  if (!isNumber(a)) expectVariable('a', a);
+  if (!isNumber(b)) expectVariable('b', b);
   const shape = jointShape(op.name, a, b);
   const { builder } = [a, b].find((operand) => !isNumber(operand)) as Variable;
   const widen = (operand: Operand): Variable => {

@@ -2,6 +2,7 @@ import * as activations from '../elementwise/activations';
 import * as exponential from '../elementwise/exponential';
 import type { Variable } from '../op';
 import { softmax as softmaxOp } from '../softmax';
+import { emitterOf } from '../variable';
 import { resolveAxis } from './axis';
 import { transpose } from './layout';
 
@@ -13,7 +14,7 @@ import { transpose } from './layout';
  * @example
  * const gate = sigmoid(add(matmul(x, weight), bias));
  */
-export const sigmoid = (x: Variable): Variable => x.builder.emit(activations.sigmoid, { x }, {}).y;
+export const sigmoid = (x: Variable): Variable => emitterOf(x).emit(activations.sigmoid, { x }, {}).y;
 
 /**
  * tanh(x), element by element.
@@ -23,7 +24,7 @@ export const sigmoid = (x: Variable): Variable => x.builder.emit(activations.sig
  * @example
  * const candidate = tanh(matmul(x, weight));
  */
-export const tanh = (x: Variable): Variable => x.builder.emit(activations.tanh, { x }, {}).y;
+export const tanh = (x: Variable): Variable => emitterOf(x).emit(activations.tanh, { x }, {}).y;
 
 /**
  * max(x, 0), element by element. Its derivative at 0 is taken as 0.
@@ -33,7 +34,7 @@ export const tanh = (x: Variable): Variable => x.builder.emit(activations.tanh, 
  * @example
  * const hinge = relu(subtract(1, multiply(label, score)));
  */
-export const relu = (x: Variable): Variable => x.builder.emit(activations.relu, { x }, {}).y;
+export const relu = (x: Variable): Variable => emitterOf(x).emit(activations.relu, { x }, {}).y;
 
 /**
  * e^x, element by element.
@@ -43,7 +44,7 @@ export const relu = (x: Variable): Variable => x.builder.emit(activations.relu, 
  * @example
  * const variance = exp(logVariance);
  */
-export const exp = (x: Variable): Variable => x.builder.emit(exponential.exp, { x }, {}).y;
+export const exp = (x: Variable): Variable => emitterOf(x).emit(exponential.exp, { x }, {}).y;
 
 /**
  * ln x, element by element.
@@ -53,7 +54,7 @@ export const exp = (x: Variable): Variable => x.builder.emit(exponential.exp, { 
  * @example
  * const entropy = negate(sum(multiply(p, log(p)), -1));
  */
-export const log = (x: Variable): Variable => x.builder.emit(exponential.log, { x }, {}).y;
+export const log = (x: Variable): Variable => emitterOf(x).emit(exponential.log, { x }, {}).y;
 
 /**
  * e^x / Σ e^x, the sum along one axis. For a loss, `crossEntropy` on the logits is more exact.
