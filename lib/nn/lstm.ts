@@ -1,5 +1,6 @@
 import type { Variable } from '../ops/op';
 import { lstm as lstmOp } from '../ops/recurrent/lstm';
+import { plainLstm } from '../ops/recurrent/lstmKind';
 import {
   Recurrent,
   type CellCall,
@@ -44,7 +45,7 @@ export class Lstm extends Recurrent<StateNames> {
 
   protected override cell({ x, initial, weights, lengths, reverse }: CellCall<StateNames>): CellResult<StateNames> {
     const { hiddenState: h0, cellState: c0 } = initial;
-    const { y, h_n, c_n } = x.builder.emit(lstmOp, { x, h0, c0, ...weights, lengths }, { reverse });
+    const { y, h_n, c_n } = x.builder.emit(lstmOp, { x, h0, c0, ...weights, lengths }, { reverse, ...plainLstm });
     return { y, hiddenState: h_n, cellState: c_n };
   }
 }

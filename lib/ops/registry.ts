@@ -19,7 +19,8 @@ import { matmul } from './matmul';
 import type { Op } from './op';
 import { gru, gruBackward, gruBackwardWeight } from './recurrent/gru';
 import { gruStep } from './recurrent/gruStep';
-import { lstm, lstmBackward, lstmBackwardWeight } from './recurrent/lstm';
+import { lstm } from './recurrent/lstm';
+import { lstmBackward, lstmBackwardPeephole, lstmBackwardWeight } from './recurrent/lstmBackward';
 import { lstmStep } from './recurrent/lstmStep';
 import { rnn, rnnBackward, rnnBackwardWeight } from './recurrent/rnn';
 import { rnnStep } from './recurrent/rnnStep';
@@ -77,6 +78,7 @@ export const registry = byName({
   lstm,
   lstm_backward: lstmBackward,
   lstm_backward_weight: lstmBackwardWeight,
+  lstm_backward_peephole: lstmBackwardPeephole,
   lstm_step: lstmStep,
   gru,
   gru_backward: gruBackward,
