@@ -16,6 +16,7 @@
 #include "kernels/recurrent/gru_backward.inl"
 #include "kernels/recurrent/lstm.inl"
 #include "kernels/recurrent/lstm_backward.inl"
+#include "kernels/recurrent/lstm_backward_weight.inl"
 #include "kernels/recurrent/rnn.inl"
 #include "kernels/softmax/cross_entropy.inl"
 #include "kernels/softmax/mean_squared_error.inl"

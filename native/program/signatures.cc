@@ -6,7 +6,8 @@ namespace lstm {
 namespace {
 
 // Slots are words: `name`, `name?` optional, `name*` a list, `name!` an output on demand; then `=operand` for an output
-// that overwrites an operand, then `:dtype` unless float32. Attributes are `name:kind`, packs `operand:kind`.
+// that overwrites an operand, then `:dtype` unless float32. Attributes are `name:kind`, or `name*n:integers` for n of them;
+// packs are `operand:kind`, and missing where the operand is.
 struct Row {
   const char* name;
   const char* operands;
@@ -58,13 +59,22 @@ constexpr Row kRows[] = {
     {"embedding", "tokens:int32 weight", "y"},
     {"embedding_backward", "dy tokens:int32", "dweight"},
 
-    {"lstm", "x h0? c0? weight_ih weight_hh bias_ih? bias_hh? lengths?:int32", "y! h_n! c_n! gates! cells!",
-     "reverse:boolean", "weight_ih:gates4 weight_hh:gates4"},
-    {"lstm_backward", "dy? dh_n? dc_n? gates cells c0? weight_hh lengths?:int32", "dgates dh0! dc0!", "reverse:boolean",
-     "weight_hh:rows"},
+    {"lstm",
+     "x h0? c0? weight_ih weight_hh bias_ih? bias_hh? weight_peephole? weight_hr? keep_hidden? keep_cell? hidden_mask? "
+     "lengths?:int32",
+     "y! h_n! c_n! gates! cells! unprojected!", "reverse:boolean activations*5:integers cell_clip:number",
+     "weight_ih:gates4 weight_hh:gates4 weight_hr:columns"},
+    {"lstm_backward",
+     "dy? dh_n? dc_n? gates cells c0? weight_hh weight_peephole? weight_hr? keep_hidden? keep_cell? hidden_mask? "
+     "lengths?:int32",
+     "dgates dh0! dc0! dprojected!", "reverse:boolean activations*5:integers cell_clip:number",
+     "weight_hh:rows weight_hr:rows"},
     {"lstm_backward_weight", "dgates y h0? lengths?:int32", "dweight_hh", "reverse:boolean"},
-    {"lstm_step", "x h c weight_ih weight_hh bias_ih? bias_hh?", "h_next c_next gates!", "",
-     "weight_ih:gates4 weight_hh:gates4"},
+    {"lstm_backward_peephole", "dgates cells c0? lengths?:int32", "dweight_peephole", "reverse:boolean"},
+    {"lstm_step",
+     "x h c weight_ih weight_hh bias_ih? bias_hh? weight_peephole? weight_hr? keep_hidden? keep_cell? hidden_mask?",
+     "h_next c_next gates! unprojected!", "activations*5:integers cell_clip:number",
+     "weight_ih:gates4 weight_hh:gates4 weight_hr:columns"},
 
     {"gru", "x h0? weight_ih weight_hh bias_ih? bias_hh? lengths?:int32", "y! h_n! gates! recurrent!",
      "reverse:boolean reset_after:boolean", "weight_ih:gates3 weight_hh:gates3"},
@@ -153,7 +163,8 @@ Signature parse(const Row& row) {
   signature.outputs = parse_slots(row.outputs, signature.operands);
   for (std::string word : words(row.attributes)) {
     const std::string kind = take_suffix(word, ':');
-    signature.attributes.push_back({word, kind});
+    const std::string count = take_suffix(word, '*');
+    signature.attributes.push_back({word, kind, count.empty() ? 0 : static_cast<size_t>(std::stoi(count))});
   }
   for (std::string word : words(row.packs)) {
     const std::string kind = take_suffix(word, ':');
