@@ -105,6 +105,16 @@ inline Range columns_of_panels(Range panels, int64_t columns, int64_t width) {
   return {panels.begin * columns, end < width ? end : width};
 }
 
+// Without options it is y, if somebody asks for it.
+inline void lstm_copy_unprojected(const LstmForward& op, Range rows) noexcept {
+  if (!op.unprojected || rows.size() == 0) return;
+  const size_t bytes = sizeof(float) * static_cast<size_t>(rows.size() * op.hidden_size);
+  for (int64_t time = 0; time < op.walk.steps; ++time) {
+    const int64_t first = (time * op.walk.batch + rows.begin) * op.hidden_size;
+    memcpy(op.unprojected + first, op.y + first, bytes);
+  }
+}
+
 inline void lstm_forward(const LstmForward& op, void* workspace, Team& team) noexcept {
   const LstmMemory memory(op, workspace, team.rank());
   const int64_t H = op.hidden_size, P = op.output_size;
@@ -127,6 +137,7 @@ inline void lstm_forward(const LstmForward& op, void* workspace, Team& team) noe
   clear_past_lengths(op.walk, rows, op.y, P);
   clear_past_lengths(op.walk, rows, op.cells, H);
   clear_past_lengths(op.walk, rows, op.gates, kLstmGates * H);
+  if (op.plain) lstm_copy_unprojected(op, rows);
   clear_past_lengths(op.walk, rows, op.unprojected, H);
 }
 
@@ -166,6 +177,7 @@ inline LstmForward lstm_forward_of(const Call& call) noexcept {
   op.x = x.f32(), op.h0 = call.operand_f32(1), op.c0 = call.operand_f32(2);
   op.y = call.output(0).f32(), op.h_n = call.output(1).f32(), op.c_n = call.output(2).f32();
   op.gates = call.output(3).f32(), op.cells = call.output(4).f32(), op.unprojected = call.output(5).f32();
+  op.plain = op.plain && (op.y || !op.unprojected);
   return op;
 }
 

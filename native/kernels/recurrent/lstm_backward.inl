@@ -72,7 +72,8 @@ inline void lstm_variant_backward(const LstmBackward& op, const LstmBackwardMemo
     store_first(memory.kept + row * op.output_size + first, multiply(keep, dh), count);
     dh = multiply(subtract(broadcast(1.0f), keep), dh);
   }
-  if (op.projected) return store_first(memory.projected_at(op, row, position) + first, dh, count);
+  if (op.projected || op.dprojected) store_first(memory.projected_at(op, row, position) + first, dh, count);
+  if (op.projected) return;
   lstm_variant_cell_backward(op, dh, lstm_backward_row(op, memory, row, step), op.keep_cell.row(position), first,
                              count);
 }
@@ -101,6 +102,9 @@ inline void lstm_step_backward(const LstmBackward& op, const LstmBackwardMemory&
         for (int64_t unit = 0; unit < kTileColumns && unit < count; unit += kLanes) {
           const Vector gradient = load(dh + r * kTileColumns + unit);
           if (op.plain) {
+            if (op.dprojected) {
+              store_first(op.dprojected + op.walk.position(row, step) * P + first + unit, gradient, count - unit);
+            }
             lstm_cell_backward(gradient, at, first + unit, count - unit, H);
           } else {
             lstm_variant_backward(op, memory, gradient, row, step, first + unit, count - unit);
@@ -192,7 +196,8 @@ inline void lstm_initial_gradient(const LstmBackward& op, const LstmBackwardMemo
 }
 
 // lstm_backward
-// Computes  the gradients of lstm before its activations, of its initial state and of what its projection gives
+// Computes  the gradients of lstm before its activations, of its initial state and of what its projection gives (without
+//           one, of h)
 // Shapes    dy? [T,B,P], dh_n? [B,P], dc_n? [B,H], gates [T,B,4H], cells [T,B,H], c0? [B,H], weight_hh [4H,P],
 //           weight_peephole?, weight_hr?, keep_hidden?, keep_cell?, hidden_mask? as lstm, lengths? int32 [B]
 //           -> dgates [T,B,4H] (0 past a length), dh0 [B,P], dc0 [B,H], dprojected [T,B,P] when planned
