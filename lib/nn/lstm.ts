@@ -1,6 +1,12 @@
+import { bernoulli } from '../ops/elementwise/bernoulli';
+import { fill } from '../ops/elementwise/fill';
 import type { Variable } from '../ops/op';
-import { lstm as lstmOp } from '../ops/recurrent/lstm';
-import { plainLstm } from '../ops/recurrent/lstmKind';
+import { lstm as lstmOp, lstmGates } from '../ops/recurrent/lstm';
+import { peepholeGates } from '../ops/recurrent/lstmVariant';
+import type { Dim } from '../ops/shape';
+import { dropoutMask } from './dropout';
+import { constantRange, type Initializer } from './initializer';
+import { lstmCellOf, lstmOptionNames, type LstmCell, type LstmCellOptions } from './lstmOptions';
 import {
   Recurrent,
   type CellCall,
@@ -10,10 +16,11 @@ import {
   type RecurrentOutput,
   type RecurrentState,
 } from './recurrent';
+import { activeTrace } from './trace';
 
 type StateNames = 'hiddenState' | 'cellState';
 
-export type LstmOptions = RecurrentOptions;
+export interface LstmOptions extends RecurrentOptions, LstmCellOptions {}
 /** h and c of every layer and direction: [numLayers·D, B, H], index layer·D + direction. */
 export type LstmState = RecurrentState<StateNames>;
 export type LstmCallOptions = RecurrentCallOptions<LstmState>;
@@ -29,24 +36,77 @@ export interface Lstm {
  *     i, f, o = σ(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)        g = tanh(the same rows for g)
  *     c_t = f ⊙ c_{t-1} + i ⊙ g                                  h_t = o ⊙ tanh(c_t)
  *
- * Input [T, B, I]; T steps, B sequences, I input size, H hidden size, D directions.
+ * and what `LstmCellOptions` makes of it.
+ *
+ * Input [T, B, I]; T steps, B sequences, I input size, H hidden size, D directions; P is `projSize`, or H.
  * Parameters, for layer k and each direction, rows in the gate order i, f, g, o: `weight_ih_l{k} [4H, I]`,
- * `weight_hh_l{k} [4H, H]`, `bias_ih_l{k} [4H]`, `bias_hh_l{k} [4H]`, with `_reverse` appended for the backward
- * direction; all drawn from U(±1/√H).
+ * `weight_hh_l{k} [4H, P]`, `bias_ih_l{k} [4H]`, `bias_hh_l{k} [4H]`, with `_reverse` appended for the backward
+ * direction; `weight_hr_l{k} [P, H]` with a projection; `weight_peephole_l{k} [3H]` with peepholes, rows i, f, o; all
+ * drawn from U(±1/√H). A gate that is not there, or coupled, keeps its rows, so that every variant has PyTorch's shapes;
+ * they have no effect and receive no gradient.
  * Sources: Hochreiter & Schmidhuber 1997; Gers et al. 2000 (forget gate); names and init as PyTorch `nn.LSTM`.
  */
 export class Lstm extends Recurrent<StateNames> {
+  private readonly variant: LstmCell;
+
   constructor(
     hiddenSize: number,
     override readonly options: LstmOptions = {},
   ) {
-    super({ kind: 'lstm', states: ['hiddenState', 'cellState'], gateCount: 4 }, hiddenSize, options);
+    const H = hiddenSize;
+    const { forgetBias, projSize } = options;
+    const cellKind = {
+      kind: 'lstm',
+      states: ['hiddenState', 'cellState'],
+      gateCount: 4,
+      options: lstmOptionNames,
+      outputSize: projSize,
+      biasInitializer: (name: string, others: Initializer) =>
+        forgetBias === undefined
+          ? others
+          : constantRange(
+              others,
+              lstmGates.forget * H,
+              (lstmGates.forget + 1) * H,
+              name === 'bias_ih' ? forgetBias : 0,
+            ),
+    } as const;
+    super(cellKind, hiddenSize, options);
+    this.variant = lstmCellOf(hiddenSize, options);
+  }
+  protected override cell(call: CellCall<StateNames>): CellResult<StateNames> {
+    const { x, initial, weights, lengths, reverse, parameter } = call;
+    const { hiddenSize: H, variant } = this;
+    const { kind, peepholes, projSize } = variant;
+    const { hiddenState: h0, cellState: c0 } = initial;
+    const ofOptions = {
+      weight_peephole: peepholes ? parameter('weight_peephole', [peepholeGates.length * H]) : null,
+      weight_hr: projSize === null ? null : parameter('weight_hr', [projSize, H]),
+      ...this.regularizers(x),
+    };
+    const operands = { x, h0, c0, ...weights, ...ofOptions, lengths };
+    const { y, h_n, c_n } = x.builder.emit(lstmOp, operands, { reverse, ...kind });
+    return { y, hiddenState: h_n, cellState: c_n };
   }
 
-  protected override cell({ x, initial, weights, lengths, reverse }: CellCall<StateNames>): CellResult<StateNames> {
-    const { hiddenState: h0, cellState: c0 } = initial;
-    const { y, h_n, c_n } = x.builder.emit(lstmOp, { x, h0, c0, ...weights, lengths }, { reverse, ...plainLstm });
-    return { y, hiddenState: h_n, cellState: c_n };
+  /** Zoneout's shares, drawn in training and expected otherwise, and the recurrent mask. */
+  private regularizers({ builder, type }: Variable) {
+    const { projSize, zoneout, recurrentDropout } = this.variant;
+    const trace = activeTrace();
+    const { training } = trace.mode;
+    const [T, B] = type.shape as [Dim, Dim];
+    const outputSize = projSize ?? this.hiddenSize;
+    const keep = (p: number, size: number) => {
+      if (p === 0) return null;
+      if (!training) return builder.emit(fill, {}, { value: p, shape: [size] }).y;
+      const attributes = { p, stream: builder.nextRandomStream(), shape: [T, B, size] };
+      return builder.emit(bernoulli, { key: trace.key() }, attributes).y;
+    };
+    return {
+      keep_hidden: keep(zoneout.hidden, outputSize),
+      keep_cell: keep(zoneout.cell, this.hiddenSize),
+      hidden_mask: recurrentDropout > 0 && training ? dropoutMask(builder, recurrentDropout, [B, outputSize]) : null,
+    };
   }
 }
 

@@ -5,8 +5,8 @@ import { slice } from '../ops/layout/slice';
 import { expectRank, expectShape, type Variable } from '../ops/op';
 import { expectVariable } from '../ops/variable';
 import { checkOptions, describe, positiveInteger, probability } from '../options';
-import { applyDropout } from './dropout';
-import { uniform } from './initializer';
+import { applyDropout, applySequenceDropout } from './dropout';
+import { uniform, type Initializer } from './initializer';
 import { Layer, type LayerConfig } from './layer';
 import { lastSize } from './size';
 import { activeTrace } from './trace';
@@ -21,13 +21,17 @@ export interface RecurrentOptions {
   readonly bidirectional?: boolean;
   /** Probability of dropping, in training, each element that one layer hands to the next; it does nothing where there is one. Default 0. */
   readonly dropout?: number;
+  /** The same of every layer's input, with one mask for all steps of a sequence. Source: Gal & Ghahramani 2016. Default 0. */
+  readonly inputDropout?: number;
+  /** Probability of dropping each element of `weight_hh`, one mask for a run, in training. Source: Merity et al. 2018. Default 0. */
+  readonly weightDrop?: number;
   /** Default true. */
   readonly bias?: boolean;
   /** What a stack such as `sequential` hands on: the whole sequence [T, B, D·H] or the state after the last step [B, D·H]. Default 'sequence'. */
   readonly output?: 'sequence' | 'last';
 }
 
-const optionNames = ['inputSize', 'numLayers', 'bidirectional', 'dropout', 'bias', 'output'];
+const optionNames = ['inputSize', 'numLayers', 'bidirectional', 'dropout', 'inputDropout', 'weightDrop', 'bias', 'output'];
 
 /** What a cell carries from step to step: its name in the interface, and in the names of carried states. */
 const shortNames = { hiddenState: 'h', cellState: 'c' } as const;
@@ -64,6 +68,8 @@ export interface CellCall<S extends StateName> {
   readonly weights: RecurrentWeights;
   readonly lengths: Variable | null;
   readonly reverse: boolean;
+  /** A further parameter of this layer and direction; its name without `_l{k}`. */
+  parameter(name: string, shape: readonly number[]): Variable;
 }
 
 /** y [T, B, H], and each state after the last step walked, [B, H]. Every cell has a hidden state. */
@@ -77,6 +83,10 @@ export interface CellKind<S extends StateName> {
   readonly gateCount: number;
   /** Options beside those that every recurrent layer has. */
   readonly options?: readonly string[];
+  /** The size of the hidden state, where it is not the hidden size. */
+  readonly outputSize?: number;
+  /** How a bias begins, where it is not like the weights. */
+  biasInitializer?(name: 'bias_ih' | 'bias_hh', initializer: Initializer): Initializer;
 }
 
 /**
@@ -94,11 +104,12 @@ export abstract class Recurrent<S extends StateName> extends Layer {
   ) {
     super();
     const { kind, options: own = [] } = cellKind;
+    const { numLayers = 1, dropout = 0, inputDropout = 0, weightDrop = 0, output = 'sequence' } = options;
     checkOptions(kind, options, [...optionNames, ...own]);
     const { numLayers = 1, dropout = 0, output = 'sequence' } = options;
     positiveInteger(kind, 'hiddenSize', hiddenSize);
     positiveInteger(kind, 'numLayers', numLayers);
-    probability(kind, 'dropout', dropout);
+    for (const [name, value] of Object.entries({ dropout, inputDropout, weightDrop })) probability(kind, name, value);
     if (output !== 'sequence' && output !== 'last') {
       throw new OptionError(`${kind}: output: expected 'sequence' or 'last', received ${describe(output)}`);
     }
@@ -131,6 +142,7 @@ export abstract class Recurrent<S extends StateName> extends Layer {
     let sequence = input;
     for (let layer = 0; layer < numLayers; layer++) {
       if (layer > 0) sequence = applyDropout(sequence, dropout);
+      sequence = applySequenceDropout(sequence, this.options.inputDropout ?? 0);
       const directions = (bidirectional ? [false, true] : [false]).map((reverse) =>
         this.direction(sequence, layer, reverse, lengths, initialState),
       );
@@ -155,22 +167,26 @@ export abstract class Recurrent<S extends StateName> extends Layer {
     lengths: Variable | null,
     given: RecurrentState<S> | undefined,
   ): CellResult<S> {
-    const { bidirectional, bias = true } = this.options;
-    const { kind, gateCount } = this.cellKind;
+    const { bidirectional, bias = true, weightDrop = 0 } = this.options;
+    const { kind, gateCount, biasInitializer } = this.cellKind;
     const H = this.hiddenSize;
     const I = lastSize(kind, x, undefined);
     const suffix = `l${layer}${reverse ? '_reverse' : ''}`;
     const initializer = uniform(1 / Math.sqrt(H));
     const rows = gateCount * H;
+    const parameter = (name: string, shape: readonly number[], by = initializer) =>
+      this.parameter(`${name}_${suffix}`, shape, by);
+    const biasOf = (name: 'bias_ih' | 'bias_hh') =>
+      bias ? parameter(name, [rows], biasInitializer?.(name, initializer)) : null;
     const weights = {
-      weight_ih: this.parameter(`weight_ih_${suffix}`, [rows, I], initializer),
-      weight_hh: this.parameter(`weight_hh_${suffix}`, [rows, H], initializer),
-      bias_ih: bias ? this.parameter(`bias_ih_${suffix}`, [rows], initializer) : null,
-      bias_hh: bias ? this.parameter(`bias_hh_${suffix}`, [rows], initializer) : null,
+      weight_ih: parameter('weight_ih', [rows, I]),
+      weight_hh: applyDropout(parameter('weight_hh', [rows, this.stateSize('hiddenState')]), weightDrop),
+      bias_ih: biasOf('bias_ih'),
+      bias_hh: biasOf('bias_hh'),
     };
     const index = layer * (bidirectional ? 2 : 1) + (reverse ? 1 : 0);
     const initial = this.initialState(x, index, suffix, given);
-    const result = this.cell({ x, initial, weights, lengths, reverse });
+    const result = this.cell({ x, initial, weights, lengths, reverse, parameter: (name, shape) => parameter(name, shape) });
     if (!given) for (const name of this.cellKind.states) this.carryState(stateName(name, suffix), result[name]);
     return result;
   }
@@ -184,12 +200,12 @@ export abstract class Recurrent<S extends StateName> extends Layer {
     const { numLayers = 1, bidirectional } = this.options;
     const { kind } = this.cellKind;
     const B = x.type.shape[1]!;
-    const H = this.hiddenSize;
     if (given) {
       const count = numLayers * (bidirectional ? 2 : 1);
       for (const name of this.cellKind.states) {
         expectVariable(`${kind}: initialState.${name}`, given[name]);
         expectShape(`initialState.${name}`, given[name].type, [count, B, H]);
+        expectShape(`initialState.${name}`, given[name].type, [count, B, this.stateSize(name)]);
       }
       return this.eachState((name) => stateAt(given[name], index));
     }
@@ -198,7 +214,11 @@ export abstract class Recurrent<S extends StateName> extends Layer {
         `${kind}: a bidirectional ${kind} reads each sequence to its end, so it cannot carry state or be stepped`,
       );
     }
-    return this.eachState((name) => this.recurrentState(stateName(name, suffix), [B, H]));
+    return this.eachState((name) => this.recurrentState(stateName(name, suffix), [B, this.stateSize(name)]));
+  }
+
+  private stateSize(name: StateName): number {
+    return name === 'hiddenState' ? (this.cellKind.outputSize ?? this.hiddenSize) : this.hiddenSize;
   }
 
   private eachState<T>(make: (name: S) => T): Record<S, T> {

@@ -1,6 +1,7 @@
 /** Every op of a program, by name. Backends implement these and no others. */
 import { relu, reluBackward, sigmoid, sigmoidBackward, tanh, tanhBackward } from './elementwise/activations';
 import { add, divide, multiply, subtract } from './elementwise/arithmetic';
+import { bernoulli } from './elementwise/bernoulli';
 import { dropout } from './elementwise/dropout';
 import { exp, log } from './elementwise/exponential';
 import { fill } from './elementwise/fill';
@@ -48,6 +49,7 @@ export const registry = byName({
   log,
   fill,
   dropout,
+  bernoulli,
 
   broadcast,
   reshape,

@@ -31,6 +31,7 @@ constexpr Row kRows[] = {
     {"relu_backward", "y dy", "dx"},
     {"fill", "", "y", "value:number"},
     {"dropout", "x key:int32", "y", "p:number stream:integer"},
+    {"bernoulli", "key:int32", "y", "p:number stream:integer"},
 
     {"broadcast", "x", "y"},
     {"reshape", "x:any", "y:any"},

@@ -72,7 +72,7 @@ export function expectLstmRegularizers(
   if (hidden_mask) expectShape('hidden_mask', hidden_mask, [rows.at(-1)!, outputSize]);
 }
 
-/** Reads one row of a batch at one step: the plain cell, or the one with options. */
+/** One row of a batch at one step, by the plain cell or by the one with options. */
 export function stepRow(
   weights: LstmVariantWeights,
   kind: LstmKindAttributes,
@@ -81,8 +81,12 @@ export function stepRow(
 ): void {
   const { weight_peephole, weight_hr } = weights;
   const options = [weight_peephole, weight_hr, step.keepCell, step.keepHidden, step.mask];
-  if (isPlain(kind) && options.every((option) => option === null)) lstmCell(weights, step, next);
-  else lstmVariantCell(weights, kind, step, next);
+  if (isPlain(kind) && options.every((option) => option === null)) {
+    lstmCell(weights, step, next);
+    next.unprojected.set(next.h);
+  } else {
+    lstmVariantCell(weights, kind, step, next);
+  }
 }
 
 /**

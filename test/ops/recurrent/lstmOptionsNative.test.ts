@@ -21,7 +21,7 @@ function trainingProgram(values: Values, cotangents: Values, kind: LstmKindAttri
   const variables = declareInputs(builder, values);
   const seeds = declareInputs(builder, cotangents);
   const outputs = writeOp(lstm, { reverse, ...kind })(variables, builder.emit.bind(builder));
-  for (const name of [...results, 'gates', 'cells']) builder.output(name, outputs[name]!);
+  for (const name of [...results, 'gates', 'cells', 'unprojected']) builder.output(name, outputs[name]!);
   const targets = Object.keys(values).filter((name) => name !== 'lengths' && !lstmData.includes(name));
   const gradients = gradient(
     builder,
