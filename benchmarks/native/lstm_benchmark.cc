@@ -103,8 +103,8 @@ class LstmBenchmark {
     const Tensor gates = planned({T, B, 4 * H}), cells = planned({T, B, H}), dgates = planned({T, B, 4 * H});
     const float *ih = pack(PackKind::gates4, weight_ih), *hh = pack(PackKind::gates4, weight_hh);
     const float *hh_rows = pack(PackKind::rows, weight_hh), *ih_rows = pack(PackKind::rows, weight_ih);
-    const std::vector<Tensor> forward = {x, none, none, weight_ih, weight_hh, bias, bias,
-                                         none, none, none, none, none, none};
+    const std::vector<Tensor> forward = {x,    none, none, weight_ih, weight_hh, bias, bias,
+                                         none, none, none, none,      none,      none};
     Tensor no_gates = gates, no_cells = cells;
     no_gates.data = no_cells.data = nullptr;
     const auto add = [&](auto& list, KernelId id, std::vector<Tensor> operands, std::vector<Tensor> outputs,
@@ -113,7 +113,8 @@ class LstmBenchmark {
     };
     add(inference_, KernelId::lstm, forward, {y, h_n, c_n, no_gates, no_cells, no_cells}, {ih, hh, nullptr});
     add(training_, KernelId::lstm, forward, {y, h_n, c_n, gates, cells, no_cells}, {ih, hh, nullptr});
-    add(training_, KernelId::lstm_backward, {dy, none, none, gates, cells, none, weight_hh, none, none, none, none, none, none},
+    add(training_, KernelId::lstm_backward,
+        {dy, none, none, gates, cells, none, weight_hh, none, none, none, none, none, none},
         {dgates, planned({B, H}), planned({B, H}), no_cells}, {hh_rows, nullptr});
     add(training_, KernelId::linear_backward_input, {dgates, weight_ih}, {planned({T, B, I})}, {ih_rows});
     add(training_, KernelId::linear_backward_weight, {dgates, x}, {planned({4 * H, I})});

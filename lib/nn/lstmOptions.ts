@@ -1,5 +1,5 @@
 import { OptionError } from '../errors';
-import { activations, lstmKind, type Activation, type LstmKindAttributes } from '../ops/recurrent/lstmKind';
+import { lstmKind, type Activation, type LstmKindAttributes } from '../ops/recurrent/lstmKind';
 import { probability } from '../options';
 import type { RecurrentOptions } from './recurrent';
 
@@ -131,8 +131,8 @@ export function lstmCellOf(hiddenSize: number, given: LstmCellOptions & Recurren
 const gateActivations: readonly GateActivation[] = ['sigmoid', 'hardSigmoid', 'tanh', 'relu'];
 const cellActivations: readonly CellActivation[] = [...gateActivations, 'identity'];
 
-function expectActivation(name: string, value: string, known: readonly (keyof typeof activations)[]): void {
-  if (!(known as readonly string[]).includes(value)) {
+function expectActivation(name: string, value: string, known: readonly string[]): void {
+  if (!known.includes(value)) {
     refuse(`${name}: expected one of ${known.join(', ')}, received ${String(value)}`);
   }
 }
@@ -151,11 +151,11 @@ function withVariant<O extends LstmCellOptions>(options: O): O {
   if (!Object.hasOwn(variants, variant)) {
     refuse(`variant: expected one of ${Object.keys(variants).join(', ')}, received ${String(variant)}`);
   }
-  const implied: LstmCellOptions = variants[variant];
-  for (const name of Object.keys(implied) as (keyof LstmCellOptions)[]) {
-    if (options[name] !== undefined && options[name] !== implied[name]) {
-      refuse(`${name}: ${String(options[name])} contradicts the variant ${variant}`);
-    }
+  const implied = variants[variant];
+  const asked = new Map<string, unknown>(Object.entries(options));
+  for (const [name, value] of Object.entries(implied)) {
+    const other = asked.get(name) ?? value;
+    if (other !== value) refuse(`${name}: ${JSON.stringify(other)} contradicts the variant ${variant}`);
   }
   return { ...options, ...implied };
 }

@@ -31,7 +31,16 @@ export interface RecurrentOptions {
   readonly output?: 'sequence' | 'last';
 }
 
-const optionNames = ['inputSize', 'numLayers', 'bidirectional', 'dropout', 'inputDropout', 'weightDrop', 'bias', 'output'];
+const optionNames = [
+  'inputSize',
+  'numLayers',
+  'bidirectional',
+  'dropout',
+  'inputDropout',
+  'weightDrop',
+  'bias',
+  'output',
+];
 
 /** What a cell carries from step to step: its name in the interface, and in the names of carried states. */
 const shortNames = { hiddenState: 'h', cellState: 'c' } as const;
@@ -186,7 +195,14 @@ export abstract class Recurrent<S extends StateName> extends Layer {
     };
     const index = layer * (bidirectional ? 2 : 1) + (reverse ? 1 : 0);
     const initial = this.initialState(x, index, suffix, given);
-    const result = this.cell({ x, initial, weights, lengths, reverse, parameter: (name, shape) => parameter(name, shape) });
+    const result = this.cell({
+      x,
+      initial,
+      weights,
+      lengths,
+      reverse,
+      parameter: (name, shape) => parameter(name, shape),
+    });
     if (!given) for (const name of this.cellKind.states) this.carryState(stateName(name, suffix), result[name]);
     return result;
   }

@@ -59,7 +59,8 @@ struct OptionCase {
 
   KernelCase backward(const Array& gates, const Array& cells) const {
     LstmCotangents cotangents(c);
-    cotangents.dy = random_floats({c.steps, c.batch, outputs}, 9), cotangents.dh_n = random_floats({c.batch, outputs}, 10);
+    cotangents.dy = random_floats({c.steps, c.batch, outputs}, 9),
+    cotangents.dh_n = random_floats({c.batch, outputs}, 10);
     KernelCase test = backward_case(c, operands, cotangents, gates, cells);
     std::copy(slots.begin() + kPeephole, slots.end(), test.operands.begin() + kPeephole);
     test.outputs[1] = {empty({c.batch, outputs})};
@@ -128,7 +129,8 @@ TEST(LstmOptions, ThatChangeNothingGiveThePlainBits) {
   const std::vector<Arrays> clipped = run_everywhere(forward_clipped);
   for (size_t i = 0; i < 6; ++i) EXPECT_TRUE(clipped[i][0].bytes == plain[i][0].bytes) << "output " << i;
   const std::vector<Arrays> clipped_gradients = run_everywhere(backward_clipped);
-  for (size_t i = 0; i < 4; ++i) EXPECT_TRUE(clipped_gradients[i][0].bytes == gradients[i][0].bytes) << "gradient " << i;
+  for (size_t i = 0; i < 4; ++i)
+    EXPECT_TRUE(clipped_gradients[i][0].bytes == gradients[i][0].bytes) << "gradient " << i;
 }
 
 }  // namespace

@@ -174,7 +174,10 @@ describe('what has no meaning is refused, and why', () => {
     [{ forgetGate: false, forgetBias: 1 }, 'forgetBias: there is no forget gate'],
     [{ bias: false, forgetBias: 1 }, 'forgetBias: there are no biases'],
     [{ variant: 'NIG', inputGate: true }, 'inputGate: true contradicts the variant NIG'],
-    [{ variant: 'XXX' as LstmVariant }, 'variant: expected one of V, NIG, NFG, NOG, NIAF, NOAF, CIFG, NP, received XXX'],
+    [
+      { variant: 'XXX' as LstmVariant },
+      'variant: expected one of V, NIG, NFG, NOG, NIAF, NOAF, CIFG, NP, received XXX',
+    ],
     [{ projSize: H }, 'projSize: expected an integer from 1 to 5, below the hidden size, received 6'],
     [{ projSize: 0 }, 'projSize: expected an integer from 1 to 5'],
     [{ cellClip: 0 }, 'cellClip: expected a positive number, received 0'],

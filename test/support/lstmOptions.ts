@@ -23,7 +23,10 @@ export interface LstmOption {
 /** Zeros and ones, half of each. */
 const coins = (random: Random, scale: number, ...shape: number[]): Tensor<Float64Array> => {
   const { data } = random.uniform(0, 1, ...shape);
-  return floats(shape, data.map((value) => (value < 0.5 ? 0 : scale)));
+  return floats(
+    shape,
+    data.map((value) => (value < 0.5 ? 0 : scale)),
+  );
 };
 
 export const lstmOptions: Readonly<Record<string, LstmOption>> = {
@@ -46,7 +49,10 @@ export const lstmOptions: Readonly<Record<string, LstmOption>> = {
   },
   'zoneout of the cell': { operands: ({ T, B, H }, _, random) => ({ keep_cell: coins(random, 1, T, B, H) }) },
   'expected zoneout': {
-    operands: ({ H }, size, random) => ({ keep_hidden: random.uniform(0, 1, size), keep_cell: random.uniform(0, 1, H) }),
+    operands: ({ H }, size, random) => ({
+      keep_hidden: random.uniform(0, 1, size),
+      keep_cell: random.uniform(0, 1, H),
+    }),
   },
   'recurrent mask': { operands: ({ B }, size, random) => ({ hidden_mask: coins(random, 2, B, size) }) },
 };

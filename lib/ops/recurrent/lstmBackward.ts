@@ -167,7 +167,7 @@ type Operand =
 
 /** The gradient rule over a sequence: what has to go step by step, then sums over all steps. */
 export function lstmGradients(
-  operands: { readonly [K in Operand]: Variable | null } & Record<'x' | 'weight_ih' | 'weight_hh', Variable>,
+  operands: Record<Operand, Variable | null> & Record<'x' | 'weight_ih' | 'weight_hh', Variable>,
   { y, gates, cells, unprojected }: Record<'y' | 'gates' | 'cells' | 'unprojected', Variable>,
   arriving: Record<'dy' | 'dh_n' | 'dc_n', Variable | null>,
   attributes: Attributes<typeof lstmBackward.attributes>,

@@ -68,7 +68,12 @@ export const lstmStep = defineOp({
   reference({ operands, outputs: { h_next, c_next, gates, unprojected }, attributes }) {
     const { x, h, c, keep_hidden, keep_cell, hidden_mask, ...weights } = operands;
     for (let b = 0; b < x.shape[0]!; b++) {
-      const next = { gates: rowOf(gates, b), h: rowOf(h_next, b), c: rowOf(c_next, b), unprojected: rowOf(unprojected, b) };
+      const next = {
+        gates: rowOf(gates, b),
+        h: rowOf(h_next, b),
+        c: rowOf(c_next, b),
+        unprojected: rowOf(unprojected, b),
+      };
       const step = { x: rowOf(x, b), h: rowOf(h, b), c: rowOf(c, b) };
       stepRow(weights, attributes, { ...step, ...regularizersOf({ keep_hidden, keep_cell, hidden_mask }, b, b) }, next);
     }

@@ -91,10 +91,9 @@ void dropout(const Call& call, Team& team) noexcept {
   const int64_t units = y.rank == 0 ? 1 : y.dim(-1);
   draw_rows(y, team, [&](int64_t row, int64_t b, int64_t t, Range range) {
     const float* source = x + row * units;
-    const auto kept = [&](int64_t i, size_t n) {
-      return multiply(load_first(source + i, n), rule.scale);
-    };
-    draw_row(rule, b, t, range, kept, [](int64_t, size_t) { return zero(); }, y.f32() + row * units);
+    const auto kept = [&](int64_t i, size_t n) { return multiply(load_first(source + i, n), rule.scale); };
+    draw_row(
+        rule, b, t, range, kept, [](int64_t, size_t) { return zero(); }, y.f32() + row * units);
   });
 }
 

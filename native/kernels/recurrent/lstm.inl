@@ -131,8 +131,8 @@ inline void lstm_forward(const LstmForward& op, void* workspace, Team& team) noe
     share.end_step(team);
   }
   const Range units = columns_of_panels(share.panels, kLanes, H);
-  lstm_last_state(op, memory, share.rows,
-                  op.projected ? columns_of_panels(projection.panels, kTileColumns, P) : units, units);
+  lstm_last_state(op, memory, share.rows, op.projected ? columns_of_panels(projection.panels, kTileColumns, P) : units,
+                  units);
   const Range rows = team.split(op.walk.batch);
   clear_past_lengths(op.walk, rows, op.y, P);
   clear_past_lengths(op.walk, rows, op.cells, H);

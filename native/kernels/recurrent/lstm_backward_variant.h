@@ -11,10 +11,10 @@ struct LstmBackward {
   SequenceWalk walk;
   int64_t hidden_size, output_size;  // the size of h: P with a projection, else H
   LstmKind kind;
-  bool plain;                        // no option at all
+  bool plain;  // no option at all
   bool projected;
-  const float *dy, *dh_n, *dc_n;     // zeros when null
-  const float *gates, *cells, *c0;   // c0: zeros when null
+  const float *dy, *dh_n, *dc_n;       // zeros when null
+  const float *gates, *cells, *c0;     // c0: zeros when null
   const float *packed_hh, *packed_hr;  // rows
   LstmPeepholes peepholes;
   LstmShare keep_hidden, keep_cell;

@@ -55,7 +55,8 @@ void lstm_backward_peephole(const Call& call, Team& team) noexcept {
         input = fma(load_first(gates + kInputGate * H, count), c, input);
         forget = fma(load_first(gates + kForgetGate * H, count), c, forget);
       }
-      output = fma(load_first(gates + kOutputGate * H, count), load_first(cells.f32() + position * H + unit, count), output);
+      output =
+          fma(load_first(gates + kOutputGate * H, count), load_first(cells.f32() + position * H + unit, count), output);
     }
     store_first(dweight + unit, input, count);
     store_first(dweight + H + unit, forget, count);

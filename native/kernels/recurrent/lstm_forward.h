@@ -11,12 +11,12 @@ struct LstmForward {
   SequenceWalk walk;
   int64_t input_size, hidden_size, output_size;  // the size of h: P with a projection, else H
   LstmKind kind;
-  bool plain;                            // no option at all
-  bool projected;                        // h = W_hr (o φ(c))
-  const float *x, *h0, *c0;              // h0 and c0: zeros when null
-  const float *packed_ih, *packed_hh;    // gates4
-  const float* packed_hr;                // columns
-  const float *bias_ih, *bias_hh;        // may be null
+  bool plain;                          // no option at all
+  bool projected;                      // h = W_hr (o φ(c))
+  const float *x, *h0, *c0;            // h0 and c0: zeros when null
+  const float *packed_ih, *packed_hh;  // gates4
+  const float* packed_hr;              // columns
+  const float *bias_ih, *bias_hh;      // may be null
   LstmPeepholes peepholes;
   LstmShare keep_hidden, keep_cell;      // zoneout
   const float* hidden_mask;              // [B, output_size]; may be null

@@ -74,7 +74,9 @@ struct LstmPeepholes {
 
   LstmPeepholes() = default;
   LstmPeepholes(const float* weight, int64_t hidden_size)
-      : input(weight), forget(weight ? weight + hidden_size : nullptr), output(weight ? weight + 2 * hidden_size : nullptr) {}
+      : input(weight),
+        forget(weight ? weight + hidden_size : nullptr),
+        output(weight ? weight + 2 * hidden_size : nullptr) {}
 };
 
 // A share of zoneout, one for each element of [T,B,width] or a vector for all; missing when null.

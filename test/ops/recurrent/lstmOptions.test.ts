@@ -88,7 +88,10 @@ describe('the equations', () => {
     const [h, c] = state(plainLstm, { keep_cell: floats([1], [0.75]), keep_hidden: floats([1], [0.125]) });
     const kept = 0.75 * c0 + 0.25 * c1;
     expectState([h!, c!], [0.125 * h0 + 0.875 * o * Math.tanh(kept), kept]);
-    expect(state(plainLstm, { keep_cell: floats([1, 1, 1], [1]), keep_hidden: floats([1, 1, 1], [1]) })).toEqual([h0, c0]);
+    expect(state(plainLstm, { keep_cell: floats([1, 1, 1], [1]), keep_hidden: floats([1, 1, 1], [1]) })).toEqual([
+      h0,
+      c0,
+    ]);
   });
 
   test('a mask hides what the gates see of h, and changes h nowhere else', () => {
@@ -124,7 +127,9 @@ describe('gradients meet finite differences', () => {
     const { x, h0, c0, ...rest } = values;
     const step = Object.fromEntries(
       Object.entries(rest).map(([slot, value]) =>
-        slot.startsWith('keep') && value.shape.length === 3 ? [slot, { ...value, shape: value.shape.slice(1) }] : [slot, value],
+        slot.startsWith('keep') && value.shape.length === 3
+          ? [slot, { ...value, shape: value.shape.slice(1) }]
+          : [slot, value],
       ),
     );
     checkGradient({ x: { ...x!, shape: [3, 2] }, h: h0!, c: c0!, ...step }, writeOp(lstmStep, kind), {
@@ -158,7 +163,10 @@ describe('streaming', () => {
 
 describe('what has no meaning is refused', () => {
   const { values } = lstmWith([], sizes);
-  const run = (kind: LstmKindAttributes, extra = {}) => () => evaluate({ ...values, ...extra }, write(kind));
+  const run =
+    (kind: LstmKindAttributes, extra = {}) =>
+    () =>
+      evaluate({ ...values, ...extra }, write(kind));
 
   test('coupled gates without an input gate', () => {
     expect(run(lstmKind({ input: 'one', forget: 'coupled' }))).toThrow('would always be 0');

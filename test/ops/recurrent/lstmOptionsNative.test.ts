@@ -46,7 +46,10 @@ function setUp(options: readonly string[], sizes: LstmSizes, reverse: boolean, r
   const { T, B, H, P } = sizes;
   const random = new Random(7);
   const size = options.includes('projection') ? P : H;
-  const lengths = integers([B], Array.from({ length: B }, (_, b) => (b * 5 + 3) % (T + 1)));
+  const lengths = integers(
+    [B],
+    Array.from({ length: B }, (_, b) => (b * 5 + 3) % (T + 1)),
+  );
   const given = rounded(ragged ? { ...values, lengths } : values);
   const cotangents = rounded({
     dy: random.normal(T, B, size),
@@ -137,7 +140,9 @@ test.each(names)('%s: a stream of steps has the bits of the sequence', (name) =>
     const variables = declareInputs(builder, inputs);
     const emit = builder.emit.bind(builder);
     const outputs =
-      op === 'sequence' ? writeOp(lstm, { reverse: false, ...kind })(variables, emit) : writeOp(lstmStep, kind)(variables, emit);
+      op === 'sequence'
+        ? writeOp(lstm, { reverse: false, ...kind })(variables, emit)
+        : writeOp(lstmStep, kind)(variables, emit);
     for (const slot of op === 'sequence' ? ['h_n', 'c_n'] : ['h_next', 'c_next']) builder.output(slot, outputs[slot]!);
     return runOn(native, builder.finish(), inputs);
   };
