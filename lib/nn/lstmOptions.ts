@@ -153,9 +153,9 @@ function withVariant<O extends LstmCellOptions>(options: O): O {
   }
   const implied = variants[variant];
   const asked = new Map<string, unknown>(Object.entries(options));
-  for (const [name, value] of Object.entries(implied)) {
-    const other = asked.get(name) ?? value;
-    if (other !== value) refuse(`${name}: ${JSON.stringify(other)} contradicts the variant ${variant}`);
+  for (const [name, value] of Object.entries<unknown>(implied)) {
+    const other = asked.get(name);
+    if (other !== undefined && other !== value) refuse(`${name}: ${JSON.stringify(other)} contradicts the variant ${variant}`);
   }
   return { ...options, ...implied };
 }

@@ -64,9 +64,9 @@ inline void lstm_add_masked(const LstmBackward& op, const LstmBackwardMemory& me
 
 // From the gradient of h on, for `count` units from `first` of one row: what zoneout leaves to the step before, then the
 // projection's gradient, to be multiplied, or the cell.
-inline void lstm_variant_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Vector dh, int64_t row,
-                                  int64_t step, int64_t first, int64_t count) noexcept {
-  const int64_t position = op.walk.position(row, step);
+LSTM_INLINE void lstm_variant_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Vector dh,
+                                       const LstmBackwardRow& at, int64_t row, int64_t position, int64_t first,
+                                       int64_t count) noexcept {
   if (const float* share = op.keep_hidden.row(position)) {
     const Vector keep = load_first(share + first, count);
     store_first(memory.kept + row * op.output_size + first, multiply(keep, dh), count);
@@ -74,8 +74,7 @@ inline void lstm_variant_backward(const LstmBackward& op, const LstmBackwardMemo
   }
   if (op.projected || op.dprojected) store_first(memory.projected_at(op, row, position) + first, dh, count);
   if (op.projected) return;
-  lstm_variant_cell_backward(op, dh, lstm_backward_row(op, memory, row, step), op.keep_cell.row(position), first,
-                             count);
+  lstm_variant_cell_backward(op, dh, at, op.keep_cell.row(position), first, count);
 }
 
 // The listed rows at one step. The gradient of h starts as above; before a row's last step the chain over the next step's
@@ -97,17 +96,17 @@ inline void lstm_step_backward(const LstmBackward& op, const LstmBackwardMemory&
         multiply_tile(tile.size(), &segment, last ? 0 : 1, {dh, kTileColumns}, {dh, kTileColumns});
       }
       for (int64_t r = 0; r < tile.size(); ++r) {
-        const int64_t row = memory.rows[tile.begin + r];
+        const int64_t row = memory.rows[tile.begin + r], position = op.walk.position(row, step);
         const LstmBackwardRow at = lstm_backward_row(op, memory, row, step);
         for (int64_t unit = 0; unit < kTileColumns && unit < count; unit += kLanes) {
           const Vector gradient = load(dh + r * kTileColumns + unit);
           if (op.plain) {
             if (op.dprojected) {
-              store_first(op.dprojected + op.walk.position(row, step) * P + first + unit, gradient, count - unit);
+              store_first(op.dprojected + position * P + first + unit, gradient, count - unit);
             }
             lstm_cell_backward(gradient, at, first + unit, count - unit, H);
           } else {
-            lstm_variant_backward(op, memory, gradient, row, step, first + unit, count - unit);
+            lstm_variant_backward(op, memory, gradient, at, row, position, first + unit, count - unit);
           }
         }
       }

@@ -70,8 +70,8 @@ inline LstmBackwardRow lstm_backward_row(const LstmBackward& op, const LstmBackw
 //   do = (dh * p) * slope(o);  dc = dc' + dh * o * slope(p) + do * p_o;  the candidate has (1 - k) * dc, or 0 where clipped,
 //   di = (dc * g - dc * c', the latter if coupled) * slope(i),  df = (dc * c') * slope(f),  dg = (dc * i) * slope(g)
 // and dc * f + di * p_i + df * p_f + k * dc goes on to the step before. For `count` units from `first`.
-inline void lstm_variant_cell_backward(const LstmBackward& op, Vector dh, const LstmBackwardRow& row,
-                                       const float* keep_cell, int64_t first, int64_t count) noexcept {
+LSTM_INLINE void lstm_variant_cell_backward(const LstmBackward& op, Vector dh, const LstmBackwardRow& row,
+                                            const float* keep_cell, int64_t first, int64_t count) noexcept {
   const LstmKind& kind = op.kind;
   const int64_t H = op.hidden_size;
   const float* gates = row.gates + first;

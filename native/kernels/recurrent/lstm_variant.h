@@ -19,8 +19,8 @@ LSTM_INLINE void lstm_store_hidden(Vector h, const LstmRow& row, const LstmRowOp
 // lstm_cell with options. Peepholes join z by one FMA each; with shares k of zoneout
 //   c = clip(f * c' + i * g), then k * c' + (1 - k) * c;  z_o sees this c;  h = o * φ(c)
 // Without a projection h is stored; with one, what it multiplies is. `count` units from `first`.
-inline void lstm_variant_cell(const LstmForward& op, const float* z, const LstmRow& row, const LstmRowOptions& options,
-                              int64_t first, int64_t count) noexcept {
+LSTM_INLINE void lstm_variant_cell(const LstmForward& op, const float* z, const LstmRow& row,
+                                   const LstmRowOptions& options, int64_t first, int64_t count) noexcept {
   const LstmKind& kind = op.kind;
   const bool peepholes = op.peepholes.input;
   const Vector c_before = load_first(row.c_before + first, count);
