@@ -32,8 +32,8 @@ LSTM_INLINE void lstm_cell_backward(Vector dh, const LstmBackwardRow& row, int64
 
 // Where the gradient of h starts: from dy, plus dh_n at a row's last step or else what zoneout left. `width` columns from
 // `first` of the listed rows, into dh[r][kTileColumns].
-inline void lstm_start_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range tile, int64_t step,
-                                bool last, int64_t first, float* dh) noexcept {
+LSTM_INLINE void lstm_start_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range tile, int64_t step,
+                                     bool last, int64_t first, float* dh) noexcept {
   const int64_t P = op.output_size;
   for (int64_t r = 0; r < tile.size(); ++r) {
     const int64_t row = memory.rows[tile.begin + r], position = op.walk.position(row, step);
