@@ -155,7 +155,8 @@ function withVariant<O extends LstmCellOptions>(options: O): O {
   const asked = new Map<string, unknown>(Object.entries(options));
   for (const [name, value] of Object.entries<unknown>(implied)) {
     const other = asked.get(name);
-    if (other !== undefined && other !== value) refuse(`${name}: ${JSON.stringify(other)} contradicts the variant ${variant}`);
+    if (other !== undefined && other !== value)
+      refuse(`${name}: ${JSON.stringify(other)} contradicts the variant ${variant}`);
   }
   return { ...options, ...implied };
 }

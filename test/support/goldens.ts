@@ -19,7 +19,11 @@ interface Sizes {
 export interface GradientCase {
   readonly case: string;
   readonly kind: 'gradient';
-  readonly config: Sizes & { readonly inputSize: number; readonly lengths: number[] | null };
+  readonly config: Sizes & {
+    readonly inputSize: number;
+    readonly lengths: number[] | null;
+    readonly projSize?: number;
+  };
   readonly parameters: Tensors;
   readonly inputs: Tensors;
   readonly cotangents: Tensors;
