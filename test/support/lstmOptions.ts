@@ -82,7 +82,22 @@ export const lstmOptionPairs: readonly (readonly [string, string])[] = Object.ke
     .map((b) => [a, b] as const),
 );
 
-/** Operands and attributes of an LSTM with these options; a short list without initial states also lacks biases. */
+/** Some of the options, as many as compose, in an order that the seed decides. */
+export function randomLstmOptions(seed: number): readonly string[] {
+  const random = new Random(seed);
+  const shuffled = Object.keys(lstmOptions)
+    .map((name) => ({ name, key: random.next() }))
+    .sort((a, b) => a.key - b.key);
+  const wanted = 1 + Math.floor(random.next() * 6);
+  const chosen: string[] = [];
+  for (const { name } of shuffled) {
+    const composes = chosen.every((other) => !exclude(lstmOptions[name]!, lstmOptions[other]!));
+    if (chosen.length < wanted && composes) chosen.push(name);
+  }
+  return chosen;
+}
+
+/** Operands and attributes of an LSTM with these options. */
 export function lstmWith(
   names: readonly string[],
   sizes: LstmSizes,

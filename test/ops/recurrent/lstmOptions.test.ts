@@ -5,7 +5,7 @@ import { lstmStep } from '../../../lib/ops/recurrent/lstmStep';
 import { lstmVariantCell } from '../../../lib/ops/recurrent/lstmVariant';
 import { checkGradient } from '../../support/checkGradient';
 import { evaluate, writeOp } from '../../support/evaluate';
-import { lstmData, lstmOptionPairs, lstmOptions, lstmWith } from '../../support/lstmOptions';
+import { lstmData, lstmOptionPairs, lstmOptions, lstmWith, randomLstmOptions } from '../../support/lstmOptions';
 import { floats, integers, Random } from '../../support/random';
 
 const sizes = { T: 4, B: 3, I: 2, H: 3, P: 2 };
@@ -120,6 +120,18 @@ describe('gradients meet finite differences', () => {
     const { values, kind } = lstmWith([a, b], { ...sizes, T: 3, B: 2 });
     const lengths = integers([2], [2, 3]);
     checkGradient({ ...values, lengths }, write(kind), { on: ['y', 'c_n'], constants: lstmData });
+  });
+
+  test('with 300 random combinations, along random directions', () => {
+    for (let seed = 0; seed < 300; seed++) {
+      const { values, kind } = lstmWith(randomLstmOptions(seed), { ...sizes, T: 3, B: 2 });
+      const lengths = integers([2], [seed % 4, 3]);
+      checkGradient({ ...values, lengths }, write(kind, seed % 2 === 1), {
+        directions: true,
+        on: ['y', 'h_n', 'c_n'],
+        constants: lstmData,
+      });
+    }
   });
 
   test.each(names)('for a single step with %s', (name) => {

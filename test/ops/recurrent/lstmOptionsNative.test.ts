@@ -9,7 +9,14 @@ import { gradient } from '../../../lib/program/gradient';
 import type { Program } from '../../../lib/program/program';
 import { capacities, declareInputs, writeOp, type Values } from '../../support/evaluate';
 import { expectWithin, float32Bound } from '../../support/expectClose';
-import { lstmData, lstmOptionPairs, lstmOptions, lstmWith, type LstmSizes } from '../../support/lstmOptions';
+import {
+  lstmData,
+  lstmOptionPairs,
+  lstmOptions,
+  lstmWith,
+  randomLstmOptions,
+  type LstmSizes,
+} from '../../support/lstmOptions';
 import { floats, integers, Random } from '../../support/random';
 
 const names = Object.keys(lstmOptions);
@@ -92,6 +99,12 @@ test.each(names)('%s: forward and gradients are those of the reference, at sizes
 
 test.each(lstmOptionPairs)('%s with %s: forward and gradients are those of the reference', (...pair) => {
   expectClose(pair, { T: 3, B: 5, I: 7, H: 17, P: 9 }, true, true);
+});
+
+test('300 random combinations: forward and gradients are those of the reference', () => {
+  for (let seed = 0; seed < 300; seed++) {
+    expectClose(randomLstmOptions(seed), { T: 2, B: 4, I: 3, H: 9, P: 5 }, seed % 2 === 0, seed % 3 > 0);
+  }
 });
 
 test.each(names)('%s: threads and neighbours change no bit', (name) => {
