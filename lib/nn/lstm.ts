@@ -53,25 +53,26 @@ export class Lstm extends Recurrent<StateNames> {
     hiddenSize: number,
     override readonly options: LstmOptions = {},
   ) {
-    const H = hiddenSize;
-    const { forgetBias, projSize } = options;
-    const cellKind = {
-      kind: 'lstm',
-      states: ['hiddenState', 'cellState'],
-      gateCount: 4,
-      options: lstmOptionNames,
-      outputSize: projSize,
-      biasInitializer: (name: string, others: Initializer) =>
-        forgetBias === undefined
-          ? others
-          : constantRange(
-              others,
-              lstmGates.forget * H,
-              (lstmGates.forget + 1) * H,
-              name === 'bias_ih' ? forgetBias : 0,
-            ),
-    } as const;
-    super(cellKind, hiddenSize, options);
+    // Called when the options have been checked.
+    const outputSize = () => options.projSize ?? hiddenSize;
+    const biasInitializer = (name: string, others: Initializer) => {
+      const { forgetBias } = options;
+      if (forgetBias === undefined) return others;
+      const begin = lstmGates.forget * hiddenSize;
+      return constantRange(others, begin, begin + hiddenSize, name === 'bias_ih' ? forgetBias : 0);
+    };
+    super(
+      {
+        kind: 'lstm',
+        states: ['hiddenState', 'cellState'],
+        gateCount: 4,
+        options: lstmOptionNames,
+        outputSize,
+        biasInitializer,
+      },
+      hiddenSize,
+      options,
+    );
     this.variant = lstmCellOf(hiddenSize, options);
   }
   protected override cell(call: CellCall<StateNames>): CellResult<StateNames> {

@@ -1,6 +1,6 @@
 import { OptionError } from '../errors';
 import { lstmKind, type Activation, type LstmKindAttributes } from '../ops/recurrent/lstmKind';
-import { probability } from '../options';
+import { checkOptions, describe, probability } from '../options';
 import type { RecurrentOptions } from './recurrent';
 
 export type GateActivation = 'sigmoid' | 'hardSigmoid' | 'tanh' | 'relu';
@@ -92,7 +92,7 @@ export function lstmCellOf(hiddenSize: number, given: LstmCellOptions & Recurren
   const { zoneout = 0 } = options;
   const flags = { peepholes, coupledGates, inputGate, forgetGate, outputGate };
   for (const [name, value] of Object.entries(flags)) {
-    if (typeof value !== 'boolean') refuse(`${name}: expected true or false, received ${String(value)}`);
+    if (typeof value !== 'boolean') refuse(`${name}: expected true or false, received ${describe(value)}`);
   }
   expectActivation('gateActivation', gateActivation, gateActivations);
   expectActivation('cellActivation', cellActivation, cellActivations);
@@ -100,12 +100,15 @@ export function lstmCellOf(hiddenSize: number, given: LstmCellOptions & Recurren
   if (coupledGates && !inputGate) refuse('coupledGates: without an input gate, 1 - i would always be 0');
   if (coupledGates && !forgetGate) refuse('coupledGates: the forget gate is 1 - i, so forgetGate cannot be false');
   if (cellClip !== undefined && !(cellClip > 0 && cellClip < Infinity)) {
-    refuse(`cellClip: expected a positive number, received ${String(cellClip)}`);
+    refuse(`cellClip: expected a positive number, received ${describe(cellClip)}`);
   }
   if (forgetBias !== null) expectForgetBias(options, forgetBias);
   if (projSize !== null && !(Number.isInteger(projSize) && projSize >= 1 && projSize < hiddenSize)) {
-    refuse(`projSize: expected an integer from 1 to ${hiddenSize - 1}, below the hidden size, received ${projSize}`);
+    refuse(
+      `projSize: expected an integer from 1 to ${hiddenSize - 1}, below the hidden size, received ${describe(projSize)}`,
+    );
   }
+  if (typeof zoneout !== 'number') checkOptions('lstm: zoneout', zoneout, ['hidden', 'cell']);
   const { hidden = 0, cell = 0 } = typeof zoneout === 'number' ? { hidden: zoneout, cell: zoneout } : zoneout;
   probability('lstm', 'zoneout', hidden);
   probability('lstm', 'zoneout', cell);
@@ -133,12 +136,12 @@ const cellActivations: readonly CellActivation[] = [...gateActivations, 'identit
 
 function expectActivation(name: string, value: string, known: readonly string[]): void {
   if (!known.includes(value)) {
-    refuse(`${name}: expected one of ${known.join(', ')}, received ${String(value)}`);
+    refuse(`${name}: expected one of ${known.join(', ')}, received ${describe(value)}`);
   }
 }
 
 function expectForgetBias({ coupledGates, forgetGate, bias }: LstmCellOptions & RecurrentOptions, value: number): void {
-  if (!Number.isFinite(value)) refuse(`forgetBias: expected a number, received ${String(value)}`);
+  if (!Number.isFinite(value)) refuse(`forgetBias: expected a number, received ${describe(value)}`);
   if (coupledGates) refuse('forgetBias: a coupled forget gate has no bias of its own');
   if (forgetGate === false) refuse('forgetBias: there is no forget gate');
   if (bias === false) refuse('forgetBias: there are no biases');
@@ -148,8 +151,8 @@ function expectForgetBias({ coupledGates, forgetGate, bias }: LstmCellOptions & 
 function withVariant<O extends LstmCellOptions>(options: O): O {
   const { variant } = options;
   if (variant === undefined) return options;
-  if (!Object.hasOwn(variants, variant)) {
-    refuse(`variant: expected one of ${Object.keys(variants).join(', ')}, received ${String(variant)}`);
+  if (typeof variant !== 'string' || !Object.hasOwn(variants, variant)) {
+    refuse(`variant: expected one of ${Object.keys(variants).join(', ')}, received ${describe(variant)}`);
   }
   const implied = variants[variant];
   const asked = new Map<string, unknown>(Object.entries(options));

@@ -93,7 +93,7 @@ export interface CellKind<S extends StateName> {
   /** Options beside those that every recurrent layer has. */
   readonly options?: readonly string[];
   /** The size of the hidden state, where it is not the hidden size. */
-  readonly outputSize?: number;
+  outputSize?(): number;
   /** How a bias begins, where it is not like the weights. */
   biasInitializer?(name: 'bias_ih' | 'bias_hh', initializer: Initializer): Initializer;
 }
@@ -113,9 +113,8 @@ export abstract class Recurrent<S extends StateName> extends Layer {
   ) {
     super();
     const { kind, options: own = [] } = cellKind;
-    const { numLayers = 1, dropout = 0, inputDropout = 0, weightDrop = 0, output = 'sequence' } = options;
     checkOptions(kind, options, [...optionNames, ...own]);
-    const { numLayers = 1, dropout = 0, output = 'sequence' } = options;
+    const { numLayers = 1, dropout = 0, inputDropout = 0, weightDrop = 0, output = 'sequence' } = options;
     positiveInteger(kind, 'hiddenSize', hiddenSize);
     positiveInteger(kind, 'numLayers', numLayers);
     for (const [name, value] of Object.entries({ dropout, inputDropout, weightDrop })) probability(kind, name, value);
@@ -220,7 +219,6 @@ export abstract class Recurrent<S extends StateName> extends Layer {
       const count = numLayers * (bidirectional ? 2 : 1);
       for (const name of this.cellKind.states) {
         expectVariable(`${kind}: initialState.${name}`, given[name]);
-        expectShape(`initialState.${name}`, given[name].type, [count, B, H]);
         expectShape(`initialState.${name}`, given[name].type, [count, B, this.stateSize(name)]);
       }
       return this.eachState((name) => stateAt(given[name], index));
@@ -234,7 +232,7 @@ export abstract class Recurrent<S extends StateName> extends Layer {
   }
 
   private stateSize(name: StateName): number {
-    return name === 'hiddenState' ? (this.cellKind.outputSize ?? this.hiddenSize) : this.hiddenSize;
+    return name === 'hiddenState' ? (this.cellKind.outputSize?.() ?? this.hiddenSize) : this.hiddenSize;
   }
 
   private eachState<T>(make: (name: S) => T): Record<S, T> {

@@ -176,17 +176,18 @@ describe('what has no meaning is refused, and why', () => {
     [{ variant: 'NIG', inputGate: true }, 'inputGate: true contradicts the variant NIG'],
     [
       { variant: 'XXX' as LstmVariant },
-      'variant: expected one of V, NIG, NFG, NOG, NIAF, NOAF, CIFG, NP, received XXX',
+      "variant: expected one of V, NIG, NFG, NOG, NIAF, NOAF, CIFG, NP, received 'XXX'",
     ],
     [{ projSize: H }, 'projSize: expected an integer from 1 to 5, below the hidden size, received 6'],
     [{ projSize: 0 }, 'projSize: expected an integer from 1 to 5'],
     [{ cellClip: 0 }, 'cellClip: expected a positive number, received 0'],
+    [{ zoneout: { cells: 0.1 } as object }, "lstm: zoneout: unknown option 'cells'; it has hidden, cell"],
     [{ zoneout: 1 }, 'zoneout: expected a number in [0, 1), received 1'],
     [{ weightDrop: -0.1 }, 'weightDrop: expected a number in [0, 1)'],
     [{ inputDropout: 2 }, 'inputDropout: expected a number in [0, 1)'],
     [{ recurrentDropout: 1 }, 'recurrentDropout: expected a number in [0, 1)'],
     [{ gateActivation: 'softmax' as 'relu' }, 'gateActivation: expected one of sigmoid, hardSigmoid, tanh, relu'],
-    [{ peepholes: 'yes' as unknown as boolean }, 'peepholes: expected true or false, received yes'],
+    [{ peepholes: 'yes' as unknown as boolean }, "peepholes: expected true or false, received 'yes'"],
     [{ peephole: true } as LstmOptions, "unknown option 'peephole'"],
   ])('%j', (options, message) => {
     expect(() => lstm(H, options)).toThrow(OptionError);
