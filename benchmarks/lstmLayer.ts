@@ -15,6 +15,7 @@ import { native } from '../lib/backend/native/native';
 import { slice } from '../lib/ops/layout/slice';
 import { float32, float64, type Variable } from '../lib/ops/op';
 import { lstm } from '../lib/ops/recurrent/lstm';
+import { plainLstm } from '../lib/ops/recurrent/lstmKind';
 import { elementCount } from '../lib/ops/shape';
 import { gradientNorm } from '../lib/ops/update/gradientNorm';
 import { sgd } from '../lib/optim/sgd';
@@ -86,7 +87,7 @@ export class LstmLayer {
 
 function inferProgram(size: LayerSize): Program {
   const builder = new ProgramBuilder();
-  const { y } = builder.emit(lstm, statesOf(builder, size), { reverse: false });
+  const { y } = builder.emit(lstm, statesOf(builder, size), { reverse: false, ...plainLstm });
   builder.output('last', builder.emit(slice, { x: y }, { axis: 0, begin: size.T - 1, end: size.T }).y);
   return builder.finish();
 }
@@ -94,7 +95,7 @@ function inferProgram(size: LayerSize): Program {
 function trainProgram(size: LayerSize): Program {
   const builder = new ProgramBuilder();
   const operands = statesOf(builder, size);
-  const { y } = builder.emit(lstm, operands, { reverse: false });
+  const { y } = builder.emit(lstm, operands, { reverse: false, ...plainLstm });
   const dy = builder.state('dy', float32(size.T, size.B, size.H));
   const found = gradient(builder, [{ variable: y, cotangent: dy }], Object.values(operands));
   const gradients = Object.fromEntries(Object.keys(operands).map((name, index) => [name, found[index]!]));

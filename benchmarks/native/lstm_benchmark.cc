@@ -52,7 +52,7 @@ class Equation {
       : id_(id), operands_(std::move(operands)), outputs_(std::move(outputs)), packs_(std::move(packs)) {
     for (Tensor& tensor : operands_) operand_slots_.push_back({&tensor, tensor.data ? 1 : 0});
     for (Tensor& tensor : outputs_) output_slots_.push_back({&tensor, 1});
-    call_ = {operand_slots_.data(), output_slots_.data(), &attribute_, packs_.data(), nullptr};
+    call_ = {operand_slots_.data(), output_slots_.data(), attributes_, packs_.data(), nullptr};
     if (const WorkspaceSize size = kernels().workspaces[static_cast<int>(id)]) {
       workspace_ = std::make_unique<Array>(static_cast<int64_t>(size(call_, threads) / sizeof(float)));
       call_.workspace = workspace_->data;
@@ -67,8 +67,9 @@ class Equation {
   std::vector<Tensor> operands_, outputs_;
   std::vector<const float*> packs_;
   std::vector<Slot> operand_slots_, output_slots_;
-  double no_ = 0;
-  Attribute attribute_ = {&no_, 1};
+  // Not reversed; sigmoid, sigmoid, tanh, sigmoid, and tanh of the cell; no clip.
+  double no_ = 0, activations_[5] = {0, 0, 1, 0, 1};
+  Attribute attributes_[3] = {{&no_, 1}, {activations_, 5}, {&no_, 1}};
   std::unique_ptr<Array> workspace_;
   Call call_;
 };
@@ -102,17 +103,19 @@ class LstmBenchmark {
     const Tensor gates = planned({T, B, 4 * H}), cells = planned({T, B, H}), dgates = planned({T, B, 4 * H});
     const float *ih = pack(PackKind::gates4, weight_ih), *hh = pack(PackKind::gates4, weight_hh);
     const float *hh_rows = pack(PackKind::rows, weight_hh), *ih_rows = pack(PackKind::rows, weight_ih);
-    const std::vector<Tensor> forward = {x, none, none, weight_ih, weight_hh, bias, bias, none};
+    const std::vector<Tensor> forward = {x,    none, none, weight_ih, weight_hh, bias, bias,
+                                         none, none, none, none,      none,      none};
     Tensor no_gates = gates, no_cells = cells;
     no_gates.data = no_cells.data = nullptr;
     const auto add = [&](auto& list, KernelId id, std::vector<Tensor> operands, std::vector<Tensor> outputs,
                          std::vector<const float*> packs = {}) {
       list.push_back(std::make_unique<Equation>(id, operands, outputs, packs, threads));
     };
-    add(inference_, KernelId::lstm, forward, {y, h_n, c_n, no_gates, no_cells}, {ih, hh});
-    add(training_, KernelId::lstm, forward, {y, h_n, c_n, gates, cells}, {ih, hh});
-    add(training_, KernelId::lstm_backward, {dy, none, none, gates, cells, none, weight_hh, none},
-        {dgates, planned({B, H}), planned({B, H})}, {hh_rows});
+    add(inference_, KernelId::lstm, forward, {y, h_n, c_n, no_gates, no_cells, no_cells}, {ih, hh, nullptr});
+    add(training_, KernelId::lstm, forward, {y, h_n, c_n, gates, cells, no_cells}, {ih, hh, nullptr});
+    add(training_, KernelId::lstm_backward,
+        {dy, none, none, gates, cells, none, weight_hh, none, none, none, none, none, none},
+        {dgates, planned({B, H}), planned({B, H}), no_cells}, {hh_rows, nullptr});
     add(training_, KernelId::linear_backward_input, {dgates, weight_ih}, {planned({T, B, I})}, {ih_rows});
     add(training_, KernelId::linear_backward_weight, {dgates, x}, {planned({4 * H, I})});
     add(training_, KernelId::lstm_backward_weight, {dgates, y, none, none}, {planned({4 * H, H})});

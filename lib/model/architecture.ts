@@ -2,9 +2,11 @@
 import { CheckpointError } from '../errors';
 import { Dropout } from '../nn/dropout';
 import { Embedding } from '../nn/embedding';
+import { Gru } from '../nn/gru';
 import { isLayer, Layer, type LayerConfig } from '../nn/layer';
 import { Linear } from '../nn/linear';
 import { Lstm } from '../nn/lstm';
+import { Rnn } from '../nn/rnn';
 import { describe } from '../options';
 import type { Module } from './module';
 import type { ModuleOptions } from './options';
@@ -22,6 +24,8 @@ export type ModuleClasses = Readonly<
 const kinds: Readonly<Record<string, (config: never) => Layer>> = {
   embedding: ({ vocabularySize, embeddingSize }: Embedding) => new Embedding(vocabularySize, embeddingSize),
   lstm: ({ hiddenSize, options }: Lstm) => new Lstm(hiddenSize, options),
+  gru: ({ hiddenSize, options }: Gru) => new Gru(hiddenSize, options),
+  rnn: ({ hiddenSize, options }: Rnn) => new Rnn(hiddenSize, options),
   linear: ({ outputSize, options }: Linear) => new Linear(outputSize, options),
   dropout: ({ p }: Dropout) => new Dropout(p),
 };

@@ -1,5 +1,9 @@
+import { multiply } from '../ops/elementwise/arithmetic';
 import { dropout as dropoutOp } from '../ops/elementwise/dropout';
-import type { Variable } from '../ops/op';
+import { fill } from '../ops/elementwise/fill';
+import { broadcast } from '../ops/layout/broadcast';
+import type { Emitter, Variable } from '../ops/op';
+import type { Shape } from '../ops/shape';
 import { expectVariable } from '../ops/variable';
 import { probability } from '../options';
 import { Layer, type LayerConfig } from './layer';
@@ -14,6 +18,20 @@ export function applyDropout(x: Variable, p: number): Variable {
   const trace = activeTrace();
   if (p === 0 || !trace.mode.training) return x;
   return x.builder.emit(dropoutOp, { x, key: trace.key() }, { p, stream: x.builder.nextRandomStream() }).y;
+}
+
+/** A mask of zeros, with probability p, and 1 / (1 - p). */
+export function dropoutMask(builder: Emitter, p: number, shape: Shape): Variable {
+  const ones = builder.emit(fill, {}, { value: 1, shape }).y;
+  return builder.emit(dropoutOp, { x: ones, key: activeTrace().key() }, { p, stream: builder.nextRandomStream() }).y;
+}
+
+/** `applyDropout` to [T, B, I] with one mask for all steps: a sequence loses the same elements at each. */
+export function applySequenceDropout(x: Variable, p: number): Variable {
+  if (p === 0 || !activeTrace().mode.training) return x;
+  const { builder, type } = x;
+  const mask = dropoutMask(builder, p, type.shape.slice(1));
+  return builder.emit(multiply, { a: x, b: builder.emit(broadcast, { x: mask }, { shape: type.shape }).y }, {}).y;
 }
 
 /** Dropout as a layer: each element is zero with probability `p` in training. Source: PyTorch `nn.Dropout`. */

@@ -4,7 +4,14 @@ import { philox } from '../ops/philox';
 export type Initializer =
   | { readonly kind: 'uniform'; readonly bound: number }
   | { readonly kind: 'normal'; readonly standardDeviation: number }
-  | { readonly kind: 'constant'; readonly value: number };
+  | { readonly kind: 'constant'; readonly value: number }
+  | {
+      readonly kind: 'range';
+      readonly others: Initializer;
+      readonly begin: number;
+      readonly end: number;
+      readonly value: number;
+    };
 
 /** U(−bound, bound): `uniform(1 / Math.sqrt(hiddenSize))`. */
 export const uniform = (bound: number): Initializer => ({ kind: 'uniform', bound });
@@ -12,6 +19,15 @@ export const uniform = (bound: number): Initializer => ({ kind: 'uniform', bound
 export const normal = (standardDeviation: number): Initializer => ({ kind: 'normal', standardDeviation });
 /** The same value everywhere: `constant(0)`. */
 export const constant = (value: number): Initializer => ({ kind: 'constant', value });
+
+/** Drawn by `others`, but for `value` in the elements from `begin` up to `end`. */
+export const constantRange = (others: Initializer, begin: number, end: number, value: number): Initializer => ({
+  kind: 'range',
+  others,
+  begin,
+  end,
+  value,
+});
 
 /** FNV-1a over UTF-16 code units: 32 bits of the path. */
 function hashPath(path: string): number {
@@ -22,6 +38,10 @@ function hashPath(path: string): number {
 
 /** `size` numbers for the parameter at `path`, rounded to float32 so that both backends start from the same. */
 export function draw(initializer: Initializer, seed: number, path: string, size: number): Float32Array {
+  if (initializer.kind === 'range') {
+    const { others, value, begin, end } = initializer;
+    return draw(others, seed, path, size).fill(value, begin, end);
+  }
   const values = new Float32Array(size);
   if (initializer.kind === 'constant') return values.fill(initializer.value);
   const key = [seed >>> 0, hashPath(path)] as const;

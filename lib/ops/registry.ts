@@ -1,6 +1,7 @@
 /** Every op of a program, by name. Backends implement these and no others. */
 import { relu, reluBackward, sigmoid, sigmoidBackward, tanh, tanhBackward } from './elementwise/activations';
 import { add, divide, multiply, subtract } from './elementwise/arithmetic';
+import { bernoulli } from './elementwise/bernoulli';
 import { dropout } from './elementwise/dropout';
 import { exp, log } from './elementwise/exponential';
 import { fill } from './elementwise/fill';
@@ -17,8 +18,13 @@ import { crossEntropy, crossEntropyBackward } from './loss/crossEntropy';
 import { meanSquaredError, meanSquaredErrorBackward } from './loss/meanSquaredError';
 import { matmul } from './matmul';
 import type { Op } from './op';
-import { lstm, lstmBackward, lstmBackwardWeight } from './recurrent/lstm';
+import { gru, gruBackward, gruBackwardWeight } from './recurrent/gru';
+import { gruStep } from './recurrent/gruStep';
+import { lstm } from './recurrent/lstm';
+import { lstmBackward, lstmBackwardPeephole, lstmBackwardWeight } from './recurrent/lstmBackward';
 import { lstmStep } from './recurrent/lstmStep';
+import { rnn, rnnBackward, rnnBackwardWeight } from './recurrent/rnn';
+import { rnnStep } from './recurrent/rnnStep';
 import { softmax, softmaxBackward } from './softmax';
 import { adam } from './update/adam';
 import { clipScale } from './update/clipScale';
@@ -43,6 +49,7 @@ export const registry = byName({
   log,
   fill,
   dropout,
+  bernoulli,
 
   broadcast,
   reshape,
@@ -73,7 +80,16 @@ export const registry = byName({
   lstm,
   lstm_backward: lstmBackward,
   lstm_backward_weight: lstmBackwardWeight,
+  lstm_backward_peephole: lstmBackwardPeephole,
   lstm_step: lstmStep,
+  gru,
+  gru_backward: gruBackward,
+  gru_backward_weight: gruBackwardWeight,
+  gru_step: gruStep,
+  rnn,
+  rnn_backward: rnnBackward,
+  rnn_backward_weight: rnnBackwardWeight,
+  rnn_step: rnnStep,
 
   gradient_norm: gradientNorm,
   clip_scale: clipScale,

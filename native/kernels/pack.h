@@ -13,7 +13,8 @@ class Team;
 enum class PackKind {
   columns,  // B(k, n) = W[n][k]: y = x · Wᵀ
   rows,     // B(k, n) = W[k][n]: dx = dy · W
-  gates4,   // B(k, (unit, gate)) = W[gate · H + unit][k]: the four gates of a unit stand in the same panel
+  gates3,   // B(k, (unit, gate)) = W[gate · H + unit][k]: the three gates of a unit stand in the same panel
+  gates4,   // the same for four gates
 };
 
 }  // namespace lstm

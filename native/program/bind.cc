@@ -27,7 +27,8 @@ void Executable::build_calls() {
     }
     first_pack_.push_back(pack_uses_.size());
     for (const PackSignature& pack : signature.packs) {
-      pack_uses_.push_back({pack.kind, equation.operands[pack.operand].front(), nullptr, false, 0, 0});
+      const std::vector<int32_t>& operand = equation.operands[pack.operand];
+      pack_uses_.push_back({pack.kind, operand.empty() ? kNoValue : operand.front(), nullptr, false, 0, 0});
     }
   }
   first_pack_.push_back(pack_uses_.size());
@@ -103,6 +104,7 @@ void Executable::resolve_sizes(Store& store, const Counts& counts) {
   computed_pack_bytes_ = 0;
   for (size_t index = 0; index < pack_uses_.size(); ++index) {
     PackUse& use = pack_uses_[index];
+    if (use.value == kNoValue) continue;
     const Value& value = program_.values[use.value];
     // The commit may use a weight after having changed it.
     const bool before_commit = index < first_pack_[static_cast<size_t>(program_.compute_count)];
@@ -144,6 +146,7 @@ void Executable::place(Store& store, const void* const* inputs, char* arena) {
   }
   for (size_t index = 0; index < pack_uses_.size(); ++index) {
     const PackUse& use = pack_uses_[index];
+    if (use.value == kNoValue) continue;
     packs_[index] = reinterpret_cast<const float*>(use.shared ? use.shared->memory.data() : arena + use.offset);
   }
   for (Call& call : calls_) call.workspace = arena + program_.arena_bytes + computed_pack_bytes_;

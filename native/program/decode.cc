@@ -179,7 +179,8 @@ class Decoder {
   std::vector<double> decode_attribute(const AttributeSignature& attribute) {
     const size_t values = static_cast<size_t>(word_in(0, kMaxInteger));
     require(values <= static_cast<size_t>(numbers_end_ - number_), "an attribute is out of range");
-    require(attribute.kind == "integers" || values == 1, "an attribute has the wrong number of values");
+    const bool fits = attribute.kind != "integers" ? values == 1 : attribute.count == 0 || values == attribute.count;
+    require(fits, "an attribute has the wrong number of values");
     const std::vector<double> decoded(number_, number_ + values);
     number_ += values;
     if (attribute.kind != "number") {

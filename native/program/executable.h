@@ -45,10 +45,11 @@ class Executable : public Resource {
   Arena& own_arena() { return own_arena_; }
 
  private:
+  static constexpr int32_t kNoValue = -1;
   // A packed operand of an equation.
   struct PackUse {
     PackKind kind;
-    int32_t value;
+    int32_t value;  // kNoValue: the operand is missing, and so is the pack
     // The store's pack of a weight that is a state; null for something computed, which is packed in each run.
     Pack* shared;
     bool stale;

@@ -88,7 +88,7 @@ void Executable::execute(size_t equation, Team& team) noexcept {
   bool packed = false;
   for (size_t index = first_pack_[equation]; index < last_pack; ++index) {
     const PackUse& use = pack_uses_[index];
-    if (use.shared) continue;
+    if (use.shared || use.value == kNoValue) continue;
     kernels_.pack(use.kind, tensors_[use.value], const_cast<float*>(packs_[index]), team);
     packed = true;
   }

@@ -6,7 +6,8 @@ namespace lstm {
 namespace {
 
 // Slots are words: `name`, `name?` optional, `name*` a list, `name!` an output on demand; then `=operand` for an output
-// that overwrites an operand, then `:dtype` unless float32. Attributes are `name:kind`, packs `operand:kind`.
+// that overwrites an operand, then `:dtype` unless float32. Attributes are `name:kind`, or `name*n:integers` for n of them;
+// packs are `operand:kind`, and missing where the operand is.
 struct Row {
   const char* name;
   const char* operands;
@@ -30,6 +31,7 @@ constexpr Row kRows[] = {
     {"relu_backward", "y dy", "dx"},
     {"fill", "", "y", "value:number"},
     {"dropout", "x key:int32", "y", "p:number stream:integer"},
+    {"bernoulli", "key:int32", "y", "p:number stream:integer"},
 
     {"broadcast", "x", "y"},
     {"reshape", "x:any", "y:any"},
@@ -58,13 +60,39 @@ constexpr Row kRows[] = {
     {"embedding", "tokens:int32 weight", "y"},
     {"embedding_backward", "dy tokens:int32", "dweight"},
 
-    {"lstm", "x h0? c0? weight_ih weight_hh bias_ih? bias_hh? lengths?:int32", "y! h_n! c_n! gates! cells!",
-     "reverse:boolean", "weight_ih:gates4 weight_hh:gates4"},
-    {"lstm_backward", "dy? dh_n? dc_n? gates cells c0? weight_hh lengths?:int32", "dgates dh0! dc0!", "reverse:boolean",
-     "weight_hh:rows"},
+    {"lstm",
+     "x h0? c0? weight_ih weight_hh bias_ih? bias_hh? weight_peephole? weight_hr? keep_hidden? keep_cell? hidden_mask? "
+     "lengths?:int32",
+     "y! h_n! c_n! gates! cells! unprojected!", "reverse:boolean activations*5:integers cell_clip:number",
+     "weight_ih:gates4 weight_hh:gates4 weight_hr:columns"},
+    {"lstm_backward",
+     "dy? dh_n? dc_n? gates cells c0? weight_hh weight_peephole? weight_hr? keep_hidden? keep_cell? hidden_mask? "
+     "lengths?:int32",
+     "dgates dh0! dc0! dprojected!", "reverse:boolean activations*5:integers cell_clip:number",
+     "weight_hh:rows weight_hr:rows"},
     {"lstm_backward_weight", "dgates y h0? lengths?:int32", "dweight_hh", "reverse:boolean"},
-    {"lstm_step", "x h c weight_ih weight_hh bias_ih? bias_hh?", "h_next c_next gates!", "",
-     "weight_ih:gates4 weight_hh:gates4"},
+    {"lstm_backward_peephole", "dgates cells c0? lengths?:int32", "dweight_peephole", "reverse:boolean"},
+    {"lstm_step",
+     "x h c weight_ih weight_hh bias_ih? bias_hh? weight_peephole? weight_hr? keep_hidden? keep_cell? hidden_mask?",
+     "h_next c_next gates! unprojected!", "activations*5:integers cell_clip:number",
+     "weight_ih:gates4 weight_hh:gates4 weight_hr:columns"},
+
+    {"gru", "x h0? weight_ih weight_hh bias_ih? bias_hh? lengths?:int32", "y! h_n! gates! recurrent!",
+     "reverse:boolean reset_after:boolean", "weight_ih:gates3 weight_hh:gates3"},
+    {"gru_backward", "dy? dh_n? gates recurrent y h0? weight_hh lengths?:int32", "dgates drecurrent dh0!",
+     "reverse:boolean reset_after:boolean", "weight_hh:rows"},
+    {"gru_backward_weight", "dgates drecurrent recurrent y h0? lengths?:int32", "dweight_hh",
+     "reverse:boolean reset_after:boolean"},
+    {"gru_step", "x h weight_ih weight_hh bias_ih? bias_hh?", "h_next gates! recurrent!", "reset_after:boolean",
+     "weight_ih:gates3 weight_hh:gates3"},
+
+    {"rnn", "x h0? weight_ih weight_hh bias_ih? bias_hh? lengths?:int32", "y! h_n!", "reverse:boolean relu:boolean",
+     "weight_ih:columns weight_hh:columns"},
+    {"rnn_backward", "dy? dh_n? y weight_hh lengths?:int32", "dgates dh0!", "reverse:boolean relu:boolean",
+     "weight_hh:rows"},
+    {"rnn_backward_weight", "dgates y h0? lengths?:int32", "dweight_hh", "reverse:boolean"},
+    {"rnn_step", "x h weight_ih weight_hh bias_ih? bias_hh?", "h_next", "relu:boolean",
+     "weight_ih:columns weight_hh:columns"},
 
     {"gradient_norm", "gradients*", "norm:float64"},
     {"clip_scale", "norm:float64 max_norm:float64", "scale:float64"},
@@ -119,7 +147,9 @@ std::vector<SlotSignature> parse_slots(const char* text, const std::vector<SlotS
 }
 
 PackKind pack_kind(const std::string& name) {
-  return name == "columns" ? PackKind::columns : name == "rows" ? PackKind::rows : PackKind::gates4;
+  if (name == "columns") return PackKind::columns;
+  if (name == "rows") return PackKind::rows;
+  return name == "gates3" ? PackKind::gates3 : PackKind::gates4;
 }
 
 int kernel_index(const std::string& name) {
@@ -134,7 +164,8 @@ Signature parse(const Row& row) {
   signature.outputs = parse_slots(row.outputs, signature.operands);
   for (std::string word : words(row.attributes)) {
     const std::string kind = take_suffix(word, ':');
-    signature.attributes.push_back({word, kind});
+    const std::string count = take_suffix(word, '*');
+    signature.attributes.push_back({word, kind, count.empty() ? 0 : static_cast<size_t>(std::stoi(count))});
   }
   for (std::string word : words(row.packs)) {
     const std::string kind = take_suffix(word, ':');

@@ -22,6 +22,7 @@ struct SlotSignature {
 struct AttributeSignature {
   std::string name;
   std::string kind;  // integer, number, boolean or integers
+  size_t count;      // of integers; 0 for any number of them
 };
 
 // A kernel wants this operand packed.

@@ -33,8 +33,9 @@ double Executable::work() const {
     }
     // A packed weight is multiplied once for each row of the first output.
     for (size_t use = first_pack_[index]; use < first_pack_[index + 1]; ++use) {
-      total +=
-          static_cast<double>(call.output(0).rows()) * static_cast<double>(elements(tensors_[pack_uses_[use].value]));
+      const int32_t weight = pack_uses_[use].value;
+      if (weight == kNoValue) continue;
+      total += static_cast<double>(call.output(0).rows()) * static_cast<double>(elements(tensors_[weight]));
     }
     if (signatures()[equation.opcode].name == "matmul") {
       const Tensor& a = call.operand(0);

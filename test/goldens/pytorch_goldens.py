@@ -93,21 +93,26 @@ def run_lstm(lstm, inputs, lengths):
     return {"output": output, "h_n": h_n, "c_n": c_n}
 
 
-def write_gradient_case(name, seed, sizes, num_layers, bidirectional, lengths=None, loss_names=tuple(LOSSES)):
+def write_gradient_case(
+    name, seed, sizes, num_layers, bidirectional, lengths=None, loss_names=tuple(LOSSES), proj_size=0
+):
     torch.manual_seed(seed)
     steps, batch, input_size, hidden_size = sizes
     directions = 2 if bidirectional else 1
-    lstm = nn.LSTM(input_size, hidden_size, num_layers, batch_first=True, bidirectional=bidirectional).double()
+    lstm = nn.LSTM(
+        input_size, hidden_size, num_layers, batch_first=True, bidirectional=bidirectional, proj_size=proj_size
+    ).double()
     # Twice PyTorch's own range: gates that leave the linear part of sigmoid and tanh tell mistakes apart.
     draw_parameters(lstm, 2 / hidden_size**0.5)
-    state_shape = (num_layers * directions, batch, hidden_size)
-    inputs = {"input": normal(batch, steps, input_size), "h_0": normal(*state_shape), "c_0": normal(*state_shape)}
+    cell_shape = (num_layers * directions, batch, hidden_size)
+    state_shape = (*cell_shape[:2], proj_size or hidden_size)
+    inputs = {"input": normal(batch, steps, input_size), "h_0": normal(*state_shape), "c_0": normal(*cell_shape)}
     for value in inputs.values():
         value.requires_grad_()
     cotangents = {
-        "output": normal(batch, steps, directions * hidden_size),
+        "output": normal(batch, steps, directions * (proj_size or hidden_size)),
         "h_n": normal(*state_shape),
-        "c_n": normal(*state_shape),
+        "c_n": normal(*cell_shape),
     }
     parameters = dict(lstm.named_parameters())
     outputs = run_lstm(lstm, inputs, lengths)
@@ -126,6 +131,7 @@ def write_gradient_case(name, seed, sizes, num_layers, bidirectional, lengths=No
         "numLayers": num_layers,
         "bidirectional": bidirectional,
         "lengths": lengths,
+        **({"projSize": proj_size} if proj_size else {}),
     }
     write(
         name, "gradient", "float64", seed, config,
@@ -278,9 +284,14 @@ def main():
     write_gradient_case("gradient-two-layers-bidirectional", 4, (4, 2, 3, 4), 2, True)
     write_gradient_case("gradient-lengths", 5, (5, 4, 4, 5), 1, False, [3, 5, 1, 5])
     write_gradient_case("gradient-lengths-two-layers-bidirectional", 6, (4, 4, 3, 4), 2, True, [2, 1, 4, 3])
+    write_gradient_case("gradient-projection", 8, (4, 3, 4, 5), 1, False, proj_size=2)
+    write_gradient_case(
+        "gradient-projection-lengths-two-layers-bidirectional", 9, (4, 4, 3, 5), 2, True, [2, 1, 4, 3], proj_size=3
+    )
 
     # Sizes past the vector widths 4, 8 and 16, none a multiple of them.
     write_gradient_case("gradient-wide", 7, (3, 7, 9, 17), 1, False, loss_names=("all",))
+    write_gradient_case("gradient-projection-wide", 10, (3, 7, 9, 33), 1, False, loss_names=("all",), proj_size=17)
     for dtype in DTYPES:
         for optimizer in OPTIMIZERS:
             small = (5, 3, 3, 5, 2)

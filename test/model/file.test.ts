@@ -156,7 +156,7 @@ describe('a file is refused', () => {
       described((description) => ({ ...description, inputs: undefined })),
       'not one that this version reads',
     ],
-    ['with an unknown layer', layers([{ kind: 'gru' }]), "unknown layer 'gru'"],
+    ['with an unknown layer', layers([{ kind: 'hopfield' }]), "unknown layer 'hopfield'"],
     ['with a layer named like a property', layers([{ kind: 'constructor' }]), "unknown layer 'constructor'"],
     ['with a layer that is null', layers([null]), 'could not be made'],
     ['with a shared layer that comes later', layers([{ kind: 'shared', with: 1 }]), "unknown layer 'shared'"],

@@ -48,7 +48,8 @@ class BareLstm extends Module {
 
   constructor({ config }: GradientCase, backend: BackendName) {
     super({ backend });
-    this.layer = lstm(config.hiddenSize, { numLayers: config.numLayers, bidirectional: config.bidirectional });
+    const { hiddenSize, numLayers, bidirectional, projSize } = config;
+    this.layer = lstm(hiddenSize, { numLayers, bidirectional, projSize });
   }
 
   override forward({ input, h_0, c_0, lengths }: Inputs<'input' | 'h_0' | 'c_0' | 'lengths'>) {

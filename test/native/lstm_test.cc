@@ -79,7 +79,7 @@ TEST(Lstm, WritesWhatIsPlannedTheSameWhateverElseIs) {
   const LstmCotangents cotangents(c);
   KernelCase backward = backward_case(c, operands, cotangents, all[3][0], all[4][0]);
   const std::vector<Arrays> gradients = run_everywhere(backward);
-  backward.outputs[1][0].planned = backward.outputs[2][0].planned = false;
+  for (size_t i = 1; i < 4; ++i) backward.outputs[i][0].planned = false;
   EXPECT_TRUE(run_everywhere(backward)[0][0].bytes == gradients[0][0].bytes);
 }
 
@@ -119,13 +119,24 @@ TEST(Lstm, AStreamOfStepsHasTheBitsOfTheSequence) {
   for (int64_t step = 0; step < c.steps; ++step) {
     const auto begin = x.begin() + step * c.batch * c.inputs;
     const Array x_step = floats({c.batch, c.inputs}, {begin, begin + c.batch * c.inputs});
-    const std::vector<Arrays> next = run_everywhere(
-        {KernelId::lstm_step,
-         {{x_step}, {h}, {state}, {operands.weight_ih}, {operands.weight_hh}, {operands.bias_ih}, {operands.bias_hh}},
-         {{empty(h.dims)}, {empty(h.dims)}, {empty({c.batch, 4 * c.units})}},
-         {},
-         {},
-         {{3, PackKind::gates4}, {4, PackKind::gates4}}});
+    const std::vector<Arrays> next =
+        run_everywhere({KernelId::lstm_step,
+                        {{x_step},
+                         {h},
+                         {state},
+                         {operands.weight_ih},
+                         {operands.weight_hh},
+                         {operands.bias_ih},
+                         {operands.bias_hh},
+                         {},
+                         {},
+                         {},
+                         {},
+                         {}},
+                        {{empty(h.dims)}, {empty(h.dims)}, {empty({c.batch, 4 * c.units})}, {empty(h.dims)}},
+                        {kPlainActivations, {0}},
+                        {},
+                        {{3, PackKind::gates4}, {4, PackKind::gates4}, {8, PackKind::columns}}});
     h = next[0][0], state = next[1][0];
     EXPECT_EQ(0, std::memcmp(h.bytes.data(), &y[static_cast<size_t>(step * c.batch * c.units)], h.bytes.size()));
     EXPECT_EQ(0, std::memcmp(next[2][0].bytes.data(), &gates[static_cast<size_t>(step * c.batch * 4 * c.units)],

@@ -57,6 +57,16 @@ TEST(Dropout, MasksArePhiloxAtTheCoordinatesOfTheElement) {
   }
 }
 
+TEST(Bernoulli, IsOneWhereDropoutDrops) {
+  for (const int64_t units : {int64_t{1}, int64_t{33}, int64_t{2500}}) {
+    const Dims dims = {2, 3, units};
+    const Array ones = floats(dims, std::vector<float>(static_cast<size_t>(6 * units), 1.0f));
+    std::vector<float> expected = dropout(ones, {7, -9}, 0.3, 5);
+    for (float& value : expected) value = value == 0 ? 1.0f : 0.0f;
+    EXPECT_EQ(run_for_floats({KernelId::bernoulli, {{ints({2}, {7, -9})}}, {{empty(dims)}}, {{0.3}, {5}}}), expected);
+  }
+}
+
 TEST(Dropout, LongRowsAreTheSameInPieces) {
   const Array x = random_floats({2, 2500}, 2);
   EXPECT_EQ(dropout(x, {1, 2}, 0.5, 0), expected_dropout(x, {1, 2}, 0.5, 0));

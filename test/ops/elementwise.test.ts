@@ -1,5 +1,6 @@
 import { relu, sigmoid, tanh } from '../../lib/ops/elementwise/activations';
 import { add, divide, multiply, subtract } from '../../lib/ops/elementwise/arithmetic';
+import { bernoulli } from '../../lib/ops/elementwise/bernoulli';
 import { dropout } from '../../lib/ops/elementwise/dropout';
 import { exp, log } from '../../lib/ops/elementwise/exponential';
 import { fill } from '../../lib/ops/elementwise/fill';
@@ -74,6 +75,17 @@ test('fill gives its value everywhere, in a shape with run-time sizes', () => {
     emit(add, { a: x!, b: emit(fill, {}, { value: 2.5, shape: ['B', 1] }).y }, {}),
   );
   expect(y).toEqual({ data: Float64Array.of(2.5, 2.5), shape: [2, 1] });
+});
+
+test('bernoulli is 1 where dropout of the same probability, key and stream drops', () => {
+  const words = integers([2], [3, -4]);
+  const shape = [3, 2, 9];
+  const ones = floats(shape, Array<number>(54).fill(1));
+  const drawn = evaluate({ key: words }, writeOp(bernoulli, { p: 0.3, stream: 2, shape })).y!;
+  const kept = evaluate({ x: ones, key: words }, writeOp(dropout, { p: 0.3, stream: 2 })).y!;
+  expect(drawn.shape).toEqual(shape);
+  expect([...drawn.data]).toEqual(Array.from(kept.data, (value) => (value === 0 ? 1 : 0)));
+  expect(new Set(drawn.data).size).toBe(2);
 });
 
 describe('dropout', () => {

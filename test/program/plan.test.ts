@@ -5,6 +5,7 @@ import { add } from '../../lib/ops/elementwise/arithmetic';
 import { concat } from '../../lib/ops/layout/concat';
 import { slice } from '../../lib/ops/layout/slice';
 import { lstm } from '../../lib/ops/recurrent/lstm';
+import { plainLstm } from '../../lib/ops/recurrent/lstmKind';
 import { float32, type Variable } from '../../lib/ops/op';
 import { ProgramBuilder } from '../../lib/program/builder';
 import { alignment, plan, type Placement } from '../../lib/program/plan';
@@ -115,7 +116,7 @@ test('an output on demand takes room only when somebody reads it', () => {
       weight_ih: builder.state('weight_ih', float32(12, 2)),
       weight_hh: builder.state('weight_hh', float32(12, 3)),
     };
-    const outputs = builder.emit(lstm, operands, { reverse: false });
+    const outputs = builder.emit(lstm, operands, { reverse: false, ...plainLstm });
     builder.output('y', outputs.y);
     if (read) builder.output('gates', outputs.gates);
     const program = builder.finish();

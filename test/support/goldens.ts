@@ -19,12 +19,28 @@ interface Sizes {
 export interface GradientCase {
   readonly case: string;
   readonly kind: 'gradient';
-  readonly config: Sizes & { readonly inputSize: number; readonly lengths: number[] | null };
+  readonly config: Sizes & {
+    readonly inputSize: number;
+    readonly lengths: number[] | null;
+    readonly projSize?: number;
+  };
   readonly parameters: Tensors;
   readonly inputs: Tensors;
   readonly cotangents: Tensors;
   readonly outputs: Tensors;
   readonly gradients: Readonly<Record<string, Tensors>>;
+}
+
+/** One forward and backward pass of `nn.GRU` or `nn.RNN`. */
+export interface CellCase {
+  readonly case: string;
+  readonly kind: 'cell';
+  readonly config: GradientCase['config'] & { readonly cell: 'gru' | 'rnn-tanh' | 'rnn-relu' };
+  readonly parameters: Tensors;
+  readonly inputs: Tensors;
+  readonly cotangents: Tensors;
+  readonly outputs: Tensors;
+  readonly gradients: Tensors;
 }
 
 export interface TrajectoryCase {
@@ -55,12 +71,16 @@ export interface TrajectoryCase {
   readonly finalParameters: Tensors;
 }
 
+interface Cases {
+  readonly gradient: GradientCase;
+  readonly cell: CellCase;
+  readonly trajectory: TrajectoryCase;
+}
+
 const folder = join(__dirname, '..', 'goldens');
 
 /** All golden cases of a kind. */
-export function goldens<K extends 'gradient' | 'trajectory'>(
-  kind: K,
-): (K extends 'gradient' ? GradientCase : TrajectoryCase)[] {
+export function goldens<K extends keyof Cases>(kind: K): Cases[K][] {
   return readdirSync(folder)
     .filter((name) => name.startsWith(`${kind}-`) && name.endsWith('.json'))
     .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as never);

@@ -1,5 +1,5 @@
 import { OptionError } from '../../errors';
-import { defineOp, expectShape, one, type Variable } from '../op';
+import { defineOp, expectShape, one, type Variable, type View } from '../op';
 import { philox, type Words2 } from '../philox';
 
 /**
@@ -23,17 +23,27 @@ export const dropout = defineOp({
     return { x: emit(dropout, { x: cotangents.y!, key }, attributes).y };
   },
   reference({ operands: { x, key }, outputs: { y }, attributes: { p, stream } }) {
-    const units = x.shape.at(-1) ?? 1;
-    const batch = x.shape.at(-2) ?? 1;
-    const words: Words2 = [key.data[0]! >>> 0, key.data[1]! >>> 0];
-    const dropBelow = Math.floor(p * 2 ** 32);
+    const dropped = drawnBelow(p, key, stream, x.shape);
     // Rounded as the native kernel rounds it, so that the two differ in the mask or not at all.
     const scale = Math.fround(1 / (1 - p));
-    for (let k = 0; k < x.data.length; k++) {
-      const unit = k % units;
-      const row = Math.floor(k / units);
-      const draw = philox(words, [unit >>> 2, row % batch, Math.floor(row / batch), stream])[unit & 3]!;
-      y.data[k] = draw >= dropBelow ? x.data[k]! * scale : 0;
-    }
+    for (let k = 0; k < x.data.length; k++) y.data[k] = dropped(k) ? 0 : x.data[k]! * scale;
   },
 });
+
+/** Whether the number drawn for element k of an array of this shape is below p. */
+export function drawnBelow(
+  p: number,
+  key: View,
+  stream: number,
+  shape: readonly number[],
+): (element: number) => boolean {
+  const units = shape.at(-1) ?? 1;
+  const batch = shape.at(-2) ?? 1;
+  const words: Words2 = [key.data[0]! >>> 0, key.data[1]! >>> 0];
+  const limit = Math.floor(p * 2 ** 32);
+  return (element) => {
+    const unit = element % units;
+    const row = Math.floor(element / units);
+    return philox(words, [unit >>> 2, row % batch, Math.floor(row / batch), stream])[unit & 3]! < limit;
+  };
+}

@@ -1,4 +1,3 @@
-import { linearBackwardBias, linearBackwardInput, linearBackwardWeight } from '../linear';
 import {
   defineOp,
   expectRank,
@@ -8,36 +7,95 @@ import {
   one,
   optional,
   refuseGradient,
+  type Slots,
   type ValueType,
 } from '../op';
-import { multiplyDims, type Dim } from '../shape';
-import { lstmCell, lstmCellBackward } from './lstmCell';
+import { multiplyDims, type Dim, type Shape } from '../shape';
+import { lstmGradients } from './lstmBackward';
+import { lstmCell } from './lstmCell';
+import { expectLstmKind, isPlain, lstmKindAttributes, type LstmKindAttributes } from './lstmKind';
+import { lstmVariantCell, regularizersOf, type LstmRegularizers, type LstmVariantWeights } from './lstmVariant';
 import { rowOf, walk } from './sequence';
 
 export { lstmGates } from './lstmCell';
 
-/** Checks the four parameters against the input size; returns H. */
+/** The weights of a cell; those after the biases belong to options. */
+export const lstmWeightSlots = {
+  weight_ih: one('float32'),
+  weight_hh: one('float32'),
+  bias_ih: optional('float32'),
+  bias_hh: optional('float32'),
+  weight_peephole: optional('float32'),
+  weight_hr: optional('float32'),
+} as const satisfies Slots;
+
+/** What regularizes a cell; data that receive no gradient. */
+export const lstmRegularizerSlots = {
+  keep_hidden: optional('float32'),
+  keep_cell: optional('float32'),
+  hidden_mask: optional('float32'),
+} as const satisfies Slots;
+
+type Types<S extends Slots> = { readonly [K in keyof S]: S[K]['arity'] extends 'one' ? ValueType : ValueType | null };
+
+/** Checks the parameters against the input size; returns H, and the size of h: P with a projection, else H. */
 export function expectLstmWeights(
-  weights: Record<'weight_ih' | 'weight_hh', ValueType> & Record<'bias_ih' | 'bias_hh', ValueType | null>,
+  weights: Types<typeof lstmWeightSlots>,
   inputSize: Dim,
-): Dim {
-  const { weight_ih, weight_hh, bias_ih, bias_hh } = weights;
-  expectRank('weight_hh', weight_hh, 2, '[4H, H]');
-  const hiddenSize = weight_hh.shape[1]!;
+): { readonly hiddenSize: Dim; readonly outputSize: Dim } {
+  const { weight_ih, weight_hh, bias_ih, bias_hh, weight_peephole, weight_hr } = weights;
+  expectRank('weight_hh', weight_hh, 2, weight_hr ? '[4H, P]' : '[4H, H]');
+  if (weight_hr) expectRank('weight_hr', weight_hr, 2, '[P, H]');
+  const outputSize = weight_hh.shape[1]!;
+  const hiddenSize = weight_hr ? weight_hr.shape[1]! : outputSize;
   const gates = multiplyDims([4, hiddenSize]);
-  expectShape('weight_hh', weight_hh, [gates, hiddenSize]);
+  expectShape('weight_hh', weight_hh, [gates, outputSize]);
   expectShape('weight_ih', weight_ih, [gates, inputSize]);
   if (bias_ih) expectShape('bias_ih', bias_ih, [gates]);
   if (bias_hh) expectShape('bias_hh', bias_hh, [gates]);
-  return hiddenSize;
+  if (weight_peephole) expectShape('weight_peephole', weight_peephole, [multiplyDims([3, hiddenSize])]);
+  if (weight_hr) expectShape('weight_hr', weight_hr, [outputSize, hiddenSize]);
+  return { hiddenSize, outputSize };
+}
+
+/** Shares of zoneout are one for each element of the sequence, or a vector for all steps and rows. */
+export function expectLstmRegularizers(
+  { keep_hidden, keep_cell, hidden_mask }: Types<typeof lstmRegularizerSlots>,
+  rows: Shape,
+  { hiddenSize, outputSize }: { readonly hiddenSize: Dim; readonly outputSize: Dim },
+): void {
+  const expectShare = (slot: string, share: ValueType | null, size: Dim) => {
+    if (share) expectShape(slot, share, share.shape.length === 1 ? [size] : [...rows, size]);
+  };
+  expectShare('keep_hidden', keep_hidden, outputSize);
+  expectShare('keep_cell', keep_cell, hiddenSize);
+  if (hidden_mask) expectShape('hidden_mask', hidden_mask, [rows.at(-1)!, outputSize]);
+}
+
+/** One row of a batch at one step, by the plain cell or by the one with options. */
+export function stepRow(
+  weights: LstmVariantWeights,
+  kind: LstmKindAttributes,
+  step: Parameters<typeof lstmVariantCell>[2],
+  next: Parameters<typeof lstmVariantCell>[3],
+): void {
+  const { weight_peephole, weight_hr } = weights;
+  const options = [weight_peephole, weight_hr, step.keepCell, step.keepHidden, step.mask];
+  if (isPlain(kind) && options.every((option) => option === null)) {
+    lstmCell(weights, step, next);
+    next.unprojected.set(next.h);
+  } else {
+    lstmVariantCell(weights, kind, step, next);
+  }
 }
 
 /**
- * A long short-term memory over a sequence; `lstmCell` holds its equations.
+ * A long short-term memory over a sequence; `lstmCell` holds its equations, `lstmVariantCell` those with options.
  *
  * Row b has `lengths[b]` steps, or all T. `reverse` walks each row from its last step to its first and leaves y in
- * the original order of time. y, gates and cells are 0 past a length. h_n and c_n are the state after the last step
- * walked, which is the initial state where the length is 0; missing initial states are 0.
+ * the original order of time. Outputs over time are 0 past a length. h_n and c_n are the state after the last step
+ * walked, which is the initial state where the length is 0; missing initial states are 0. The size of h is P where there
+ * is a projection, else H.
  */
 export const lstm = defineOp({
   name: 'lstm',
@@ -45,10 +103,8 @@ export const lstm = defineOp({
     x: one('float32'),
     h0: optional('float32'),
     c0: optional('float32'),
-    weight_ih: one('float32'),
-    weight_hh: one('float32'),
-    bias_ih: optional('float32'),
-    bias_hh: optional('float32'),
+    ...lstmWeightSlots,
+    ...lstmRegularizerSlots,
     lengths: optional('int32'),
   },
   outputs: {
@@ -57,147 +113,48 @@ export const lstm = defineOp({
     c_n: onDemand('float32'),
     gates: onDemand('float32'),
     cells: onDemand('float32'),
+    /** o ⊙ φ(c): what a projection multiplies. */
+    unprojected: onDemand('float32'),
   },
-  attributes: { reverse: 'boolean' },
-  infer({ x, h0, c0, lengths, ...weights }) {
+  attributes: { reverse: 'boolean', ...lstmKindAttributes },
+  infer({ x, h0, c0, lengths, keep_hidden, keep_cell, hidden_mask, ...weights }, kind) {
     expectRank('x', x, 3, '[T, B, I]');
     const [steps, batch, inputSize] = x.shape as [Dim, Dim, Dim];
-    const hiddenSize = expectLstmWeights(weights, inputSize);
-    const state = float32(batch, hiddenSize);
-    if (h0) expectShape('h0', h0, state.shape);
-    if (c0) expectShape('c0', c0, state.shape);
+    const sizes = expectLstmWeights(weights, inputSize);
+    const { hiddenSize, outputSize } = sizes;
+    expectLstmRegularizers({ keep_hidden, keep_cell, hidden_mask }, [steps, batch], sizes);
+    expectLstmKind(kind);
+    const [h, c] = [float32(batch, outputSize), float32(batch, hiddenSize)];
+    if (h0) expectShape('h0', h0, h.shape);
+    if (c0) expectShape('c0', c0, c.shape);
     if (lengths) expectShape('lengths', lengths, [batch]);
-    const sequence = float32(steps, batch, hiddenSize);
     const gates = float32(steps, batch, multiplyDims([4, hiddenSize]));
-    return { y: sequence, h_n: state, c_n: state, gates, cells: sequence };
+    const cells = float32(steps, batch, hiddenSize);
+    return { y: float32(steps, batch, outputSize), h_n: h, c_n: c, gates, cells, unprojected: cells };
   },
-  gradient({ operands, outputs: { y, gates, cells }, cotangents, attributes, wants, emit }) {
-    const { x, h0, c0, weight_ih, weight_hh, lengths } = operands;
-    refuseGradient('gates', cotangents.gates !== null);
-    refuseGradient('cells', cotangents.cells !== null);
-    const { dgates, dh0, dc0 } = emit(
-      lstmBackward,
-      { dy: cotangents.y, dh_n: cotangents.h_n, dc_n: cotangents.c_n, gates, cells, c0, weight_hh, lengths },
-      attributes,
-    );
-    const dbias = wants('bias_ih') || wants('bias_hh') ? emit(linearBackwardBias, { dy: dgates }, {}).dbias : null;
-    return {
-      x: wants('x') ? emit(linearBackwardInput, { dy: dgates, weight: weight_ih }, {}).dx : null,
-      h0: dh0,
-      c0: dc0,
-      weight_ih: wants('weight_ih') ? emit(linearBackwardWeight, { dy: dgates, x }, {}).dweight : null,
-      weight_hh: wants('weight_hh')
-        ? emit(lstmBackwardWeight, { dgates, y, h0, lengths }, attributes).dweight_hh
-        : null,
-      bias_ih: dbias,
-      bias_hh: dbias,
-    };
+  gradient({ operands, outputs, cotangents, attributes, wants, emit }) {
+    const { y, gates, cells, unprojected } = outputs;
+    for (const slot of ['gates', 'cells', 'unprojected'] as const) refuseGradient(slot, cotangents[slot] !== null);
+    const arriving = { dy: cotangents.y, dh_n: cotangents.h_n, dc_n: cotangents.c_n };
+    return lstmGradients(operands, { y, gates, cells, unprojected }, arriving, attributes, wants, emit);
   },
-  reference({ operands: { x, h0, c0, lengths, ...weights }, outputs, attributes: { reverse } }) {
-    const { y, h_n, c_n, gates, cells } = outputs;
+  reference({ operands, outputs, attributes: { reverse, ...kind } }) {
+    const { x, h0, c0, lengths, keep_hidden, keep_cell, hidden_mask, ...weights } = operands;
+    const { y, h_n, c_n, gates, cells, unprojected } = outputs;
     const [steps, batch] = x.shape as [number, number];
-    const hiddenSize = weights.weight_hh.shape[1]!;
+    const regularizers: LstmRegularizers = { keep_hidden, keep_cell, hidden_mask };
     for (let b = 0; b < batch; b++) {
-      let h = rowOf(h0, b) ?? new Float64Array(hiddenSize);
-      let c = rowOf(c0, b) ?? new Float64Array(hiddenSize);
+      let h = rowOf(h0, b) ?? new Float64Array(h_n.shape[1]!);
+      let c = rowOf(c0, b) ?? new Float64Array(c_n.shape[1]!);
       for (const t of walk(steps, lengths, b, reverse)) {
         const row = t * batch + b;
         const next = { gates: rowOf(gates, row), h: rowOf(y, row), c: rowOf(cells, row) };
-        lstmCell(weights, { x: rowOf(x, row), h, c }, next);
+        const step = { x: rowOf(x, row), h, c, ...regularizersOf(regularizers, b, row) };
+        stepRow(weights, kind, step, { ...next, unprojected: rowOf(unprojected, row) });
         ({ h, c } = next);
       }
       rowOf(h_n, b).set(h);
       rowOf(c_n, b).set(c);
-    }
-  },
-});
-
-/**
- * dgates[T,B,4H], the gradient before activation, and the gradients of the initial states: the steps in reverse, with
- * dh = dgates·W_hh and dc carried from each step to the one walked before it. 0 past a length.
- */
-export const lstmBackward = defineOp({
-  name: 'lstm_backward',
-  operands: {
-    dy: optional('float32'),
-    dh_n: optional('float32'),
-    dc_n: optional('float32'),
-    gates: one('float32'),
-    cells: one('float32'),
-    c0: optional('float32'),
-    weight_hh: one('float32'),
-    lengths: optional('int32'),
-  },
-  outputs: { dgates: one('float32'), dh0: onDemand('float32'), dc0: onDemand('float32') },
-  attributes: { reverse: 'boolean' },
-  infer({ dy, dh_n, dc_n, gates, cells, c0, weight_hh, lengths }) {
-    expectRank('cells', cells, 3, '[T, B, H]');
-    const [steps, batch, hiddenSize] = cells.shape as [Dim, Dim, Dim];
-    const gateSize = multiplyDims([4, hiddenSize]);
-    const state = float32(batch, hiddenSize);
-    expectShape('gates', gates, [steps, batch, gateSize]);
-    expectShape('weight_hh', weight_hh, [gateSize, hiddenSize]);
-    if (dy) expectShape('dy', dy, cells.shape);
-    if (dh_n) expectShape('dh_n', dh_n, state.shape);
-    if (dc_n) expectShape('dc_n', dc_n, state.shape);
-    if (c0) expectShape('c0', c0, state.shape);
-    if (lengths) expectShape('lengths', lengths, [batch]);
-    return { dgates: gates, dh0: state, dc0: state };
-  },
-  gradient: 'none',
-  reference({ operands, outputs: { dgates, dh0, dc0 }, attributes: { reverse } }) {
-    const { dy, dh_n, dc_n, gates, cells, c0, weight_hh, lengths } = operands;
-    const [steps, batch, hiddenSize] = cells.shape as [number, number, number];
-    const zeros = new Float64Array(hiddenSize);
-    for (let b = 0; b < batch; b++) {
-      const dh = Float64Array.from(rowOf(dh_n, b) ?? zeros);
-      const dc = Float64Array.from(rowOf(dc_n, b) ?? zeros);
-      const order = walk(steps, lengths, b, reverse);
-      for (let k = order.length - 1; k >= 0; k--) {
-        const row = order[k]! * batch + b;
-        const dyRow = rowOf(dy, row) ?? zeros;
-        for (let j = 0; j < hiddenSize; j++) dh[j]! += dyRow[j]!;
-        const c = k > 0 ? rowOf(cells, order[k - 1]! * batch + b) : (rowOf(c0, b) ?? zeros);
-        const dz = rowOf(dgates, row);
-        lstmCellBackward({ gates: rowOf(gates, row), c, nextC: rowOf(cells, row) }, dh, dc, dz);
-        dh.fill(0);
-        for (let n = 0; n < dz.length; n++) {
-          for (let j = 0; j < hiddenSize; j++) dh[j]! += dz[n]! * weight_hh.data[n * hiddenSize + j]!;
-        }
-      }
-      rowOf(dh0, b).set(dh);
-      rowOf(dc0, b).set(dc);
-    }
-  },
-});
-
-/** dweight_hh[4H,H] = Σ dgatesᵀ · h, with h the hidden state that each step started from. */
-export const lstmBackwardWeight = defineOp({
-  name: 'lstm_backward_weight',
-  operands: { dgates: one('float32'), y: one('float32'), h0: optional('float32'), lengths: optional('int32') },
-  outputs: { dweight_hh: one('float32') },
-  attributes: { reverse: 'boolean' },
-  infer({ dgates, y, h0, lengths }) {
-    expectRank('y', y, 3, '[T, B, H]');
-    const [steps, batch, hiddenSize] = y.shape as [Dim, Dim, Dim];
-    const gateSize = multiplyDims([4, hiddenSize]);
-    expectShape('dgates', dgates, [steps, batch, gateSize]);
-    if (h0) expectShape('h0', h0, [batch, hiddenSize]);
-    if (lengths) expectShape('lengths', lengths, [batch]);
-    return { dweight_hh: float32(gateSize, hiddenSize) };
-  },
-  gradient: 'none',
-  reference({ operands: { dgates, y, h0, lengths }, outputs: { dweight_hh }, attributes: { reverse } }) {
-    const [steps, batch, hiddenSize] = y.shape as [number, number, number];
-    for (let b = 0; b < batch; b++) {
-      let h = rowOf(h0, b) ?? new Float64Array(hiddenSize);
-      for (const t of walk(steps, lengths, b, reverse)) {
-        const dz = rowOf(dgates, t * batch + b);
-        for (let n = 0; n < dz.length; n++) {
-          for (let j = 0; j < hiddenSize; j++) dweight_hh.data[n * hiddenSize + j]! += dz[n]! * h[j]!;
-        }
-        h = rowOf(y, t * batch + b);
-      }
     }
   },
 });

@@ -21,6 +21,21 @@ export interface LstmStep {
   readonly c: Float64Array;
 }
 
+/** z = W_ih·x + b_ih + W_hh·h + b_hh. */
+export function lstmPreactivations(
+  { weight_ih, weight_hh, bias_ih, bias_hh }: LstmWeights,
+  x: Float64Array,
+  h: Float64Array,
+  gates: Float64Array,
+): void {
+  for (let row = 0; row < gates.length; row++) {
+    let z = (bias_ih?.data[row] ?? 0) + (bias_hh?.data[row] ?? 0);
+    for (let k = 0; k < x.length; k++) z += weight_ih.data[row * x.length + k]! * x[k]!;
+    for (let k = 0; k < h.length; k++) z += weight_hh.data[row * h.length + k]! * h[k]!;
+    gates[row] = z;
+  }
+}
+
 /**
  * z = W_ih·x + b_ih + W_hh·h + b_hh, then
  *
@@ -30,17 +45,15 @@ export interface LstmStep {
  * (Hochreiter & Schmidhuber 1997; forget gate: Gers, Schmidhuber & Cummins 2000). Writes `gates` and `next`.
  */
 export function lstmCell(
-  { weight_ih, weight_hh, bias_ih, bias_hh }: LstmWeights,
+  weights: LstmWeights,
   { x, h, c }: LstmStep,
   next: { readonly gates: Float64Array; readonly h: Float64Array; readonly c: Float64Array },
 ): void {
   const hiddenSize = h.length;
-  for (let row = 0; row < 4 * hiddenSize; row++) {
-    let z = (bias_ih?.data[row] ?? 0) + (bias_hh?.data[row] ?? 0);
-    for (let k = 0; k < x.length; k++) z += weight_ih.data[row * x.length + k]! * x[k]!;
-    for (let k = 0; k < hiddenSize; k++) z += weight_hh.data[row * hiddenSize + k]! * h[k]!;
-    next.gates[row] = Math.floor(row / hiddenSize) === lstmGates.candidate ? Math.tanh(z) : logistic(z);
-  }
+  lstmPreactivations(weights, x, h, next.gates);
+  next.gates.forEach((z, row, gates) => {
+    gates[row] = Math.floor(row / hiddenSize) === lstmGates.candidate ? Math.tanh(z) : logistic(z);
+  });
   for (let j = 0; j < hiddenSize; j++) {
     const [i, f, g, o] = gatesOf(next.gates, j);
     next.c[j] = f * c[j]! + i * g;

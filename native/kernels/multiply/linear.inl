@@ -42,8 +42,8 @@ size_t linear_backward_weight_workspace(const Call&, int team_size) noexcept {
 
 void linear_backward_weight(const Call& call, Team& team) noexcept {
   const Tensor &dy = call.operand(0), &x = call.operand(1), &dweight = call.output(0);
-  sum_outer_products(dy.f32(), dy.rows(), DenseRows{x.f32(), x.dim(-1)}, dweight.f32(), dweight.dim(0), dweight.dim(1),
-                     call.workspace, team);
+  sum_outer_products({dy.f32(), dy.dim(-1)}, dy.rows(), DenseRows{x.f32(), x.dim(-1)}, dweight.f32(), dweight.dim(0),
+                     dweight.dim(1), call.workspace, team);
 }
 
 // linear_backward_bias

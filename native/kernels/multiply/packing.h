@@ -6,34 +6,39 @@
 
 namespace lstm::LSTM_ISA {
 
-// Depth and columns of the operand B that a pack of a weight [R, C] makes.
+// Depth of the operand B that a pack of a weight [R, C] makes, its panels, and the columns of a panel.
 struct PackShape {
-  int64_t depth, columns;
+  int64_t depth, panels, width;
 };
+// A panel holds all gates of kLanes units, a vector each; the units after the last are padding.
+inline PackShape gates_shape(int gates, int64_t rows, int64_t depth) noexcept {
+  return {depth, (rows / gates + kLanes - 1) / kLanes, gates * kLanes};
+}
 inline PackShape pack_shape(PackKind kind, const Tensor& weight) noexcept {
   const int64_t rows = weight.dim(0), columns = weight.dim(1);
   switch (kind) {
     case PackKind::columns:
-      return {columns, rows};
+      return {columns, panel_count(rows), kTileColumns};
     case PackKind::rows:
-      return {rows, columns};
+      return {rows, panel_count(columns), kTileColumns};
+    case PackKind::gates3:
+      return gates_shape(3, rows, columns);
     case PackKind::gates4:
-      // A panel holds kLanes units; the units after the last are padding.
-      return {columns, (rows / kTileVectors + kLanes - 1) / kLanes * kTileColumns};
+      return gates_shape(4, rows, columns);
   }
-  return {0, 0};
+  return {0, 0, 0};
 }
 
-// The panel [depth][kTileColumns] whose columns are rows of a matrix: panel[k][n] = row(n)[k], or 0 where row(n) is null.
-template <class RowOf>
+// The panel [depth][kWidth] whose columns are rows of a matrix: panel[k][n] = row(n)[k], or 0 where row(n) is null.
+template <int kWidth = kTileColumns, class RowOf>
 inline void pack_panel_of_columns(RowOf row, int64_t depth, float* panel) noexcept {
   // 16 floats of a source row are one cache line, and the part of the panel that they reach stays in L1.
   constexpr int64_t kBlock = 16;
   for (int64_t begin = 0; begin < depth; begin += kBlock) {
     const int64_t end = begin + kBlock < depth ? begin + kBlock : depth;
-    for (int64_t n = 0; n < kTileColumns; ++n) {
+    for (int64_t n = 0; n < kWidth; ++n) {
       const float* source = row(n);
-      for (int64_t k = begin; k < end; ++k) panel[k * kTileColumns + n] = source ? source[k] : 0.0f;
+      for (int64_t k = begin; k < end; ++k) panel[k * kWidth + n] = source ? source[k] : 0.0f;
     }
   }
 }
@@ -50,7 +55,18 @@ inline void pack_panel_of_rows(RowOf row, int64_t depth, int64_t columns, float*
   }
 }
 
-// One panel of a weight's pack; panels stand one after the other, each [depth][kTileColumns].
+// The panel of all gates of kLanes units.
+template <int kGates>
+inline void pack_gates_panel(const Tensor& weight, int64_t panel, float* packed) noexcept {
+  const int64_t units = weight.dim(0) / kGates, depth = weight.dim(1);
+  const auto row = [=, data = weight.f32()](int64_t n) {
+    const int64_t unit = panel * kLanes + n % kLanes;
+    return unit < units ? data + (n / kLanes * units + unit) * depth : nullptr;
+  };
+  pack_panel_of_columns<kGates * kLanes>(row, depth, packed);
+}
+
+// One panel of a weight's pack; panels stand one after the other, each [depth][width].
 inline void pack_weight_panel(PackKind kind, const Tensor& weight, int64_t panel, float* packed) noexcept {
   const float* data = weight.f32();
   const int64_t rows = weight.dim(0), width = weight.dim(1), first = panel * kTileColumns;
@@ -61,30 +77,25 @@ inline void pack_weight_panel(PackKind kind, const Tensor& weight, int64_t panel
     case PackKind::rows:
       return pack_panel_of_rows([=](int64_t k) { return data + k * width + first; }, rows,
                                 columns_of_panel(width, panel), packed);
-    case PackKind::gates4: {
-      const int64_t units = rows / kTileVectors;
-      return pack_panel_of_columns(
-          [=](int64_t n) {
-            const int64_t unit = panel * kLanes + n % kLanes;
-            return unit < units ? data + (n / kLanes * units + unit) * width : nullptr;
-          },
-          width, packed);
-    }
+    case PackKind::gates3:
+      return pack_gates_panel<3>(weight, panel, packed);
+    case PackKind::gates4:
+      return pack_gates_panel<4>(weight, panel, packed);
   }
 }
 
 // What `pack` writes, in bytes.
 inline size_t pack_bytes(PackKind kind, const Tensor& weight) noexcept {
   const PackShape shape = pack_shape(kind, weight);
-  return sizeof(float) * static_cast<size_t>(panel_count(shape.columns) * shape.depth * kTileColumns);
+  return sizeof(float) * static_cast<size_t>(shape.panels * shape.depth * shape.width);
 }
 
 // Lays a weight [R, C] out as `kind` says. `packed` is 64-byte aligned; each thread of the team packs its own panels.
 inline void pack(PackKind kind, const Tensor& weight, float* packed, Team& team) noexcept {
   const PackShape shape = pack_shape(kind, weight);
-  const Range panels = team.split(panel_count(shape.columns));
+  const Range panels = team.split(shape.panels);
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-    pack_weight_panel(kind, weight, panel, packed + panel * shape.depth * kTileColumns);
+    pack_weight_panel(kind, weight, panel, packed + panel * shape.depth * shape.width);
   }
 }
 

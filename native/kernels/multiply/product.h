@@ -123,10 +123,10 @@ inline void multiply_transposed(DenseRows left, int64_t depth, Range rows, int64
   }
 }
 
-// dweight[O, N] = Σ over rows of dy[row]ᵀ · right(row), for this thread's part of O. `workspace` has a scratch for each
+// dweight[O, N] = Σ over rows of dy(row)ᵀ · right(row), for this thread's part of O. `workspace` has a scratch for each
 // thread; right(row) may be null for zeros.
 template <class RowOf>
-inline void sum_outer_products(const float* dy, int64_t rows, RowOf right, float* dweight, int64_t outputs,
+inline void sum_outer_products(DenseRows dy, int64_t rows, RowOf right, float* dweight, int64_t outputs,
                                int64_t columns, void* workspace, const Team& team) noexcept {
   const auto pack_right = [=](int64_t first, int64_t count, int64_t panel, float* packed) {
     const auto row_of_panel = [=](int64_t k) {
@@ -136,7 +136,7 @@ inline void sum_outer_products(const float* dy, int64_t rows, RowOf right, float
     pack_panel_of_rows(row_of_panel, count, columns_of_panel(columns, panel), packed);
   };
   float* scratch = static_cast<float*>(workspace) + team.rank() * kTransposedScratch;
-  multiply_transposed({dy, outputs}, rows, team.split(outputs), columns, pack_right, dweight, scratch);
+  multiply_transposed(dy, rows, team.split(outputs), columns, pack_right, dweight, scratch);
 }
 
 }  // namespace lstm::LSTM_ISA

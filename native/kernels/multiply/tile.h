@@ -21,11 +21,11 @@ LSTM_INLINE void store_first(float* p, Vector v, int64_t count) {
   }
 }
 
-// A range of k: the tile grows by rows[r][k * stride] * columns[k][kTileColumns] for k in [0, depth).
+// A range of k: the tile grows by rows[r][k * stride] * columns[k] for k in [0, depth).
 struct Segment {
   const float* const* rows;  // one pointer for each row of the tile
   int64_t stride;
-  const float* columns;  // 64-byte aligned
+  const float* columns;  // as Columns says; the first is 64-byte aligned
   int64_t depth;
 };
 
@@ -39,41 +39,76 @@ struct TileEnd {
   int64_t stride;
 };
 
-// end[r][n] = start[r][n] + the segments' sums: for each element one chain of FMAs, segment by segment, in increasing k.
+// What a segment packs for each k: one vector of columns for each target, which is the vector of the tile that it adds
+// to. A vector packed for another use has the target kSkip. Known when compiled, so that no FMA is wasted on a vector
+// that a segment has no part in.
+constexpr int kSkip = -1;
+
+template <int... kTargets>
+struct Columns {
+  static constexpr int kVectors = sizeof...(kTargets);
+
+  static LSTM_INLINE void load_all(const float* columns, Vector (&column)[kVectors]) {
+    int v = 0;
+    ((kTargets == kSkip ? void() : void(column[v] = load(columns + v * kLanes)), ++v), ...);
+  }
+  static LSTM_INLINE void add_products(Vector row, const Vector (&column)[kVectors], Vector (&sums)[kTileVectors]) {
+    int v = 0;
+    ((kTargets == kSkip ? void() : void(sums[index(kTargets)] = fma(row, column[v], sums[index(kTargets)])), ++v), ...);
+  }
+
+ private:
+  // A place that exists, since both branches of a choice are compiled.
+  static constexpr int index(int target) { return target == kSkip ? 0 : target; }
+};
+static_assert(kTileVectors == 4);
+using WholePanel = Columns<0, 1, 2, 3>;
+
+// sums += the segment's products: for each element one chain of FMAs in increasing k.
+template <class SegmentColumns, int kRows>
+LSTM_INLINE void accumulate(const Segment& segment, Vector (&sums)[kRows][kTileVectors]) {
+  const float* rows[kRows];
+  LSTM_UNROLL
+  for (int r = 0; r < kRows; ++r) rows[r] = segment.rows[r];
+  const float* columns = segment.columns;
+  const int64_t stride = segment.stride;
+  int64_t offset = 0;
+  for (int64_t k = segment.depth; k > 0; --k) {
+    Vector column[SegmentColumns::kVectors];
+    SegmentColumns::load_all(columns, column);
+    LSTM_UNROLL
+    for (int r = 0; r < kRows; ++r) SegmentColumns::add_products(broadcast(rows[r][offset]), column, sums[r]);
+    columns += SegmentColumns::kVectors * kLanes;
+    offset += stride;
+  }
+}
+
 template <int kRows>
-inline void multiply_rows(const Segment* segments, int count, TileStart start, TileEnd end) noexcept {
-  Vector sums[kRows][kTileVectors];
+LSTM_INLINE void load_tile(TileStart start, Vector (&sums)[kRows][kTileVectors]) {
   LSTM_UNROLL
   for (int r = 0; r < kRows; ++r) {
     LSTM_UNROLL
     for (int v = 0; v < kTileVectors; ++v) sums[r][v] = load(start.data + r * start.stride + v * kLanes);
   }
-  for (const Segment* segment = segments; segment != segments + count; ++segment) {
-    const float* rows[kRows];
-    LSTM_UNROLL
-    for (int r = 0; r < kRows; ++r) rows[r] = segment->rows[r];
-    const float* columns = segment->columns;
-    const int64_t stride = segment->stride;
-    int64_t offset = 0;
-    for (int64_t k = segment->depth; k > 0; --k) {
-      Vector column[kTileVectors];
-      LSTM_UNROLL
-      for (int v = 0; v < kTileVectors; ++v) column[v] = load(columns + v * kLanes);
-      LSTM_UNROLL
-      for (int r = 0; r < kRows; ++r) {
-        const Vector row = broadcast(rows[r][offset]);
-        LSTM_UNROLL
-        for (int v = 0; v < kTileVectors; ++v) sums[r][v] = fma(row, column[v], sums[r][v]);
-      }
-      columns += kTileColumns;
-      offset += stride;
-    }
-  }
+}
+template <int kRows>
+LSTM_INLINE void store_tile(const Vector (&sums)[kRows][kTileVectors], TileEnd end) {
   LSTM_UNROLL
   for (int r = 0; r < kRows; ++r) {
     LSTM_UNROLL
     for (int v = 0; v < kTileVectors; ++v) store(end.data + r * end.stride + v * kLanes, sums[r][v]);
   }
+}
+
+// end[r][n] = start[r][n] + the sums of any number of segments over whole panels: one chain, segment by segment.
+template <int kRows>
+inline void multiply_rows(const Segment* segments, int count, TileStart start, TileEnd end) noexcept {
+  Vector sums[kRows][kTileVectors];
+  load_tile(start, sums);
+  for (const Segment* segment = segments; segment != segments + count; ++segment) {
+    accumulate<WholePanel>(*segment, sums);
+  }
+  store_tile(sums, end);
 }
 
 // multiply_rows for a height known at run time, 1 to kTileRows.
@@ -84,6 +119,26 @@ inline void multiply_tile(int64_t rows, const Segment* segments, int count, Tile
   }
   multiply_rows<kRows>(segments, count, start, end);
 }
+
+// The same for one segment of each of the given columns.
+template <int kRows, class... SegmentColumns>
+inline void multiply_rows_by(const Segment* segment, TileStart start, TileEnd end) noexcept {
+  Vector sums[kRows][kTileVectors];
+  load_tile(start, sums);
+  (accumulate<SegmentColumns>(*segment++, sums), ...);
+  store_tile(sums, end);
+}
+
+template <class... SegmentColumns>
+struct MixedTile {
+  template <int kRows = kTileRows>
+  static void multiply(int64_t rows, const Segment* segments, TileStart start, TileEnd end) noexcept {
+    if constexpr (kRows > 1) {
+      if (rows < kRows) return multiply<kRows - 1>(rows, segments, start, end);
+    }
+    multiply_rows_by<kRows, SegmentColumns...>(segments, start, end);
+  }
+};
 
 // Cuts a range of rows into as few tiles as possible, of nearly equal height: a last tile of one row would run at a
 // quarter of the speed.

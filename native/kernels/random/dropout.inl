@@ -39,17 +39,41 @@ LSTM_INLINE void draw_units(const DropoutRule& rule, int64_t first_quad, int64_t
   }
 }
 
-// One row of the last axis, from unit `begin` (a multiple of kDrawnUnits) to `end`.
-inline void dropout_row(const DropoutRule& rule, int64_t b, int64_t t, Range units, const float* x, float* y) {
+// One row of the last axis, from unit `begin` (a multiple of kDrawnUnits) to `end`: y[i] = kept(i, n), or dropped(i, n) where
+// the word is below the threshold.
+template <class Kept, class Dropped>
+inline void draw_row(const DropoutRule& rule, int64_t b, int64_t t, Range units, Kept kept, Dropped dropped, float* y) {
   for (int64_t unit = units.begin; unit < units.end; unit += kDrawnUnits) {
     int32_t drawn[kDrawnUnits];
     draw_units(rule, unit / 4, b, t, drawn);
     const int64_t end = units.end - unit < kDrawnUnits ? units.end : unit + kDrawnUnits;
     for_each_vector({unit, end}, [=, &rule, &drawn](int64_t i, size_t n) {
-      const Mask dropped = less(load(drawn + (i - unit)), rule.threshold);
-      store_first(y + i, select(dropped, zero(), multiply(load_first(x + i, n), rule.scale)), n);
+      const Mask below = less(load(drawn + (i - unit)), rule.threshold);
+      store_first(y + i, select(below, dropped(i, n), kept(i, n)), n);
     });
   }
+}
+
+// Every row of y, for this thread's part; row(r, b, t, begin, end) draws units of row r.
+template <class Row>
+inline void draw_rows(const Tensor& y, const Team& team, Row row) {
+  const int64_t units = y.rank == 0 ? 1 : y.dim(-1), batch = y.rank < 2 ? 1 : y.dim(-2);
+  const int64_t pieces = (units + kDropoutPiece - 1) / kDropoutPiece;
+  const Range range = team.split(y.rows() * pieces);
+  for (int64_t i = range.begin; i < range.end; ++i) {
+    const int64_t r = i / pieces, begin = i % pieces * kDropoutPiece;
+    const int64_t end = units - begin < kDropoutPiece ? units : begin + kDropoutPiece;
+    row(r, r % batch, r / batch, Range{begin, end});
+  }
+}
+
+inline DropoutRule dropout_rule(const int32_t* key, double p, int64_t stream) {
+  DropoutRule rule;
+  rule.key = {static_cast<uint32_t>(key[0]), static_cast<uint32_t>(key[1])};
+  rule.stream = static_cast<int32_t>(static_cast<uint32_t>(stream));
+  rule.threshold = ordered(broadcast_int(static_cast<int32_t>(static_cast<uint32_t>(p * 4294967296.0))));
+  rule.scale = broadcast(static_cast<float>(1.0 / (1.0 - p)));
+  return rule;
 }
 
 // dropout
@@ -61,25 +85,33 @@ inline void dropout_row(const DropoutRule& rule, int64_t b, int64_t t, Range uni
 // Accuracy  mask exact; kept values 1 ULP
 // Source    Srivastava et al. 2014; Salmon et al. 2011
 void dropout(const Call& call, Team& team) noexcept {
-  const Tensor& x = call.operand(0);
-  const int32_t* key = call.operand(1).i32();
-  float* y = call.output(0).f32();
-  const double p = call.number(0);
-  DropoutRule rule;
-  rule.key = {static_cast<uint32_t>(key[0]), static_cast<uint32_t>(key[1])};
-  rule.stream = static_cast<int32_t>(static_cast<uint32_t>(call.integer(1)));
-  rule.threshold = ordered(broadcast_int(static_cast<int32_t>(static_cast<uint32_t>(p * 4294967296.0))));
-  rule.scale = broadcast(static_cast<float>(1.0 / (1.0 - p)));
-  const int64_t units = x.rank == 0 ? 1 : x.dim(-1);
-  const int64_t batch = x.rank < 2 ? 1 : x.dim(-2);
-  const int64_t pieces = (units + kDropoutPiece - 1) / kDropoutPiece;
-  const Range range = team.split(x.rows() * pieces);
-  for (int64_t i = range.begin; i < range.end; ++i) {
-    const int64_t row = i / pieces;
-    const int64_t begin = i % pieces * kDropoutPiece;
-    const int64_t end = units - begin < kDropoutPiece ? units : begin + kDropoutPiece;
-    dropout_row(rule, row % batch, row / batch, {begin, end}, x.f32() + row * units, y + row * units);
-  }
+  const Tensor& y = call.output(0);
+  const float* x = call.operand(0).f32();
+  const DropoutRule rule = dropout_rule(call.operand(1).i32(), call.number(0), call.integer(1));
+  const int64_t units = y.rank == 0 ? 1 : y.dim(-1);
+  draw_rows(y, team, [&](int64_t row, int64_t b, int64_t t, Range range) {
+    const float* source = x + row * units;
+    const auto kept = [&](int64_t i, size_t n) { return multiply(load_first(source + i, n), rule.scale); };
+    draw_row(
+        rule, b, t, range, kept, [](int64_t, size_t) { return zero(); }, y.f32() + row * units);
+  });
+}
+
+// bernoulli
+// Computes  y = 1 where dropout of the same p, key and stream drops, else 0
+// Shapes    key [2] -> y [..., unit]
+// Layout    dense
+// Aliasing  y overlaps no operand
+// Accuracy  exact
+// Source    as dropout
+void bernoulli(const Call& call, Team& team) noexcept {
+  const Tensor& y = call.output(0);
+  const DropoutRule rule = dropout_rule(call.operand(0).i32(), call.number(0), call.integer(1));
+  const int64_t units = y.rank == 0 ? 1 : y.dim(-1);
+  const auto constant = [](float value) { return [value](int64_t, size_t) { return broadcast(value); }; };
+  draw_rows(y, team, [&](int64_t row, int64_t b, int64_t t, Range range) {
+    draw_row(rule, b, t, range, constant(0), constant(1), y.f32() + row * units);
+  });
 }
 
 }  // namespace lstm::LSTM_ISA

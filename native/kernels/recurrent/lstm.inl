@@ -1,65 +1,9 @@
 // The LSTM: forward over a sequence, and its single step.
 #pragma once
 
-#include "kernels/recurrent/lstm_gates.h"
-#include "kernels/recurrent/sequence.h"
-#include "simd/math.h"
+#include "kernels/recurrent/lstm_variant.h"
 
 namespace lstm::LSTM_ISA {
-
-struct LstmForward {
-  SequenceWalk walk;
-  int64_t input_size, hidden_size;
-  const float *x, *h0, *c0;              // h0 and c0: zeros when null
-  const float *packed_ih, *packed_hh;    // gates4
-  const float *bias_ih, *bias_hh;        // may be null
-  float *y, *h_n, *c_n, *gates, *cells;  // each may be null
-
-  int64_t panels() const { return (hidden_size + kLanes - 1) / kLanes; }
-};
-
-// Where one batch row reads and writes its state at one step. `gates` may be null.
-struct LstmRow {
-  const float* c_before;
-  float *c, *h, *gates;
-};
-
-struct LstmMemory {
-  // Shared: the running states [B,H], where no output keeps them. h alternates between steps, because a thread may
-  // still read the last step's while another writes this one's.
-  float *h[2], *c;
-  // Of one thread.
-  float *zeros = nullptr, *bias = nullptr;
-  const float **x_rows = nullptr, **h_rows = nullptr;
-  LstmRow* rows = nullptr;
-  size_t bytes;
-
-  LstmMemory(const LstmForward& op, void* workspace, int thread) noexcept {
-    Carver carver{static_cast<char*>(workspace)};
-    const int64_t batch = op.walk.batch, state = batch * op.hidden_size;
-    h[0] = carver.take<float>(op.y ? 0 : state);
-    h[1] = carver.take<float>(op.y ? 0 : state);
-    c = carver.take<float>(op.cells ? 0 : state);
-    for (int t = 0; t <= thread; ++t) {
-      zeros = carver.take<float>(op.hidden_size);
-      bias = carver.take<float>(op.panels() * kTileColumns);
-      x_rows = carver.take<const float*>(batch);
-      h_rows = carver.take<const float*>(batch);
-      rows = carver.take<LstmRow>(batch);
-    }
-    bytes = carver.used;
-  }
-
-  // Where h and c of a row stand after a step.
-  float* h_at(const LstmForward& op, int64_t row, int64_t step) const {
-    const int64_t H = op.hidden_size;
-    return op.y ? op.y + op.walk.position(row, step) * H : h[step & 1] + row * H;
-  }
-  float* c_at(const LstmForward& op, int64_t row, int64_t step) const {
-    const int64_t H = op.hidden_size;
-    return op.cells ? op.cells + op.walk.position(row, step) * H : c + row * H;
-  }
-};
 
 // The bias of each panel, b_ih + b_hh, gates side by side as in the packs.
 inline void lstm_bias(const LstmForward& op, Range panels, float* bias) noexcept {
@@ -76,16 +20,19 @@ inline void lstm_bias(const LstmForward& op, Range panels, float* bias) noexcept
 
 // Lists the rows that are within their length at a step; returns how many.
 inline int64_t lstm_list_rows(const LstmForward& op, const LstmMemory& memory, Range rows, int64_t step) noexcept {
-  const int64_t H = op.hidden_size;
+  const int64_t H = op.hidden_size, P = op.output_size;
   int64_t active = 0;
   for (int64_t row = rows.begin; row < rows.end; ++row) {
     if (step >= op.walk.length(row)) continue;
     const int64_t position = op.walk.position(row, step);
     memory.x_rows[active] = op.x + position * op.input_size;
-    memory.h_rows[active] = step > 0 ? memory.h_at(op, row, step - 1) : row_or(op.h0, row, H, memory.zeros);
+    memory.h_rows[active] = op.hidden_mask ? memory.masked_at(op, row, step - 1)
+                            : step > 0     ? memory.h_at(op, row, step - 1)
+                                           : row_or(op.h0, row, P, memory.zeros);
     memory.rows[active] = {step > 0 ? memory.c_at(op, row, step - 1) : row_or(op.c0, row, H, memory.zeros),
                            memory.c_at(op, row, step), memory.h_at(op, row, step),
                            op.gates ? op.gates + position * kLstmGates * H : nullptr};
+    if (!op.plain) memory.options[active] = lstm_row_options(op, memory, row, step, position);
     ++active;
   }
   return active;
@@ -112,73 +59,126 @@ LSTM_INLINE void lstm_cell(const float* z, const LstmRow& row, int64_t first, in
 
 // One step of the listed rows: z = b + W_ih x + W_hh h' tile by tile, each followed by the cell.
 inline void lstm_step_rows(const LstmForward& op, const LstmMemory& memory, int64_t active, Range panels) noexcept {
-  const int64_t I = op.input_size, H = op.hidden_size;
+  const int64_t I = op.input_size, H = op.hidden_size, P = op.output_size;
   const Tiles tiles({0, active});
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
     const float* columns_ih = op.packed_ih + panel * I * kTileColumns;
-    const float* columns_hh = op.packed_hh + panel * H * kTileColumns;
+    const float* columns_hh = op.packed_hh + panel * P * kTileColumns;
     const TileStart bias = {memory.bias + panel * kTileColumns, 0};
     for (int64_t t = 0; t < tiles.count; ++t) {
       const Range tile = tiles[t];
       const Segment segments[] = {{memory.x_rows + tile.begin, 1, columns_ih, I},
-                                  {memory.h_rows + tile.begin, 1, columns_hh, H}};
+                                  {memory.h_rows + tile.begin, 1, columns_hh, P}};
       alignas(64) float z[kTileRows * kTileColumns];
       multiply_tile(tile.size(), segments, 2, bias, {z, kTileColumns});
       for (int64_t r = 0; r < tile.size(); ++r) {
-        lstm_cell(z + r * kTileColumns, memory.rows[tile.begin + r], panel * kLanes, H - panel * kLanes, H);
+        const LstmRow& row = memory.rows[tile.begin + r];
+        const int64_t first = panel * kLanes;
+        if (op.plain) {
+          lstm_cell(z + r * kTileColumns, row, first, H - first, H);
+        } else {
+          lstm_variant_cell(op, z + r * kTileColumns, row, memory.options[tile.begin + r], first, H - first);
+        }
       }
     }
   }
 }
 
-// h_n and c_n of the given rows and units: the state after a row's last step, or the initial one of an empty row.
-inline void lstm_last_state(const LstmForward& op, const LstmMemory& memory, Range rows, Range units) noexcept {
-  const size_t bytes = sizeof(float) * static_cast<size_t>(units.size());
-  const int64_t H = op.hidden_size;
+// h_n and c_n of the given rows and columns: the state after a row's last step, or the initial one of an empty row.
+inline void lstm_last_state(const LstmForward& op, const LstmMemory& memory, Range rows, Range outputs,
+                            Range units) noexcept {
+  const auto copy = [](float* to, const float* from, int64_t row, int64_t width, Range columns) {
+    if (!to || columns.size() <= 0) return;
+    memcpy(to + row * width + columns.begin, from + columns.begin, sizeof(float) * static_cast<size_t>(columns.size()));
+  };
+  const int64_t H = op.hidden_size, P = op.output_size;
   for (int64_t row = rows.begin; row < rows.end; ++row) {
     const int64_t last = op.walk.length(row) - 1;
-    const float* h = last >= 0 ? memory.h_at(op, row, last) : row_or(op.h0, row, H, memory.zeros);
-    const float* c = last >= 0 ? memory.c_at(op, row, last) : row_or(op.c0, row, H, memory.zeros);
-    if (op.h_n) memcpy(op.h_n + row * H + units.begin, h + units.begin, bytes);
-    if (op.c_n) memcpy(op.c_n + row * H + units.begin, c + units.begin, bytes);
+    copy(op.h_n, last >= 0 ? memory.h_at(op, row, last) : row_or(op.h0, row, P, memory.zeros), row, P, outputs);
+    copy(op.c_n, last >= 0 ? memory.c_at(op, row, last) : row_or(op.c0, row, H, memory.zeros), row, H, units);
+  }
+}
+
+// The columns that some panels hold, of `width` in all.
+inline Range columns_of_panels(Range panels, int64_t columns, int64_t width) {
+  const int64_t end = panels.end * columns;
+  return {panels.begin * columns, end < width ? end : width};
+}
+
+// Without options it is y, if somebody asks for it.
+inline void lstm_copy_unprojected(const LstmForward& op, Range rows) noexcept {
+  if (!op.unprojected || rows.size() == 0) return;
+  const size_t bytes = sizeof(float) * static_cast<size_t>(rows.size() * op.hidden_size);
+  for (int64_t time = 0; time < op.walk.steps; ++time) {
+    const int64_t first = (time * op.walk.batch + rows.begin) * op.hidden_size;
+    memcpy(op.unprojected + first, op.y + first, bytes);
   }
 }
 
 inline void lstm_forward(const LstmForward& op, void* workspace, Team& team) noexcept {
   const LstmMemory memory(op, workspace, team.rank());
-  const Share share(op.walk.batch, op.panels(), op.input_size + op.hidden_size, team);
-  clear(memory.zeros, op.hidden_size);
+  const int64_t H = op.hidden_size, P = op.output_size;
+  const Share share(op.walk.batch, op.panels(), team), projection(op.walk.batch, panel_count(P), team);
+  clear(memory.zeros, H > P ? H : P);
   lstm_bias(op, share.panels, memory.bias);
+  if (op.hidden_mask) lstm_mask_initial(op, memory, team);
   for (int64_t step = 0; step < op.walk.steps; ++step) {
-    lstm_step_rows(op, memory, lstm_list_rows(op, memory, share.rows, step), share.panels);
+    const int64_t active = lstm_list_rows(op, memory, share.rows, step);
+    lstm_step_rows(op, memory, active, share.panels);
+    share.end_step(team);
+    if (!op.projected) continue;
+    lstm_project_rows(op, memory, active, projection.panels);
     share.end_step(team);
   }
-  const int64_t H = op.hidden_size, end = share.panels.end * kLanes;
-  const Range units = {share.panels.begin * kLanes, end < H ? end : H};
-  if (units.size() > 0) lstm_last_state(op, memory, share.rows, units);
+  const Range units = columns_of_panels(share.panels, kLanes, H);
+  lstm_last_state(op, memory, share.rows, op.projected ? columns_of_panels(projection.panels, kTileColumns, P) : units,
+                  units);
   const Range rows = team.split(op.walk.batch);
-  clear_past_lengths(op.walk, rows, op.y, H);
+  clear_past_lengths(op.walk, rows, op.y, P);
   clear_past_lengths(op.walk, rows, op.cells, H);
   clear_past_lengths(op.walk, rows, op.gates, kLstmGates * H);
+  if (op.plain) lstm_copy_unprojected(op, rows);
+  clear_past_lengths(op.walk, rows, op.unprojected, H);
+}
+
+// What lstm and lstm_step have at the same places: weights and what regularizes, and the attributes from `attribute` on.
+inline void lstm_read_cell(LstmForward& op, const Call& call, int attribute) noexcept {
+  const Tensor &weight_ih = call.operand(3), &weight_hh = call.operand(4);
+  op.input_size = weight_ih.dim(1), op.hidden_size = weight_ih.dim(0) / kLstmGates, op.output_size = weight_hh.dim(1);
+  op.bias_ih = call.operand_f32(5), op.bias_hh = call.operand_f32(6);
+  op.peepholes = {call.operand_f32(7), op.hidden_size};
+  op.projected = call.has(8);
+  op.keep_hidden = lstm_share_of(call, 9), op.keep_cell = lstm_share_of(call, 10);
+  op.hidden_mask = call.operand_f32(11);
+  op.kind = lstm_kind_of(call, attribute);
+  op.plain = op.kind.plain();
+  for (int slot = 7; slot <= 11; ++slot) op.plain = op.plain && !call.has(slot);
+}
+
+inline void lstm_run(LstmForward op, const Call& call, Team& team) noexcept {
+  op.packed_ih = call.packs[0], op.packed_hh = call.packs[1], op.packed_hr = call.packs[2];
+  const int64_t work = kLstmGates * op.hidden_size * (op.input_size + op.output_size);
+  on_step_team(team, op.walk.batch, work, [&](Team& own) { lstm_forward(op, call.workspace, own); });
 }
 
 // lstm
-// Computes  i, f, o = σ(W x_t + U h_{t-1} + b), g = tanh(same); c_t = f c_{t-1} + i g; h_t = o tanh(c_t)
-// Shapes    x [T,B,I], h0?, c0? [B,H], weight_ih [4H,I], weight_hh [4H,H], bias_ih?, bias_hh? [4H], lengths? int32 [B]
-//           -> y [T,B,H], h_n, c_n [B,H], gates [T,B,4H], cells [T,B,H], each only when planned
-// Layout    weights packed as gates4; gates in the order of lstm_gates.h, after activation
+// Computes  i, f, o = σ(W x_t + U h_{t-1} + b), g = tanh(same); c_t = f c_{t-1} + i g; h_t = o tanh(c_t); options: lstm_variant.h
+// Shapes    x [T,B,I], h0? [B,P], c0? [B,H], weight_ih [4H,I], weight_hh [4H,P], bias_ih?, bias_hh? [4H], weight_peephole? [3H],
+//           weight_hr? [P,H] (else P = H), keep_hidden? [T,B,P] or [P], keep_cell? [T,B,H] or [H], hidden_mask? [B,P],
+//           lengths? int32 [B] -> y [T,B,P], h_n [B,P], c_n [B,H], gates [T,B,4H], cells, unprojected [T,B,H], each when planned
+// Layout    weights packed as gates4, weight_hr as columns; gates in the order of lstm_gates.h, after activation
 // Aliasing  no output overlaps an operand
-// Accuracy  a gate is one FMA chain from b_ih + b_hh over I, then H; activations of simd/math.h
+// Accuracy  a gate is one FMA chain from b_ih + b_hh over I, then P; activations of simd/math.h
 // Source    Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000
 inline LstmForward lstm_forward_of(const Call& call) noexcept {
-  const Tensor &x = call.operand(0), &weight_hh = call.operand(4);
+  const Tensor& x = call.operand(0);
   LstmForward op = {};
-  op.walk = {x.dim(0), x.dim(1), call.operand_i32(7), call.flag(0)};
-  op.input_size = x.dim(2), op.hidden_size = weight_hh.dim(1);
+  lstm_read_cell(op, call, 1);
+  op.walk = {x.dim(0), x.dim(1), call.operand_i32(12), call.flag(0)};
   op.x = x.f32(), op.h0 = call.operand_f32(1), op.c0 = call.operand_f32(2);
-  op.bias_ih = call.operand_f32(5), op.bias_hh = call.operand_f32(6);
   op.y = call.output(0).f32(), op.h_n = call.output(1).f32(), op.c_n = call.output(2).f32();
-  op.gates = call.output(3).f32(), op.cells = call.output(4).f32();
+  op.gates = call.output(3).f32(), op.cells = call.output(4).f32(), op.unprojected = call.output(5).f32();
+  op.plain = op.plain && (op.y || !op.unprojected);
   return op;
 }
 
@@ -186,27 +186,24 @@ size_t lstm_workspace(const Call& call, int team_size) noexcept {
   return LstmMemory(lstm_forward_of(call), nullptr, team_size - 1).bytes;
 }
 
-void lstm(const Call& call, Team& team) noexcept {
-  LstmForward op = lstm_forward_of(call);
-  op.packed_ih = call.packs[0], op.packed_hh = call.packs[1];
-  lstm_forward(op, call.workspace, team);
-}
+void lstm(const Call& call, Team& team) noexcept { lstm_run(lstm_forward_of(call), call, team); }
 
 // lstm_step
 // Computes  one step of lstm
-// Shapes    x [B,I], h, c [B,H], weights and biases as lstm -> h_next, c_next [B,H], gates [B,4H] when planned
+// Shapes    x [B,I], h [B,P], c [B,H], the rest as lstm without T -> h_next [B,P], c_next [B,H], gates [B,4H] and
+//           unprojected [B,H] when planned
 // Layout    as lstm
 // Aliasing  as lstm
 // Accuracy  the bits of lstm
 // Source    as lstm
 inline LstmForward lstm_step_of(const Call& call) noexcept {
-  const Tensor &x = call.operand(0), &h = call.operand(1);
+  const Tensor& x = call.operand(0);
   LstmForward op = {};
+  lstm_read_cell(op, call, 0);
   op.walk = {1, x.dim(0), nullptr, false};
-  op.input_size = x.dim(1), op.hidden_size = h.dim(1);
-  op.x = x.f32(), op.h0 = h.f32(), op.c0 = call.operand(2).f32();
-  op.bias_ih = call.operand_f32(5), op.bias_hh = call.operand_f32(6);
+  op.x = x.f32(), op.h0 = call.operand(1).f32(), op.c0 = call.operand(2).f32();
   op.y = call.output(0).f32(), op.cells = call.output(1).f32(), op.gates = call.output(2).f32();
+  op.unprojected = call.output(3).f32();
   return op;
 }
 
@@ -214,10 +211,6 @@ size_t lstm_step_workspace(const Call& call, int team_size) noexcept {
   return LstmMemory(lstm_step_of(call), nullptr, team_size - 1).bytes;
 }
 
-void lstm_step(const Call& call, Team& team) noexcept {
-  LstmForward op = lstm_step_of(call);
-  op.packed_ih = call.packs[0], op.packed_hh = call.packs[1];
-  lstm_forward(op, call.workspace, team);
-}
+void lstm_step(const Call& call, Team& team) noexcept { lstm_run(lstm_step_of(call), call, team); }
 
 }  // namespace lstm::LSTM_ISA

@@ -1,50 +1,11 @@
-// The LSTM backward in time, and the gradient of its recurrent weight. The gradients of x, weight_ih and the biases are
-// those of a linear layer over dgates.
+// The LSTM backward in time. The gradients of x, weight_ih and the biases are those of a linear layer over dgates; those of
+// weight_hr are those of one over dprojected.
 #pragma once
 
 #include "kernels/multiply/product.h"
-#include "kernels/recurrent/lstm_gates.h"
-#include "kernels/recurrent/sequence.h"
-#include "simd/math.h"
+#include "kernels/recurrent/lstm_backward_variant.h"
 
 namespace lstm::LSTM_ISA {
-
-struct LstmBackward {
-  SequenceWalk walk;
-  int64_t hidden_size;
-  const float *dy, *dh_n, *dc_n;    // zeros when null
-  const float *gates, *cells, *c0;  // c0: zeros when null
-  const float* packed_hh;           // rows
-  float *dgates, *dh0, *dc0;        // dh0 and dc0 may be null
-};
-
-struct LstmBackwardMemory {
-  float* dc;  // shared: the running gradient of c, [B,H]
-  // Of one thread.
-  float* zeros = nullptr;
-  const float** dgates_after = nullptr;
-  int64_t* rows = nullptr;
-  size_t bytes;
-
-  LstmBackwardMemory(const LstmBackward& op, void* workspace, int thread) noexcept {
-    Carver carver{static_cast<char*>(workspace)};
-    const int64_t batch = op.walk.batch;
-    dc = carver.take<float>(op.dc0 ? 0 : batch * op.hidden_size);
-    if (op.dc0) dc = op.dc0;
-    for (int t = 0; t <= thread; ++t) {
-      zeros = carver.take<float>(op.hidden_size);
-      dgates_after = carver.take<const float*>(batch);
-      rows = carver.take<int64_t>(batch);
-    }
-    bytes = carver.used;
-  }
-};
-
-// What one batch row reads and writes at one step.
-struct LstmBackwardRow {
-  const float *gates, *cell, *cell_before;
-  float *dc, *dgates;
-};
 
 // With t = tanh(c):  dc = dc' + dh * o * (1 - t²), one FMA over the rounded dh * o;  the gate gradients are
 //   di = (dc * g) * (i * (1 - i)),  df = (dc * c') * (f * (1 - f)),  dg = (dc * i) * (1 - g²),  do = (dh * t) * (o * (1 - o))
@@ -69,36 +30,117 @@ LSTM_INLINE void lstm_cell_backward(Vector dh, const LstmBackwardRow& row, int64
   store_first(dgates + kOutputGate * hidden_size, multiply(multiply(dh, t), slope(o)), count);
 }
 
-// The listed rows at one step. The gradient of h starts from dy, plus dh_n at a row's last step; before that the chain
-// over the next step's gates follows, in increasing k. `last` says which of the two the rows are.
+// Where the gradient of h starts: from dy, plus dh_n at a row's last step or else what zoneout left. `width` columns from
+// `first` of the listed rows, into dh[r][kTileColumns].
+LSTM_INLINE void lstm_start_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range tile, int64_t step,
+                                     bool last, int64_t first, float* dh) noexcept {
+  const int64_t P = op.output_size;
+  for (int64_t r = 0; r < tile.size(); ++r) {
+    const int64_t row = memory.rows[tile.begin + r], position = op.walk.position(row, step);
+    for (int v = 0; v < kTileVectors; ++v) {
+      const int64_t unit = first + v * kLanes, rest = P - unit;
+      Vector start = op.dy && rest > 0 ? load_first(op.dy + position * P + unit, rest) : zero();
+      if (last && op.dh_n && rest > 0) start = add(start, load_first(op.dh_n + row * P + unit, rest));
+      if (!last && op.keep_hidden.data && rest > 0) start = add(start, load_first(memory.kept + row * P + unit, rest));
+      store(dh + r * kTileColumns + v * kLanes, start);
+    }
+  }
+}
+
+// dh += mask * (the chain over the next step's gates), for the listed rows.
+inline void lstm_add_masked(const LstmBackward& op, const LstmBackwardMemory& memory, Range tile,
+                            const Segment& segment, int64_t first, float* dh) noexcept {
+  alignas(64) float product[kTileRows * kTileColumns];
+  multiply_tile(tile.size(), &segment, 1, {kZeroColumns, 0}, {product, kTileColumns});
+  for (int64_t r = 0; r < tile.size(); ++r) {
+    const float* mask = op.hidden_mask + memory.rows[tile.begin + r] * op.output_size;
+    for (int64_t n = 0; n < kTileColumns && first + n < op.output_size; n += kLanes) {
+      float* at = dh + r * kTileColumns + n;
+      store(at, fma(load_first(mask + first + n, op.output_size - first - n), load(product + r * kTileColumns + n),
+                    load(at)));
+    }
+  }
+}
+
+// From the gradient of h on, for `count` units from `first` of one row: what zoneout leaves to the step before, then the
+// projection's gradient, to be multiplied, or the cell.
+LSTM_INLINE void lstm_variant_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Vector dh,
+                                       const LstmBackwardRow& at, int64_t row, int64_t position, int64_t first,
+                                       int64_t count) noexcept {
+  if (const float* share = op.keep_hidden.row(position)) {
+    const Vector keep = load_first(share + first, count);
+    store_first(memory.kept + row * op.output_size + first, multiply(keep, dh), count);
+    dh = multiply(subtract(broadcast(1.0f), keep), dh);
+  }
+  if (op.projected || op.dprojected) store_first(memory.projected_at(op, row, position) + first, dh, count);
+  if (op.projected) return;
+  lstm_variant_cell_backward(op, dh, at, op.keep_cell.row(position), first, count);
+}
+
+// The listed rows at one step. The gradient of h starts as above; before a row's last step the chain over the next step's
+// gates follows, in increasing k. `last` says which of the two the rows are.
 inline void lstm_step_backward(const LstmBackward& op, const LstmBackwardMemory& memory, int64_t active, int64_t step,
                                bool last, Range panels) noexcept {
-  const int64_t H = op.hidden_size, depth = kLstmGates * H;
+  const int64_t H = op.hidden_size, P = op.output_size, depth = kLstmGates * H;
+  const Tiles tiles({0, active});
+  for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
+    const int64_t first = panel * kTileColumns, count = P - first;
+    for (int64_t t = 0; t < tiles.count; ++t) {
+      const Range tile = tiles[t];
+      alignas(64) float dh[kTileRows * kTileColumns];
+      lstm_start_backward(op, memory, tile, step, last, first, dh);
+      const Segment segment = {memory.dgates_after + tile.begin, 1, op.packed_hh + panel * depth * kTileColumns, depth};
+      if (op.hidden_mask && !last) {
+        lstm_add_masked(op, memory, tile, segment, first, dh);
+      } else {
+        multiply_tile(tile.size(), &segment, last ? 0 : 1, {dh, kTileColumns}, {dh, kTileColumns});
+      }
+      for (int64_t r = 0; r < tile.size(); ++r) {
+        const int64_t row = memory.rows[tile.begin + r], position = op.walk.position(row, step);
+        const LstmBackwardRow at = lstm_backward_row(op, memory, row, step);
+        for (int64_t unit = 0; unit < kTileColumns && unit < count; unit += kLanes) {
+          const Vector gradient = load(dh + r * kTileColumns + unit);
+          if (op.plain) {
+            if (op.dprojected) {
+              store_first(op.dprojected + position * P + first + unit, gradient, count - unit);
+            }
+            lstm_cell_backward(gradient, at, first + unit, count - unit, H);
+          } else {
+            lstm_variant_backward(op, memory, gradient, at, row, position, first + unit, count - unit);
+          }
+        }
+      }
+    }
+  }
+}
+
+// The cells behind a projection: dh · W_hr for all rows of the step, for panels of H.
+inline void lstm_project_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range rows, int64_t step,
+                                  Range panels) noexcept {
+  const int64_t H = op.hidden_size, P = op.output_size;
+  int64_t active = 0;
+  for (int64_t row = rows.begin; row < rows.end; ++row) {
+    if (step < op.walk.length(row)) memory.rows[active++] = row;
+  }
   const Tiles tiles({0, active});
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
     const int64_t first = panel * kTileColumns, count = H - first;
     for (int64_t t = 0; t < tiles.count; ++t) {
       const Range tile = tiles[t];
-      alignas(64) float dh[kTileRows * kTileColumns];
+      const float* projected[kTileRows] = {};
       for (int64_t r = 0; r < tile.size(); ++r) {
-        const int64_t row = memory.rows[tile.begin + r], position = op.walk.position(row, step);
-        for (int v = 0; v < kTileVectors; ++v) {
-          const int64_t unit = first + v * kLanes, rest = H - unit;
-          Vector start = op.dy && rest > 0 ? load_first(op.dy + position * H + unit, rest) : zero();
-          if (last && op.dh_n && rest > 0) start = add(start, load_first(op.dh_n + row * H + unit, rest));
-          store(dh + r * kTileColumns + v * kLanes, start);
-        }
+        const int64_t row = memory.rows[tile.begin + r];
+        projected[r] = memory.projected_at(op, row, op.walk.position(row, step));
       }
-      const Segment segment = {memory.dgates_after + tile.begin, 1, op.packed_hh + panel * depth * kTileColumns, depth};
-      multiply_tile(tile.size(), &segment, last ? 0 : 1, {dh, kTileColumns}, {dh, kTileColumns});
+      alignas(64) float dh[kTileRows * kTileColumns];
+      const Segment segment = {projected, 1, op.packed_hr + panel * P * kTileColumns, P};
+      multiply_tile(tile.size(), &segment, 1, {kZeroColumns, 0}, {dh, kTileColumns});
       for (int64_t r = 0; r < tile.size(); ++r) {
-        const int64_t row = memory.rows[tile.begin + r], position = op.walk.position(row, step);
-        const LstmBackwardRow at = {
-            op.gates + position * depth, op.cells + position * H,
-            step > 0 ? op.cells + op.walk.position(row, step - 1) * H : row_or(op.c0, row, H, memory.zeros),
-            memory.dc + row * H, op.dgates + position * depth};
+        const int64_t row = memory.rows[tile.begin + r];
+        const LstmBackwardRow at = lstm_backward_row(op, memory, row, step);
+        const float* keep_cell = op.keep_cell.row(op.walk.position(row, step));
         for (int64_t unit = 0; unit < kTileColumns && unit < count; unit += kLanes) {
-          lstm_cell_backward(load(dh + r * kTileColumns + unit), at, first + unit, count - unit, H);
+          lstm_variant_cell_backward(op, load(dh + r * kTileColumns + unit), at, keep_cell, first + unit, count - unit);
         }
       }
     }
@@ -120,12 +162,12 @@ inline int64_t lstm_list_rows_backward(const LstmBackward& op, const LstmBackwar
   return active;
 }
 
-// dh0 = dgates of the first step · W_hh, or dh_n for a row of no steps.
-inline void lstm_initial_gradient(const LstmBackward& op, Share share) noexcept {
-  const int64_t H = op.hidden_size, depth = kLstmGates * H;
+// dh0 = dgates of the first step · W_hh, masked, and what zoneout left; dh_n for a row of no steps.
+inline void lstm_initial_gradient(const LstmBackward& op, const LstmBackwardMemory& memory, Share share) noexcept {
+  const int64_t P = op.output_size, depth = kLstmGates * op.hidden_size;
   const Tiles tiles(share.rows);
   for (int64_t panel = share.panels.begin; panel < share.panels.end; ++panel) {
-    const int64_t first = panel * kTileColumns, columns = columns_of_panel(H, panel);
+    const int64_t first = panel * kTileColumns, columns = columns_of_panel(P, panel);
     for (int64_t t = 0; t < tiles.count; ++t) {
       const Range tile = tiles[t];
       const float* rows[kTileRows] = {};
@@ -135,32 +177,49 @@ inline void lstm_initial_gradient(const LstmBackward& op, Share share) noexcept 
         rows[r] = op.dgates + (op.walk.length(row) > 0 ? op.walk.position(row, 0) : row) * depth;
       }
       multiply_panel(tile.size(), {rows, 1, op.packed_hh + panel * depth * kTileColumns, depth}, {kZeroColumns, 0},
-                     {op.dh0 + tile.begin * H + first, H}, columns);
+                     {op.dh0 + tile.begin * P + first, P}, columns);
     }
     for (int64_t row = share.rows.begin; row < share.rows.end; ++row) {
-      if (op.walk.length(row) > 0) continue;
-      const float* source = row_or(op.dh_n, row, H, nullptr);
-      for (int64_t n = first; n < first + columns; ++n) op.dh0[row * H + n] = source ? source[n] : 0.0f;
+      float* dh0 = op.dh0 + row * P;
+      const float *mask = row_or(op.hidden_mask, row, P, nullptr), *source = row_or(op.dh_n, row, P, nullptr);
+      for (int64_t n = first; n < first + columns; ++n) {
+        if (op.walk.length(row) == 0) {
+          dh0[n] = source ? source[n] : 0.0f;
+          continue;
+        }
+        if (mask) dh0[n] *= mask[n];
+        if (op.keep_hidden.data) dh0[n] += memory.kept[row * P + n];
+      }
     }
   }
 }
 
 // lstm_backward
-// Computes  the gradients of lstm before its activations, and of its initial state
-// Shapes    dy? [T,B,H], dh_n?, dc_n? [B,H], gates [T,B,4H], cells [T,B,H], c0? [B,H], weight_hh [4H,H], lengths? int32 [B]
-//           -> dgates [T,B,4H] (0 past a length), dh0, dc0 [B,H] when planned
-// Layout    weight_hh packed as rows; gates in the order of lstm_gates.h
+// Computes  the gradients of lstm before its activations, of its initial state and of what its projection gives (without
+//           one, of h)
+// Shapes    dy? [T,B,P], dh_n? [B,P], dc_n? [B,H], gates [T,B,4H], cells [T,B,H], c0? [B,H], weight_hh [4H,P],
+//           weight_peephole?, weight_hr?, keep_hidden?, keep_cell?, hidden_mask? as lstm, lengths? int32 [B]
+//           -> dgates [T,B,4H] (0 past a length), dh0 [B,P], dc0 [B,H], dprojected [T,B,P] when planned
+// Layout    weight_hh and weight_hr packed as rows; gates in the order of lstm_gates.h
 // Aliasing  no output overlaps an operand
 // Accuracy  dh is one FMA chain from dy + dh_n over 4H; tanh(c) of simd/math.h; the cell as lstm_cell_backward says
 // Source    backpropagation through time, Werbos 1990
 inline LstmBackward lstm_backward_of(const Call& call) noexcept {
-  const Tensor& gates = call.operand(3);
+  const Tensor &gates = call.operand(3), &weight_hh = call.operand(6);
   LstmBackward op = {};
-  op.walk = {gates.dim(0), gates.dim(1), call.operand_i32(7), call.flag(0)};
-  op.hidden_size = gates.dim(2) / kLstmGates;
+  op.walk = {gates.dim(0), gates.dim(1), call.operand_i32(12), call.flag(0)};
+  op.hidden_size = gates.dim(2) / kLstmGates, op.output_size = weight_hh.dim(1);
   op.dy = call.operand_f32(0), op.dh_n = call.operand_f32(1), op.dc_n = call.operand_f32(2);
   op.gates = gates.f32(), op.cells = call.operand(4).f32(), op.c0 = call.operand_f32(5);
+  op.peepholes = {call.operand_f32(7), op.hidden_size};
+  op.projected = call.has(8);
+  op.keep_hidden = lstm_share_of(call, 9), op.keep_cell = lstm_share_of(call, 10);
+  op.hidden_mask = call.operand_f32(11);
+  op.kind = lstm_kind_of(call, 1);
+  op.plain = op.kind.plain();
+  for (int slot = 7; slot <= 11; ++slot) op.plain = op.plain && !call.has(slot);
   op.dgates = call.output(0).f32(), op.dh0 = call.output(1).f32(), op.dc0 = call.output(2).f32();
+  op.dprojected = call.output(3).f32();
   return op;
 }
 
@@ -168,13 +227,9 @@ size_t lstm_backward_workspace(const Call& call, int team_size) noexcept {
   return LstmBackwardMemory(lstm_backward_of(call), nullptr, team_size - 1).bytes;
 }
 
-void lstm_backward(const Call& call, Team& team) noexcept {
-  LstmBackward op = lstm_backward_of(call);
-  op.packed_hh = call.packs[0];
+// The running gradient of c begins as dc_n, in the rows and columns of the thread that goes on with it.
+inline void lstm_start_cells(const LstmBackward& op, const LstmBackwardMemory& memory, const Share& share) noexcept {
   const int64_t H = op.hidden_size;
-  const LstmBackwardMemory memory(op, call.workspace, team.rank());
-  const Share share(op.walk.batch, panel_count(H), kLstmGates * H, team);
-  clear(memory.zeros, H);
   const int64_t begin = share.panels.begin * kTileColumns, end = share.panels.end * kTileColumns;
   const int64_t units = (end < H ? end : H) - begin;
   for (int64_t row = share.rows.begin; row < share.rows.end && units > 0; ++row) {
@@ -185,40 +240,34 @@ void lstm_backward(const Call& call, Team& team) noexcept {
       clear(dc, units);
     }
   }
+}
+
+inline void lstm_walk_back(const LstmBackward& op, void* workspace, Team& team) noexcept {
+  const int64_t H = op.hidden_size;
+  const LstmBackwardMemory memory(op, workspace, team.rank());
+  const Share outputs(op.walk.batch, panel_count(op.output_size), team), cells(op.walk.batch, panel_count(H), team);
+  clear(memory.zeros, H);
+  lstm_start_cells(op, memory, cells);
   clear_past_lengths(op.walk, team.split(op.walk.batch), op.dgates, kLstmGates * H);
+  clear_past_lengths(op.walk, team.split(op.walk.batch), op.dprojected, op.output_size);
   for (int64_t step = op.walk.steps - 1; step >= 0; --step) {
     for (int last = 0; last < 2; ++last) {
-      const int64_t active = lstm_list_rows_backward(op, memory, share.rows, step, last == 1);
-      lstm_step_backward(op, memory, active, step, last == 1, share.panels);
+      const int64_t active = lstm_list_rows_backward(op, memory, outputs.rows, step, last == 1);
+      lstm_step_backward(op, memory, active, step, last == 1, outputs.panels);
     }
-    share.end_step(team);
+    outputs.end_step(team);
+    if (!op.projected) continue;
+    lstm_project_backward(op, memory, cells.rows, step, cells.panels);
+    cells.end_step(team);
   }
-  if (op.dh0) lstm_initial_gradient(op, share);
+  if (op.dh0) lstm_initial_gradient(op, memory, outputs);
 }
 
-// lstm_backward_weight
-// Computes  dweight_hh = Σ over t and b of dgates_tᵀ · h_{t-1}, h_{t-1} being h0 (or 0) at the first step of a row
-// Shapes    dgates [T,B,4H], y [T,B,H], h0? [B,H], lengths? int32 [B] -> dweight_hh [4H,H]
-// Layout    dense; both operands are packed block by block in the workspace
-// Aliasing  dweight_hh overlaps no operand
-// Accuracy  one FMA chain over the rows of [T,B] in increasing order
-// Source    as lstm_backward
-size_t lstm_backward_weight_workspace(const Call& call, int team_size) noexcept {
-  return linear_backward_weight_workspace(call, team_size);
-}
-
-void lstm_backward_weight(const Call& call, Team& team) noexcept {
-  const Tensor &dgates = call.operand(0), &dweight = call.output(0);
-  const float *y = call.operand(1).f32(), *h0 = call.operand_f32(2);
-  const int64_t H = dweight.dim(1);
-  const SequenceWalk walk = {dgates.dim(0), dgates.dim(1), call.operand_i32(3), call.flag(0)};
-  const auto h_before = [=](int64_t position) -> const float* {
-    const int64_t time = position / walk.batch, row = position % walk.batch;
-    if (time >= walk.length(row)) return nullptr;
-    const int64_t step = walk.step(row, time);
-    return step > 0 ? y + walk.position(row, step - 1) * H : row_or(h0, row, H, nullptr);
-  };
-  sum_outer_products(dgates.f32(), dgates.rows(), h_before, dweight.f32(), dweight.dim(0), H, call.workspace, team);
+void lstm_backward(const Call& call, Team& team) noexcept {
+  LstmBackward op = lstm_backward_of(call);
+  op.packed_hh = call.packs[0], op.packed_hr = call.packs[1];
+  const int64_t work = kLstmGates * op.hidden_size * op.output_size;
+  on_step_team(team, op.walk.batch, work, [&](Team& own) { lstm_walk_back(op, call.workspace, own); });
 }
 
 }  // namespace lstm::LSTM_ISA

@@ -19,37 +19,37 @@ struct SequenceWalk {
   int64_t step(int64_t row, int64_t time) const { return reverse ? length(row) - 1 - time : time; }
 };
 
-// Multiply-adds of a step below which its threads had better not meet: about 9 µs of one AVX-512 core. At B 1, H 64,
+// A thread's part of a step: rows of the batch and panels of columns. With enough rows the batch is split, and no thread
+// waits for another between steps; otherwise the columns are, every thread reads what all wrote, and each step ends with
+// a barrier.
+struct Share {
+  bool by_rows;
+  Range rows, panels;
+
+  Share(int64_t batch, int64_t panel_total, const Team& team)
+      : by_rows(batch >= kTileRows * team.size()),
+        rows(by_rows ? team.split(batch) : Range{0, batch}),
+        panels(by_rows ? Range{0, panel_total} : team.split(panel_total)) {}
+
+  void end_step(Team& team) const noexcept {
+    if (!by_rows && team.size() > 1) team.barrier();
+  }
+};
+
+// Multiply-adds of a step below which threads had better not meet for it: about 9 µs of one AVX-512 core. At B 1, H 64,
 // T 3000, beside other processes, two threads took 37 ms and one 1.7 ms.
 constexpr int64_t kSharedStep = 1 << 20;
 
-// A thread's part of a step: rows of the batch and panels of columns. With enough rows the batch is split, and no thread
-// waits for another between steps; otherwise the columns are, every thread reads what all wrote, and each step ends with
-// a barrier. Where the team adapts, rank 0 does small steps alone.
-struct Share {
-  bool meets;
-  Range rows, panels;
-
-  // `depth` is the length of a step's dot products.
-  Share(int64_t batch, int64_t panel_total, int64_t depth, const Team& team) : meets(false) {
-    if (batch >= kTileRows * team.size()) {
-      rows = team.split(batch);
-      panels = {0, panel_total};
-    } else if (team.adapts() && batch * panel_total * kTileColumns * depth < kSharedStep) {
-      const bool works = team.rank() == 0;
-      rows = {0, works ? batch : 0};
-      panels = {0, works ? panel_total : 0};
-    } else {
-      meets = team.size() > 1;
-      rows = {0, batch};
-      panels = team.split(panel_total);
-    }
-  }
-
-  void end_step(Team& team) const noexcept {
-    if (meets) team.barrier();
-  }
-};
+// Calls body(team), or body with rank 0 alone where the team adapts and would meet after steps that are too small.
+// `work` counts the multiply-adds of a step for each row.
+template <class Body>
+inline void on_step_team(Team& team, int64_t batch, int64_t work, const Body& body) noexcept {
+  const bool meets = team.size() > 1 && batch < kTileRows * team.size();
+  if (!meets || !team.adapts() || batch * work >= kSharedStep) return body(team);
+  if (team.rank() != 0) return;
+  Team alone(0, 1, nullptr);
+  body(alone);
+}
 
 // Hands out 64-byte aligned pieces of a workspace; over a null base it only counts.
 struct Carver {
@@ -68,6 +68,20 @@ struct Carver {
 inline const float* row_or(const float* matrix, int64_t row, int64_t width, const float* otherwise) noexcept {
   return matrix ? matrix + row * width : otherwise;
 }
+
+// The hidden state from which each row of [T,B,·] started its step: h_{t-1}, or h0; null for zeros and past a length.
+struct StartStates {
+  SequenceWalk walk;
+  const float *y, *h0;  // h0 may be null
+  int64_t hidden_size;
+
+  const float* operator()(int64_t position) const {
+    const int64_t time = position / walk.batch, row = position % walk.batch;
+    if (time >= walk.length(row)) return nullptr;
+    const int64_t step = walk.step(row, time);
+    return step > 0 ? y + walk.position(row, step - 1) * hidden_size : row_or(h0, row, hidden_size, nullptr);
+  }
+};
 
 inline void clear(float* p, int64_t count) noexcept { memset(p, 0, sizeof(float) * static_cast<size_t>(count)); }
 

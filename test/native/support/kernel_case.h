@@ -167,6 +167,10 @@ inline std::vector<Arrays> run_once(const KernelCase& test, const Kernels& kerne
   std::vector<std::unique_ptr<Scratch>> packed;
   std::vector<const float*> packs;
   for (const auto& [operand, kind] : test.packs) {
+    if (test.operands[static_cast<size_t>(operand)].empty()) {
+      packs.push_back(nullptr);
+      continue;
+    }
     const Tensor& weight = operand_slots[static_cast<size_t>(operand)].tensors[0];
     packed.push_back(std::make_unique<Scratch>(kernels.pack_bytes(kind, weight)));
     packs.push_back(packed.back()->data());

@@ -43,23 +43,35 @@ inline Arrays lengths_of(const LstmCase& c, const LstmOperands& operands) {
   return c.ragged ? Arrays{operands.lengths} : Arrays{};
 }
 
+// sigmoid, sigmoid, tanh, sigmoid, and tanh of the cell
+inline const std::vector<double> kPlainActivations = {0, 0, 1, 0, 1};
+
 inline KernelCase forward_case(const LstmCase& c, const LstmOperands& o) {
   const auto when = [](bool present, const Array& array) { return present ? Arrays{array} : Arrays{}; };
   const Dims state = {c.batch, c.units}, sequence = {c.steps, c.batch, c.units};
-  return {
-      KernelId::lstm,
-      {{o.x},
-       when(c.initial, o.h0),
-       when(c.initial, o.c0),
-       {o.weight_ih},
-       {o.weight_hh},
-       when(c.bias, o.bias_ih),
-       when(c.bias, o.bias_hh),
-       lengths_of(c, o)},
-      {{empty(sequence)}, {empty(state)}, {empty(state)}, {empty({c.steps, c.batch, 4 * c.units})}, {empty(sequence)}},
-      {{c.reverse ? 1.0 : 0.0}},
-      {},
-      {{3, PackKind::gates4}, {4, PackKind::gates4}}};
+  return {KernelId::lstm,
+          {{o.x},
+           when(c.initial, o.h0),
+           when(c.initial, o.c0),
+           {o.weight_ih},
+           {o.weight_hh},
+           when(c.bias, o.bias_ih),
+           when(c.bias, o.bias_hh),
+           {},
+           {},
+           {},
+           {},
+           {},
+           lengths_of(c, o)},
+          {{empty(sequence)},
+           {empty(state)},
+           {empty(state)},
+           {empty({c.steps, c.batch, 4 * c.units})},
+           {empty(sequence)},
+           {empty(sequence)}},
+          {{c.reverse ? 1.0 : 0.0}, kPlainActivations, {0}},
+          {},
+          {{3, PackKind::gates4}, {4, PackKind::gates4}, {8, PackKind::columns}}};
 }
 
 inline KernelCase backward_case(const LstmCase& c, const LstmOperands& o, const LstmCotangents& d, const Array& gates,
@@ -73,11 +85,16 @@ inline KernelCase backward_case(const LstmCase& c, const LstmOperands& o, const 
            {cells},
            c.initial ? Arrays{o.c0} : Arrays{},
            {o.weight_hh},
+           {},
+           {},
+           {},
+           {},
+           {},
            lengths_of(c, o)},
-          {{empty(gates.dims)}, {empty(state)}, {empty(state)}},
-          {{c.reverse ? 1.0 : 0.0}},
+          {{empty(gates.dims)}, {empty(state)}, {empty(state)}, {empty(d.dy.dims)}},
+          {{c.reverse ? 1.0 : 0.0}, kPlainActivations, {0}},
           {},
-          {{6, PackKind::rows}}};
+          {{6, PackKind::rows}, {8, PackKind::rows}}};
 }
 
 inline double logistic(double x) { return 1 / (1 + std::exp(-x)); }

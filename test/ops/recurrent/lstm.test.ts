@@ -1,4 +1,6 @@
-import { lstm, lstmBackward, lstmBackwardWeight } from '../../../lib/ops/recurrent/lstm';
+import { lstm } from '../../../lib/ops/recurrent/lstm';
+import { lstmBackward, lstmBackwardWeight } from '../../../lib/ops/recurrent/lstmBackward';
+import { plainLstm } from '../../../lib/ops/recurrent/lstmKind';
 import { lstmStep } from '../../../lib/ops/recurrent/lstmStep';
 import { float32, int32 } from '../../../lib/ops/op';
 import { checkGradient } from '../../support/checkGradient';
@@ -28,8 +30,8 @@ function operands({ T, B, I, H }: Sizes, leaveOut: readonly string[] = []): Valu
 }
 
 const sizes = { T: 4, B: 3, I: 2, H: 3 };
-const forwards = writeOp(lstm, { reverse: false });
-const backwards = writeOp(lstm, { reverse: true });
+const forwards = writeOp(lstm, { reverse: false, ...plainLstm });
+const backwards = writeOp(lstm, { reverse: true, ...plainLstm });
 const direction = (reverse: boolean) => (reverse ? backwards : forwards);
 /** One row with no steps, one with a single step, one with all. */
 const ragged = integers([3], [0, 1, 4]);
@@ -84,7 +86,7 @@ describe('the equations', () => {
     for (let t = 0; t < sizes.T; t++) {
       const row = sizes.B * sizes.I;
       const input = floats([sizes.B, sizes.I], x!.data.subarray(t * row, (t + 1) * row));
-      const next = evaluate({ x: input, ...state, ...weights }, writeOp(lstmStep, {}));
+      const next = evaluate({ x: input, ...state, ...weights }, writeOp(lstmStep, plainLstm));
       state = {
         h: floats([sizes.B, sizes.H], next.h_next!.data),
         c: floats([sizes.B, sizes.H], next.c_next!.data),
@@ -214,16 +216,16 @@ describe('gradients meet finite differences', () => {
   test.each([[['h_next']], [['c_next']], [['h_next', 'c_next']]])('for a single step with a loss on %j', (on) => {
     const { x, h0, c0, ...weights } = operands({ T: 1, B: 3, I: 2, H: 4 });
     const values = { x: floats([3, 2], x!.data), h: h0!, c: c0!, ...weights };
-    checkGradient(values, writeOp(lstmStep, {}), { on });
+    checkGradient(values, writeOp(lstmStep, plainLstm), { on });
     const { bias_ih, bias_hh, ...withoutBias } = values as Record<string, (typeof values)['x']>;
     expect([bias_ih, bias_hh]).toHaveLength(2);
-    checkGradient(withoutBias, writeOp(lstmStep, {}), { on });
+    checkGradient(withoutBias, writeOp(lstmStep, plainLstm), { on });
   });
 
   test('for steps that feed on themselves', () => {
     const { h0, c0, ...weights } = operands({ T: 1, B: 2, I: 3, H: 3 }, ['x']);
     checkGradient({ h: h0!, c: c0!, ...weights }, ({ h, c, ...parameters }, emit) => {
-      const step = writeOp(lstmStep, {});
+      const step = writeOp(lstmStep, plainLstm);
       let state = { h: h!, c: c! };
       for (let k = 0; k < 3; k++) {
         const { h_next, c_next } = step({ x: state.h, ...state, ...parameters }, emit);
@@ -240,7 +242,16 @@ describe('gradients meet finite differences', () => {
 });
 
 describe('shapes', () => {
+  const attributes = { reverse: false, ...plainLstm };
+  const absent = {
+    weight_peephole: null,
+    weight_hr: null,
+    keep_hidden: null,
+    keep_cell: null,
+    hidden_mask: null,
+  };
   const types = {
+    ...absent,
     x: float32('T', 'B', 2),
     h0: float32('B', 3),
     c0: float32('B', 3),
@@ -252,18 +263,19 @@ describe('shapes', () => {
   };
 
   test('run-time sizes carry through forward and backward', () => {
-    const forward = lstm.infer(types, { reverse: false });
+    const forward = lstm.infer(types, attributes);
     expect(forward).toEqual({
       y: float32('T', 'B', 3),
       h_n: float32('B', 3),
       c_n: float32('B', 3),
       gates: float32('T', 'B', 12),
       cells: float32('T', 'B', 3),
+      unprojected: float32('T', 'B', 3),
     });
     const { gates, cells, y, h_n, c_n } = forward;
     const { c0, h0, weight_hh, lengths } = types;
-    const backward = { dy: y, dh_n: h_n, dc_n: c_n, gates, cells, c0, weight_hh, lengths };
-    expect(lstmBackward.infer(backward, { reverse: false })).toEqual({ dgates: gates, dh0: h0, dc0: c0 });
+    const backward = { dy: y, dh_n: h_n, dc_n: c_n, gates, cells, c0, weight_hh, lengths, ...absent };
+    expect(lstmBackward.infer(backward, attributes)).toEqual({ dgates: gates, dh0: h0, dc0: c0, dprojected: y });
     expect(lstmBackwardWeight.infer({ dgates: gates, y, h0, lengths }, { reverse: false })).toEqual({
       dweight_hh: weight_hh,
     });
@@ -280,7 +292,7 @@ describe('shapes', () => {
     ['bias_hh', float32(12, 1), 'bias_hh: expected [12], received [12, 1]'],
     ['lengths', int32('T'), 'lengths: expected [B], received [T]'],
   ])('a wrong %s is refused by name', (slot, type, message) => {
-    expect(() => lstm.infer({ ...types, [slot]: type }, { reverse: false })).toThrow(message);
+    expect(() => lstm.infer({ ...types, [slot]: type }, attributes)).toThrow(message);
   });
 
   test.each([
@@ -289,7 +301,7 @@ describe('shapes', () => {
     ['c', float32('B', 4), 'c: expected [B, 3], received [B, 4]'],
   ])('a wrong %s of a step is refused by name', (slot, type, message) => {
     const { weight_ih, weight_hh, bias_ih, bias_hh, h0, c0 } = types;
-    const step = { x: float32('B', 2), h: h0, c: c0, weight_ih, weight_hh, bias_ih, bias_hh };
-    expect(() => lstmStep.infer({ ...step, [slot]: type }, {})).toThrow(message);
+    const step = { ...absent, x: float32('B', 2), h: h0, c: c0, weight_ih, weight_hh, bias_ih, bias_hh };
+    expect(() => lstmStep.infer({ ...step, [slot]: type }, plainLstm)).toThrow(message);
   });
 });

@@ -1,0 +1,63 @@
+import { OptionError } from '../errors';
+import type { Variable } from '../ops/op';
+import { gru as gruOp } from '../ops/recurrent/gru';
+import { describe } from '../options';
+import {
+  Recurrent,
+  type CellCall,
+  type CellResult,
+  type RecurrentCallOptions,
+  type RecurrentOptions,
+  type RecurrentOutput,
+  type RecurrentState,
+} from './recurrent';
+
+export interface GruOptions extends RecurrentOptions {
+  /** Whether the reset gate acts after the candidate's recurrent product (PyTorch, cuDNN) or before it (the paper). Default true. */
+  readonly resetAfter?: boolean;
+}
+/** h of every layer and direction: [numLayers·D, B, H], index layer·D + direction. */
+export type GruState = RecurrentState<'hiddenState'>;
+export type GruCallOptions = RecurrentCallOptions<GruState>;
+export type GruOutput = RecurrentOutput<GruState>;
+
+export interface Gru {
+  (input: Variable, options?: GruCallOptions): GruOutput;
+}
+
+/**
+ * Gated recurrent unit:
+ *
+ *     r, z = σ(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)
+ *     n = tanh(W_in x_t + b_in + r ⊙ (W_hn h_{t-1} + b_hn))      h_t = (1 - z) ⊙ n + z ⊙ h_{t-1}
+ *
+ * or, with `resetAfter: false`, n = tanh(W_in x_t + b_in + W_hn (r ⊙ h_{t-1}) + b_hn).
+ *
+ * Input [T, B, I]; T steps, B sequences, I input size, H hidden size, D directions.
+ * Parameters, for layer k and each direction, rows in the gate order r, z, n: `weight_ih_l{k} [3H, I]`,
+ * `weight_hh_l{k} [3H, H]`, `bias_ih_l{k} [3H]`, `bias_hh_l{k} [3H]`, with `_reverse` appended for the backward
+ * direction; all drawn from U(±1/√H).
+ * Source: Cho et al. 2014; names and init as PyTorch `nn.GRU`.
+ */
+export class Gru extends Recurrent<'hiddenState'> {
+  constructor(
+    hiddenSize: number,
+    override readonly options: GruOptions = {},
+  ) {
+    super({ kind: 'gru', states: ['hiddenState'], gateCount: 3, options: ['resetAfter'] }, hiddenSize, options);
+    const { resetAfter = true } = options;
+    if (typeof resetAfter !== 'boolean') {
+      throw new OptionError(`gru: resetAfter: expected true or false, received ${describe(resetAfter)}`);
+    }
+  }
+
+  protected override cell(call: CellCall<'hiddenState'>): CellResult<'hiddenState'> {
+    const { x, initial, weights, lengths, reverse } = call;
+    const attributes = { reverse, reset_after: this.options.resetAfter ?? true };
+    const { y, h_n } = x.builder.emit(gruOp, { x, h0: initial.hiddenState, ...weights, lengths }, attributes);
+    return { y, hiddenState: h_n };
+  }
+}
+
+/** A `Gru` layer: `gru(256, { numLayers: 2, dropout: 0.2 })`. */
+export const gru = (hiddenSize: number, options?: GruOptions): Gru => new Gru(hiddenSize, options);

@@ -1,0 +1,259 @@
+import { OptionError } from '../errors';
+import { concat } from '../ops/layout/concat';
+import { reshape } from '../ops/layout/reshape';
+import { slice } from '../ops/layout/slice';
+import { expectRank, expectShape, type Variable } from '../ops/op';
+import { expectVariable } from '../ops/variable';
+import { checkOptions, describe, positiveInteger, probability } from '../options';
+import { applyDropout, applySequenceDropout } from './dropout';
+import { uniform, type Initializer } from './initializer';
+import { Layer, type LayerConfig } from './layer';
+import { lastSize } from './size';
+import { activeTrace } from './trace';
+
+/** What every recurrent layer can be asked for. */
+export interface RecurrentOptions {
+  /** Inferred from the first input when left out. */
+  readonly inputSize?: number;
+  /** Layers stacked, each on the output of the one below. Default 1. */
+  readonly numLayers?: number;
+  /** Adds a second cell per layer that walks each sequence from its end; outputs are side by side. Default false. */
+  readonly bidirectional?: boolean;
+  /** Probability of dropping, in training, each element that one layer hands to the next; it does nothing where there is one. Default 0. */
+  readonly dropout?: number;
+  /** The same of every layer's input, with one mask for all steps of a sequence. Source: Gal & Ghahramani 2016. Default 0. */
+  readonly inputDropout?: number;
+  /** Probability of dropping each element of `weight_hh`, one mask for a run, in training. Source: Merity et al. 2018. Default 0. */
+  readonly weightDrop?: number;
+  /** Default true. */
+  readonly bias?: boolean;
+  /** What a stack such as `sequential` hands on: the whole sequence [T, B, D·H] or the state after the last step [B, D·H]. Default 'sequence'. */
+  readonly output?: 'sequence' | 'last';
+}
+
+const optionNames = [
+  'inputSize',
+  'numLayers',
+  'bidirectional',
+  'dropout',
+  'inputDropout',
+  'weightDrop',
+  'bias',
+  'output',
+];
+
+/** What a cell carries from step to step: its name in the interface, and in the names of carried states. */
+const shortNames = { hiddenState: 'h', cellState: 'c' } as const;
+export type StateName = keyof typeof shortNames;
+/** Each state of every layer and direction: [numLayers·D, B, H], index layer·D + direction. */
+export type RecurrentState<S extends StateName> = Readonly<Record<S, Variable>>;
+
+export interface RecurrentCallOptions<State> {
+  /** int32 [B]: steps of each sequence; nothing past a length has any part, and outputs there are 0. */
+  readonly lengths?: Variable | null;
+  /** Zeros when left out (or the carried state, where the program carries one). */
+  readonly initialState?: State;
+}
+
+const callOptionNames: readonly (keyof RecurrentCallOptions<unknown>)[] = ['lengths', 'initialState'];
+
+export type RecurrentOutput<State> = State & {
+  /** As the option `output` says. */
+  readonly output: Variable;
+};
+
+/** The parameters of one layer in one direction, with a block of H rows for each gate. */
+export interface RecurrentWeights {
+  readonly weight_ih: Variable;
+  readonly weight_hh: Variable;
+  readonly bias_ih: Variable | null;
+  readonly bias_hh: Variable | null;
+}
+
+/** What a cell is applied to: one layer in one direction. A state that is null begins at zero. */
+export interface CellCall<S extends StateName> {
+  readonly x: Variable;
+  readonly initial: Readonly<Record<S, Variable | null>>;
+  readonly weights: RecurrentWeights;
+  readonly lengths: Variable | null;
+  readonly reverse: boolean;
+  /** A further parameter of this layer and direction; its name without `_l{k}`. */
+  parameter(name: string, shape: readonly number[]): Variable;
+}
+
+/** y [T, B, H], and each state after the last step walked, [B, H]. Every cell has a hidden state. */
+export type CellResult<S extends StateName> = RecurrentState<S | 'hiddenState'> & { readonly y: Variable };
+
+/** What a layer says of its cell. */
+export interface CellKind<S extends StateName> {
+  readonly kind: string;
+  readonly states: readonly S[];
+  /** Blocks of H rows in each weight and bias. */
+  readonly gateCount: number;
+  /** Options beside those that every recurrent layer has. */
+  readonly options?: readonly string[];
+  /** The size of the hidden state, where it is not the hidden size. */
+  outputSize?(): number;
+  /** How a bias begins, where it is not like the weights. */
+  biasInitializer?(name: 'bias_ih' | 'bias_hh', initializer: Initializer): Initializer;
+}
+
+/**
+ * A stack of recurrent cells in one or both directions: everything that does not depend on the cell.
+ *
+ * Input [T, B, I]; T steps, B sequences, I input size, H hidden size, D directions, G gates. Parameters, for layer k and
+ * each direction: `weight_ih_l{k} [G·H, I]`, `weight_hh_l{k} [G·H, H]`, `bias_ih_l{k} [G·H]`, `bias_hh_l{k} [G·H]`, with
+ * `_reverse` appended for the backward direction; all drawn from U(±1/√H). Names and init as PyTorch.
+ */
+export abstract class Recurrent<S extends StateName> extends Layer {
+  protected constructor(
+    private readonly cellKind: CellKind<S>,
+    readonly hiddenSize: number,
+    readonly options: RecurrentOptions,
+  ) {
+    super();
+    const { kind, options: own = [] } = cellKind;
+    checkOptions(kind, options, [...optionNames, ...own]);
+    const { numLayers = 1, dropout = 0, inputDropout = 0, weightDrop = 0, output = 'sequence' } = options;
+    positiveInteger(kind, 'hiddenSize', hiddenSize);
+    positiveInteger(kind, 'numLayers', numLayers);
+    for (const [name, value] of Object.entries({ dropout, inputDropout, weightDrop })) probability(kind, name, value);
+    if (output !== 'sequence' && output !== 'last') {
+      throw new OptionError(`${kind}: output: expected 'sequence' or 'last', received ${describe(output)}`);
+    }
+  }
+
+  /** Writes the cell's equation over a sequence. */
+  protected abstract cell(call: CellCall<S>): CellResult<S>;
+
+  override describe(): LayerConfig {
+    const { hiddenSize, options } = this;
+    return { kind: this.cellKind.kind, hiddenSize, options };
+  }
+
+  override forward(
+    input: Variable,
+    options: RecurrentCallOptions<RecurrentState<S>> = {},
+  ): RecurrentOutput<RecurrentState<S>> {
+    const { kind } = this.cellKind;
+    checkOptions(kind, options, callOptionNames);
+    const { lengths = null, initialState } = options;
+    const { numLayers = 1, bidirectional = false, dropout = 0, output: wanted = 'sequence' } = this.options;
+    lastSize(kind, input, this.options.inputSize);
+    expectRank('input', input.type, 3, '[T, B, I]');
+    if (lengths) {
+      expectVariable(`${kind}: lengths`, lengths);
+      expectShape('lengths', lengths.type, [input.type.shape[1]!]);
+      input.builder.requireRange(lengths, { below: input.type.shape[0]!, inclusive: true });
+    }
+    const results: CellResult<S>[] = [];
+    let sequence = input;
+    for (let layer = 0; layer < numLayers; layer++) {
+      if (layer > 0) sequence = applyDropout(sequence, dropout);
+      sequence = applySequenceDropout(sequence, this.options.inputDropout ?? 0);
+      const directions = (bidirectional ? [false, true] : [false]).map((reverse) =>
+        this.direction(sequence, layer, reverse, lengths, initialState),
+      );
+      const outputs = directions.map(({ y }) => y);
+      sequence = join(outputs, 2);
+      results.push(...directions);
+    }
+    const last = results.slice(bidirectional ? -2 : -1).map(({ hiddenState }) => hiddenState);
+    const output = wanted === 'last' ? join(last, 1) : sequence;
+    const states = this.eachState((name) => {
+      const finals = results.map((result) => withLeadingAxis(result[name]));
+      return join(finals, 0);
+    });
+    return { output, ...states };
+  }
+
+  /** One layer in one direction. */
+  private direction(
+    x: Variable,
+    layer: number,
+    reverse: boolean,
+    lengths: Variable | null,
+    given: RecurrentState<S> | undefined,
+  ): CellResult<S> {
+    const { bidirectional, bias = true, weightDrop = 0 } = this.options;
+    const { kind, gateCount, biasInitializer } = this.cellKind;
+    const H = this.hiddenSize;
+    const I = lastSize(kind, x, undefined);
+    const suffix = `l${layer}${reverse ? '_reverse' : ''}`;
+    const initializer = uniform(1 / Math.sqrt(H));
+    const rows = gateCount * H;
+    const parameter = (name: string, shape: readonly number[], by = initializer) =>
+      this.parameter(`${name}_${suffix}`, shape, by);
+    const biasOf = (name: 'bias_ih' | 'bias_hh') =>
+      bias ? parameter(name, [rows], biasInitializer?.(name, initializer)) : null;
+    const weights = {
+      weight_ih: parameter('weight_ih', [rows, I]),
+      weight_hh: applyDropout(parameter('weight_hh', [rows, this.stateSize('hiddenState')]), weightDrop),
+      bias_ih: biasOf('bias_ih'),
+      bias_hh: biasOf('bias_hh'),
+    };
+    const index = layer * (bidirectional ? 2 : 1) + (reverse ? 1 : 0);
+    const initial = this.initialState(x, index, suffix, given);
+    const result = this.cell({
+      x,
+      initial,
+      weights,
+      lengths,
+      reverse,
+      parameter: (name, shape) => parameter(name, shape),
+    });
+    if (!given) for (const name of this.cellKind.states) this.carryState(stateName(name, suffix), result[name]);
+    return result;
+  }
+
+  private initialState(
+    x: Variable,
+    index: number,
+    suffix: string,
+    given: RecurrentState<S> | undefined,
+  ): Record<S, Variable | null> {
+    const { numLayers = 1, bidirectional } = this.options;
+    const { kind } = this.cellKind;
+    const B = x.type.shape[1]!;
+    if (given) {
+      const count = numLayers * (bidirectional ? 2 : 1);
+      for (const name of this.cellKind.states) {
+        expectVariable(`${kind}: initialState.${name}`, given[name]);
+        expectShape(`initialState.${name}`, given[name].type, [count, B, this.stateSize(name)]);
+      }
+      return this.eachState((name) => stateAt(given[name], index));
+    }
+    if (bidirectional && activeTrace().carries) {
+      throw new OptionError(
+        `${kind}: a bidirectional ${kind} reads each sequence to its end, so it cannot carry state or be stepped`,
+      );
+    }
+    return this.eachState((name) => this.recurrentState(stateName(name, suffix), [B, this.stateSize(name)]));
+  }
+
+  private stateSize(name: StateName): number {
+    return name === 'hiddenState' ? (this.cellKind.outputSize?.() ?? this.hiddenSize) : this.hiddenSize;
+  }
+
+  private eachState<T>(make: (name: S) => T): Record<S, T> {
+    return Object.fromEntries(this.cellKind.states.map((name) => [name, make(name)])) as Record<S, T>;
+  }
+}
+
+const stateName = (name: StateName, suffix: string) => `${shortNames[name]}_${suffix}`;
+
+function join(parts: readonly Variable[], axis: number): Variable {
+  const [first] = parts as [Variable];
+  return parts.length === 1 ? first : first.builder.emit(concat, { x: parts }, { axis }).y;
+}
+
+function withLeadingAxis(state: Variable): Variable {
+  return state.builder.emit(reshape, { x: state }, { shape: [1, ...state.type.shape] }).y;
+}
+
+function stateAt(states: Variable, index: number): Variable {
+  const [count, ...shape] = states.type.shape;
+  const { builder } = states;
+  const state = count === 1 ? states : builder.emit(slice, { x: states }, { axis: 0, begin: index, end: index + 1 }).y;
+  return builder.emit(reshape, { x: state }, { shape }).y;
+}

@@ -1,0 +1,91 @@
+import { logistic } from '../elementwise/activations';
+import type { View } from '../op';
+import { addTransposedProduct, affineRow, type CellWeights } from './cell';
+
+/**
+ * The order of the gates in `weight_ih`, `weight_hh`, the biases and `gates`, as in PyTorch: reset, update, candidate.
+ * Gate k of unit j stands at k·H + j.
+ */
+export const gruGates = { reset: 0, update: 1, candidate: 2 } as const;
+
+/** What a step leaves for its backward pass: the gates after activation, and q. */
+export interface GruRecord {
+  readonly gates: Float64Array;
+  readonly recurrent: Float64Array;
+}
+
+/**
+ *     r = σ(W_ir·x + b_ir + W_hr·h + b_hr)   z = σ(the same rows for z)   h' = (1 - z) ⊙ n + z ⊙ h
+ *
+ * with the reset gate after the candidate's product, as in PyTorch, or before it, as in the paper:
+ *
+ *     after:  q = W_hn·h + b_hn   n = tanh(W_in·x + b_in + r ⊙ q)
+ *     before: q = r ⊙ h           n = tanh(W_in·x + b_in + W_hn·q + b_hn)
+ *
+ * (Cho et al. 2014.) Writes `gates`, `recurrent` (q) and `h` of `next`.
+ */
+export function gruCell(
+  weights: CellWeights<View>,
+  resetAfter: boolean,
+  { x, h }: { readonly x: Float64Array; readonly h: Float64Array },
+  next: GruRecord & { readonly h: Float64Array },
+): void {
+  const hiddenSize = h.length;
+  const { gates, recurrent: q } = next;
+  const fromInput = (row: number) => affineRow(weights.weight_ih, weights.bias_ih, row, x);
+  const fromState = (row: number, state: Float64Array) => affineRow(weights.weight_hh, weights.bias_hh, row, state);
+  for (let row = 0; row < gruGates.candidate * hiddenSize; row++) {
+    gates[row] = logistic(fromInput(row) + fromState(row, h));
+  }
+  for (let j = 0; j < hiddenSize; j++) {
+    const [r] = gruGatesOf(gates, j);
+    q[j] = resetAfter ? fromState(gruGates.candidate * hiddenSize + j, h) : r * h[j]!;
+  }
+  for (let j = 0; j < hiddenSize; j++) {
+    const row = gruGates.candidate * hiddenSize + j;
+    const [r, z] = gruGatesOf(gates, j);
+    const n = Math.tanh(fromInput(row) + (resetAfter ? r * q[j]! : fromState(row, q)));
+    gates[row] = n;
+    next.h[j] = (1 - z) * n + z * h[j]!;
+  }
+}
+
+/** The three gates of one unit. */
+export function gruGatesOf(gates: Float64Array, unit: number): [r: number, z: number, n: number] {
+  const hiddenSize = gates.length / 3;
+  return [
+    gates[gruGates.reset * hiddenSize + unit]!,
+    gates[gruGates.update * hiddenSize + unit]!,
+    gates[gruGates.candidate * hiddenSize + unit]!,
+  ];
+}
+
+/**
+ * The derivative of `gruCell`. On entry `dh` is the gradient of h'; writes the gradient of what enters the gates from x
+ * (`dgates`) and of q (`drecurrent`), and turns `dh` into the gradient of h.
+ */
+export function gruCellBackward(
+  weight_hh: View,
+  resetAfter: boolean,
+  { gates, recurrent: q, h }: GruRecord & { readonly h: Float64Array },
+  dh: Float64Array,
+  { dgates, drecurrent: dq }: { readonly dgates: Float64Array; readonly drecurrent: Float64Array },
+): void {
+  const hiddenSize = dh.length;
+  const candidate = dgates.subarray(gruGates.candidate * hiddenSize);
+  for (let j = 0; j < hiddenSize; j++) {
+    const [r, z, n] = gruGatesOf(gates, j);
+    dgates[gruGates.update * hiddenSize + j] = dh[j]! * (h[j]! - n) * z * (1 - z);
+    candidate[j] = dh[j]! * (1 - z) * (1 - n * n);
+    dq[j] = resetAfter ? candidate[j]! * r : 0;
+  }
+  if (!resetAfter) addTransposedProduct(weight_hh, gruGates.candidate * hiddenSize, candidate, dq);
+  for (let j = 0; j < hiddenSize; j++) {
+    const [r, z] = gruGatesOf(gates, j);
+    const dr = resetAfter ? candidate[j]! * q[j]! : dq[j]! * h[j]!;
+    dgates[gruGates.reset * hiddenSize + j] = dr * r * (1 - r);
+    dh[j] = dh[j]! * z + (resetAfter ? 0 : dq[j]! * r);
+  }
+  addTransposedProduct(weight_hh, 0, dgates.subarray(0, gruGates.candidate * hiddenSize), dh);
+  if (resetAfter) addTransposedProduct(weight_hh, gruGates.candidate * hiddenSize, dq, dh);
+}

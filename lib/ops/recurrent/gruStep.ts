@@ -1,0 +1,53 @@
+import { defineOp, expectRank, expectShape, float32, onDemand, one, optional, refuseGradient } from '../op';
+import { multiplyDims, type Dim } from '../shape';
+import { expectCellWeights } from './cell';
+import { gruGradients } from './gru';
+import { gruCell } from './gruCell';
+import { asSequence, asStep, rowOf } from './sequence';
+
+/** One step of `gru`, for streaming and for decoders that feed on themselves. */
+export const gruStep = defineOp({
+  name: 'gru_step',
+  operands: {
+    x: one('float32'),
+    h: one('float32'),
+    weight_ih: one('float32'),
+    weight_hh: one('float32'),
+    bias_ih: optional('float32'),
+    bias_hh: optional('float32'),
+  },
+  outputs: { h_next: one('float32'), gates: onDemand('float32'), recurrent: onDemand('float32') },
+  attributes: { reset_after: 'boolean' },
+  infer({ x, h, ...weights }) {
+    expectRank('x', x, 2, '[B, I]');
+    const [batch, inputSize] = x.shape as [Dim, Dim];
+    const hiddenSize = expectCellWeights(weights, inputSize, 3);
+    const state = float32(batch, hiddenSize);
+    expectShape('h', h, state.shape);
+    return { h_next: state, gates: float32(batch, multiplyDims([3, hiddenSize])), recurrent: state };
+  },
+  gradient({ operands: { x, h, ...weights }, outputs, cotangents, attributes: { reset_after }, wants, emit }) {
+    refuseGradient('gates', cotangents.gates !== null);
+    refuseGradient('recurrent', cotangents.recurrent !== null);
+    const sequence = {
+      x: asSequence(x),
+      y: asSequence(outputs.h_next),
+      gates: asSequence(outputs.gates),
+      recurrent: asSequence(outputs.recurrent),
+    };
+    const states = { h0: h, lengths: null, dy: null, dh_n: cotangents.h_next };
+    const attributes = { reverse: false, reset_after };
+    const gradients = gruGradients({ ...weights, ...sequence, ...states }, attributes, wants, emit);
+    return { ...gradients, x: gradients.x && asStep(gradients.x), h: gradients.h0 };
+  },
+  reference({ operands: { x, h, ...weights }, outputs, attributes: { reset_after } }) {
+    for (let b = 0; b < x.shape[0]!; b++) {
+      const next = {
+        gates: rowOf(outputs.gates, b),
+        recurrent: rowOf(outputs.recurrent, b),
+        h: rowOf(outputs.h_next, b),
+      };
+      gruCell(weights, reset_after, { x: rowOf(x, b), h: rowOf(h, b) }, next);
+    }
+  },
+});

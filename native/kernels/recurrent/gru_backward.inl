@@ -1,0 +1,215 @@
+// The GRU backward in time, and the gradient of its recurrent weight. The gradients of x, weight_ih and bias_ih are those
+// of a linear layer over dgates.
+#pragma once
+
+#include "kernels/multiply/product.h"
+#include "kernels/recurrent/gru_gates.h"
+#include "kernels/recurrent/hidden.h"
+
+namespace lstm::LSTM_ISA {
+
+struct GruBackward {
+  HiddenBackward hidden;
+  bool reset_after;
+  const float *gates, *recurrent, *y, *h0;  // h0: zeros when null
+  float *dgates, *drecurrent;
+
+  // The columns of W_hh for `panel` of dh, from a gate's rows on.
+  const float* columns(int64_t panel, int gate) const {
+    return hidden.packed_hh + (panel * kGruGates + gate) * hidden.hidden_size * kTileColumns;
+  }
+};
+
+// What one batch row reads and writes at one step, from its first unit on.
+struct GruBackwardRow {
+  const float *gates, *recurrent, *h_before;
+  float *dh, *dgates, *drecurrent;
+};
+
+inline GruBackwardRow gru_backward_row(const GruBackward& op, const HiddenBackwardMemory& memory, int64_t row,
+                                       int64_t step, int64_t first) noexcept {
+  const int64_t H = op.hidden.hidden_size, position = op.hidden.walk.position(row, step);
+  const float* h_before =
+      step > 0 ? op.y + op.hidden.walk.position(row, step - 1) * H : row_or(op.h0, row, H, memory.zeros);
+  return {op.gates + position * kGruGates * H + first,
+          op.recurrent + position * H + first,
+          h_before + first,
+          memory.dh + row * H + first,
+          op.dgates + position * kGruGates * H + first,
+          op.drecurrent + position * H + first};
+}
+
+LSTM_INLINE Vector sigmoid_slope(Vector gate) { return multiply(gate, subtract(broadcast(1.0f), gate)); }
+
+// dn = (dh * (1 - z)) * (1 - n²),  dz = (dh * (h' - n)) * (z * (1 - z)),  and dh * z goes on to the step before. With the
+// reset gate after the product also  dq = dn * r,  dr = (dn * q) * (r * (1 - r)). For `count` units.
+template <bool kResetAfter>
+LSTM_INLINE void gru_cell_backward(Vector dh, const GruBackwardRow& row, int64_t count, int64_t hidden_size) noexcept {
+  const int64_t reset = kResetGate * hidden_size, update = kUpdateGate * hidden_size,
+                candidate = kCandidateGate * hidden_size;
+  const Vector one = broadcast(1.0f);
+  const Vector z = load_first(row.gates + update, count), n = load_first(row.gates + candidate, count);
+  const Vector dn = multiply(multiply(dh, subtract(one, z)), negative_fma(n, n, one));
+  const Vector dz = multiply(dh, subtract(load_first(row.h_before, count), n));
+  store_first(row.dgates + update, multiply(dz, sigmoid_slope(z)), count);
+  store_first(row.dgates + candidate, dn, count);
+  store_first(row.dh, multiply(dh, z), count);
+  if constexpr (kResetAfter) {
+    const Vector r = load_first(row.gates + reset, count);
+    const Vector dr = multiply(dn, load_first(row.recurrent, count));
+    store_first(row.dgates + reset, multiply(dr, sigmoid_slope(r)), count);
+    store_first(row.drecurrent, multiply(dn, r), count);
+  }
+}
+
+// The second half of a cell whose reset gate comes before the product, with dq = dn · W_hn at hand:
+// dr = (dq * h') * (r * (1 - r)),  and dq * r joins what goes on to the step before, by one FMA.
+LSTM_INLINE void gru_cell_backward_reset(Vector dq, const GruBackwardRow& row, int64_t count,
+                                         int64_t hidden_size) noexcept {
+  const Vector r = load_first(row.gates + kResetGate * hidden_size, count);
+  const Vector dr = multiply(dq, load_first(row.h_before, count));
+  store_first(row.dgates + kResetGate * hidden_size, multiply(dr, sigmoid_slope(r)), count);
+  store_first(row.drecurrent, dq, count);
+  store_first(row.dh, fma(dq, r, load_first(row.dh, count)), count);
+}
+
+// dq of the listed rows, tile by tile, each followed by the second half of the cell.
+inline void gru_reset_backward(const GruBackward& op, const HiddenBackwardMemory& memory, int64_t active, int64_t step,
+                               Range panels) noexcept {
+  const int64_t H = op.hidden.hidden_size;
+  const Tiles tiles({0, active});
+  for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
+    const int64_t first = panel * kTileColumns, units = columns_of_panel(H, panel);
+    for (int64_t t = 0; t < tiles.count; ++t) {
+      const Range tile = tiles[t];
+      const float* dn[kTileRows] = {};
+      for (int64_t r = 0; r < tile.size(); ++r) {
+        dn[r] = gru_backward_row(op, memory, memory.rows[tile.begin + r], step, 0).dgates + kCandidateGate * H;
+      }
+      const Segment segment = {dn, 1, op.columns(panel, kCandidateGate), H};
+      alignas(64) float dq[kTileRows * kTileColumns];
+      multiply_tile(tile.size(), &segment, 1, {kZeroColumns, 0}, {dq, kTileColumns});
+      for (int64_t r = 0; r < tile.size(); ++r) {
+        for (int64_t v = 0; v < units; v += kLanes) {
+          gru_cell_backward_reset(load(dq + r * kTileColumns + v),
+                                  gru_backward_row(op, memory, memory.rows[tile.begin + r], step, first + v), units - v,
+                                  H);
+        }
+      }
+    }
+  }
+}
+
+// The part of dh that comes through the gates of the step after: dr and dz, then dq with the reset gate after the
+// product; before it, dq has joined what the memory carries.
+inline void gru_chain(const GruBackward& op, int64_t step_after, const int64_t* rows, int64_t count, int64_t panel,
+                      TileEnd tile) noexcept {
+  const int64_t H = op.hidden.hidden_size;
+  const float *dgates[kTileRows] = {}, *drecurrent[kTileRows] = {};
+  for (int64_t r = 0; r < count; ++r) {
+    const int64_t position = op.hidden.walk.position(rows[r], step_after);
+    dgates[r] = op.dgates + position * kGruGates * H;
+    drecurrent[r] = op.drecurrent + position * H;
+  }
+  const Segment segments[] = {{dgates, 1, op.columns(panel, kResetGate), kCandidateGate * H},
+                              {drecurrent, 1, op.columns(panel, kCandidateGate), H}};
+  multiply_tile(count, segments, op.reset_after ? 2 : 1, {tile.data, tile.stride}, tile);
+}
+
+// gru_backward
+// Computes  the gradients of what x adds to the gates of gru (dgates), of q (drecurrent), and of the initial state
+// Shapes    dy? [T,B,H], dh_n? [B,H], gates [T,B,3H], recurrent, y [T,B,H], h0? [B,H], weight_hh [3H,H], lengths? int32 [B]
+//           -> dgates [T,B,3H], drecurrent [T,B,H] (0 past a length), dh0 [B,H] when planned
+// Layout    weight_hh packed as rows; gates in the order of gru_gates.h
+// Aliasing  no output overlaps an operand
+// Accuracy  dh is one FMA chain from dy + what goes on directly over 3H (2H with the reset gate before, where dq is one over
+//           H); the cell as gru_cell_backward says
+// Source    backpropagation through time, Werbos 1990
+inline GruBackward gru_backward_of(const Call& call) noexcept {
+  const Tensor& y = call.operand(4);
+  GruBackward op = {};
+  op.hidden.walk = {y.dim(0), y.dim(1), call.operand_i32(7), call.flag(0)};
+  op.hidden.hidden_size = y.dim(2);
+  op.hidden.dy = call.operand_f32(0), op.hidden.dh_n = call.operand_f32(1), op.hidden.dh0 = call.output(2).f32();
+  op.reset_after = call.flag(1);
+  op.gates = call.operand(2).f32(), op.recurrent = call.operand(3).f32();
+  op.y = y.f32(), op.h0 = call.operand_f32(5);
+  op.dgates = call.output(0).f32(), op.drecurrent = call.output(1).f32();
+  return op;
+}
+
+size_t gru_backward_workspace(const Call& call, int team_size) noexcept {
+  Carver carver{nullptr};
+  HiddenBackwardMemory(gru_backward_of(call).hidden, carver, team_size - 1);
+  return carver.used;
+}
+
+inline void gru_walk_back(const Call& call, Team& team) noexcept {
+  GruBackward op = gru_backward_of(call);
+  op.hidden.packed_hh = call.packs[0];
+  const int64_t H = op.hidden.hidden_size;
+  Carver carver{static_cast<char*>(call.workspace)};
+  const HiddenBackwardMemory memory(op.hidden, carver, team.rank());
+  const Share share(op.hidden.walk.batch, panel_count(H), team);
+  clear(memory.zeros, H);
+  clear_past_lengths(op.hidden.walk, team.split(op.hidden.walk.batch), op.dgates, kGruGates * H);
+  clear_past_lengths(op.hidden.walk, team.split(op.hidden.walk.batch), op.drecurrent, H);
+
+  const auto chain = [&](int64_t step) {
+    return [&, step](const int64_t* rows, int64_t count, int64_t panel, TileEnd tile) {
+      gru_chain(op, step + 1, rows, count, panel, tile);
+    };
+  };
+  walk_backward(op.hidden, memory, share, team, chain, [&](BackwardRows listed, int64_t step) {
+    const auto use = [&](const float* dh, int64_t row, int64_t first, int64_t units) {
+      for (int64_t v = 0; v < units; v += kLanes) {
+        const GruBackwardRow at = gru_backward_row(op, memory, row, step, first + v);
+        if (op.reset_after) {
+          gru_cell_backward<true>(load(dh + v), at, units - v, H);
+        } else {
+          gru_cell_backward<false>(load(dh + v), at, units - v, H);
+        }
+      }
+    };
+    gradient_of_state(op.hidden, memory, listed, step, share.panels, chain(step), use);
+    if (op.reset_after) return;
+    share.end_step(team);
+    gru_reset_backward(op, memory, listed.all, step, share.panels);
+  });
+}
+
+void gru_backward(const Call& call, Team& team) noexcept {
+  const HiddenBackward hidden = gru_backward_of(call).hidden;
+  const int64_t work = kGruGates * hidden.hidden_size * hidden.hidden_size;
+  on_step_team(team, hidden.walk.batch, work, [&](Team& own) { gru_walk_back(call, own); });
+}
+
+// gru_backward_weight
+// Computes  dweight_hh = Σ over t and b of dgates_tᵀ · h_{t-1} for the rows of r and z; for those of n, of
+//           drecurrent_tᵀ · h_{t-1} with reset_after, otherwise of dgates_tᵀ · recurrent_t
+// Shapes    dgates [T,B,3H], drecurrent, recurrent, y [T,B,H], h0? [B,H], lengths? int32 [B] -> dweight_hh [3H,H]
+// Layout    dense; the operands are packed block by block in the workspace
+// Aliasing  dweight_hh overlaps no operand
+// Accuracy  one FMA chain over the rows of [T,B] in increasing order
+// Source    as gru_backward
+size_t gru_backward_weight_workspace(const Call& call, int team_size) noexcept {
+  return linear_backward_weight_workspace(call, team_size);
+}
+
+void gru_backward_weight(const Call& call, Team& team) noexcept {
+  const Tensor &dgates = call.operand(0), &drecurrent = call.operand(1), &recurrent = call.operand(2);
+  float* dweight = call.output(0).f32();
+  const int64_t rows = dgates.rows(), H = recurrent.dim(2), candidate = kCandidateGate * H;
+  const SequenceWalk walk = {dgates.dim(0), dgates.dim(1), call.operand_i32(5), call.flag(0)};
+  const StartStates starts = {walk, call.operand(3).f32(), call.operand_f32(4), H};
+  sum_outer_products({dgates.f32(), kGruGates * H}, rows, starts, dweight, candidate, H, call.workspace, team);
+  float* dweight_candidate = dweight + candidate * H;
+  if (call.flag(1)) {
+    sum_outer_products({drecurrent.f32(), H}, rows, starts, dweight_candidate, H, H, call.workspace, team);
+  } else {
+    sum_outer_products({dgates.f32() + candidate, kGruGates * H}, rows, DenseRows{recurrent.f32(), H},
+                       dweight_candidate, H, H, call.workspace, team);
+  }
+}
+
+}  // namespace lstm::LSTM_ISA

@@ -1,0 +1,67 @@
+// The gradients of what an LSTM multiplies its own states with: the recurrent weight and the peepholes.
+#pragma once
+
+#include "kernels/multiply/product.h"
+#include "kernels/recurrent/lstm_gates.h"
+#include "kernels/recurrent/sequence.h"
+
+namespace lstm::LSTM_ISA {
+
+// lstm_backward_weight
+// Computes  dweight_hh = Σ over t and b of dgates_tᵀ · h_{t-1}, h_{t-1} being h0 (or 0) at the first step of a row
+// Shapes    dgates [T,B,4H], y [T,B,P], h0? [B,P], lengths? int32 [B] -> dweight_hh [4H,P]
+// Layout    dense; both operands are packed block by block in the workspace
+// Aliasing  dweight_hh overlaps no operand
+// Accuracy  one FMA chain over the rows of [T,B] in increasing order
+// Source    as lstm_backward
+size_t lstm_backward_weight_workspace(const Call& call, int team_size) noexcept {
+  return linear_backward_weight_workspace(call, team_size);
+}
+
+void lstm_backward_weight(const Call& call, Team& team) noexcept {
+  const Tensor &dgates = call.operand(0), &dweight = call.output(0);
+  const SequenceWalk walk = {dgates.dim(0), dgates.dim(1), call.operand_i32(3), call.flag(0)};
+  const StartStates starts = {walk, call.operand(1).f32(), call.operand_f32(2), dweight.dim(1)};
+  sum_outer_products({dgates.f32(), dgates.dim(2)}, dgates.rows(), starts, dweight.f32(), dweight.dim(0),
+                     dweight.dim(1), call.workspace, team);
+}
+
+// lstm_backward_peephole
+// Computes  dweight_peephole = Σ over t and b of dgates_t * c_{t-1} for the input and forget gate, dgates_t * c_t for the
+//           output gate; c_{t-1} being c0 (or 0) at the first step of a row
+// Shapes    dgates [T,B,4H], cells [T,B,H], c0? [B,H], lengths? int32 [B] -> dweight_peephole [3H]
+// Layout    dense
+// Aliasing  dweight_peephole overlaps no operand
+// Accuracy  one FMA chain over the rows of [T,B] in increasing order
+// Source    Gers & Schmidhuber 2000
+void lstm_backward_peephole(const Call& call, Team& team) noexcept {
+  const Tensor &dgates = call.operand(0), &cells = call.operand(1);
+  const float* c0 = call.operand_f32(2);
+  float* dweight = call.output(0).f32();
+  const int64_t H = cells.dim(2), rows = cells.rows();
+  const SequenceWalk walk = {cells.dim(0), cells.dim(1), call.operand_i32(3), call.flag(0)};
+  const Range units = team.split(H, kLanes);
+  for (int64_t unit = units.begin; unit < units.end; unit += kLanes) {
+    const int64_t count = units.end - unit;
+    Vector input = zero(), forget = zero(), output = zero();
+    for (int64_t position = 0; position < rows; ++position) {
+      const int64_t time = position / walk.batch, row = position % walk.batch;
+      if (time >= walk.length(row)) continue;
+      const int64_t step = walk.step(row, time);
+      const float* before = step > 0 ? cells.f32() + walk.position(row, step - 1) * H : row_or(c0, row, H, nullptr);
+      const float* gates = dgates.f32() + position * kLstmGates * H + unit;
+      if (before) {
+        const Vector c = load_first(before + unit, count);
+        input = fma(load_first(gates + kInputGate * H, count), c, input);
+        forget = fma(load_first(gates + kForgetGate * H, count), c, forget);
+      }
+      output =
+          fma(load_first(gates + kOutputGate * H, count), load_first(cells.f32() + position * H + unit, count), output);
+    }
+    store_first(dweight + unit, input, count);
+    store_first(dweight + H + unit, forget, count);
+    store_first(dweight + 2 * H + unit, output, count);
+  }
+}
+
+}  // namespace lstm::LSTM_ISA

@@ -1,0 +1,89 @@
+// What a forward LSTM reads, writes and keeps between steps.
+#pragma once
+
+#include "kernels/recurrent/lstm_gates.h"
+#include "kernels/recurrent/lstm_kind.h"
+#include "kernels/recurrent/sequence.h"
+
+namespace lstm::LSTM_ISA {
+
+struct LstmForward {
+  SequenceWalk walk;
+  int64_t input_size, hidden_size, output_size;  // the size of h: P with a projection, else H
+  LstmKind kind;
+  bool plain;                          // no option at all
+  bool projected;                      // h = W_hr (o φ(c))
+  const float *x, *h0, *c0;            // h0 and c0: zeros when null
+  const float *packed_ih, *packed_hh;  // gates4
+  const float* packed_hr;              // columns
+  const float *bias_ih, *bias_hh;      // may be null
+  LstmPeepholes peepholes;
+  LstmShare keep_hidden, keep_cell;      // zoneout
+  const float* hidden_mask;              // [B, output_size]; may be null
+  float *y, *h_n, *c_n, *gates, *cells;  // each may be null
+  float* unprojected;                    // o φ(c), [T,B,H]; may be null
+
+  int64_t panels() const { return (hidden_size + kLanes - 1) / kLanes; }
+};
+
+// Where one batch row reads and writes its state at one step. `gates` may be null.
+struct LstmRow {
+  const float* c_before;
+  float *c, *h, *gates;
+};
+
+// The same for what options need; each may be null but h_before.
+struct LstmRowOptions {
+  const float *h_before, *keep_hidden, *keep_cell, *mask;
+  float *unprojected, *masked;
+};
+
+struct LstmMemory {
+  // Shared: the running states [B,·], where no output keeps them. h alternates between steps, because a thread may
+  // still read the last step's while another writes this one's; so does masked, h as the gates see it.
+  float *h[2], *masked[2], *c, *unprojected;
+  // Of one thread.
+  float *zeros = nullptr, *bias = nullptr;
+  const float **x_rows = nullptr, **h_rows = nullptr;
+  LstmRow* rows = nullptr;
+  LstmRowOptions* options = nullptr;
+  size_t bytes;
+
+  LstmMemory(const LstmForward& op, void* workspace, int thread) noexcept {
+    Carver carver{static_cast<char*>(workspace)};
+    const int64_t batch = op.walk.batch, state = batch * op.hidden_size, output = batch * op.output_size;
+    for (float*& buffer : h) buffer = carver.take<float>(op.y ? 0 : output);
+    for (float*& buffer : masked) buffer = carver.take<float>(op.hidden_mask ? output : 0);
+    c = carver.take<float>(op.cells ? 0 : state);
+    unprojected = carver.take<float>(op.projected && !op.unprojected ? state : 0);
+    for (int t = 0; t <= thread; ++t) {
+      zeros = carver.take<float>(op.hidden_size > op.output_size ? op.hidden_size : op.output_size);
+      bias = carver.take<float>(op.panels() * kTileColumns);
+      x_rows = carver.take<const float*>(batch);
+      h_rows = carver.take<const float*>(batch);
+      rows = carver.take<LstmRow>(batch);
+      options = carver.take<LstmRowOptions>(op.plain ? 0 : batch);
+    }
+    bytes = carver.used;
+  }
+
+  // Where h and c of a row stand after a step, and h as the gates of the next step see it.
+  float* h_at(const LstmForward& op, int64_t row, int64_t step) const {
+    const int64_t P = op.output_size;
+    return op.y ? op.y + op.walk.position(row, step) * P : h[step & 1] + row * P;
+  }
+  float* c_at(const LstmForward& op, int64_t row, int64_t step) const {
+    const int64_t H = op.hidden_size;
+    return op.cells ? op.cells + op.walk.position(row, step) * H : c + row * H;
+  }
+  float* masked_at(const LstmForward& op, int64_t row, int64_t step) const {
+    return op.hidden_mask ? masked[step & 1] + row * op.output_size : nullptr;
+  }
+  float* unprojected_at(const LstmForward& op, int64_t row, int64_t position) const {
+    const int64_t H = op.hidden_size;
+    if (op.unprojected) return op.unprojected + position * H;
+    return op.projected ? unprojected + row * H : nullptr;
+  }
+};
+
+}  // namespace lstm::LSTM_ISA

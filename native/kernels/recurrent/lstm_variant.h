@@ -1,0 +1,102 @@
+// What options make of a forward LSTM: the cell, zoneout and mask of h, and the projection.
+#pragma once
+
+#include "kernels/multiply/product.h"
+#include "kernels/recurrent/lstm_forward.h"
+
+namespace lstm::LSTM_ISA {
+
+// h = keep * h' + (1 - keep) * h, and as the gates of the next step see it: mask * h.
+LSTM_INLINE void lstm_store_hidden(Vector h, const LstmRow& row, const LstmRowOptions& options, int64_t first,
+                                   int64_t count) noexcept {
+  if (options.keep_hidden) {
+    h = mix(load_first(options.keep_hidden + first, count), load_first(options.h_before + first, count), h);
+  }
+  store_first(row.h + first, h, count);
+  if (options.masked) store_first(options.masked + first, multiply(h, load_first(options.mask + first, count)), count);
+}
+
+// lstm_cell with options. Peepholes join z by one FMA each; with shares k of zoneout
+//   c = clip(f * c' + i * g), then k * c' + (1 - k) * c;  z_o sees this c;  h = o * φ(c)
+// Without a projection h is stored; with one, what it multiplies is. `count` units from `first`.
+LSTM_INLINE void lstm_variant_cell(const LstmForward& op, const float* z, const LstmRow& row,
+                                   const LstmRowOptions& options, int64_t first, int64_t count) noexcept {
+  const LstmKind& kind = op.kind;
+  const bool peepholes = op.peepholes.input;
+  const Vector c_before = load_first(row.c_before + first, count);
+  Vector zi = load(z + kInputGate * kLanes), zf = load(z + kForgetGate * kLanes), zo = load(z + kOutputGate * kLanes);
+  if (peepholes) {
+    zi = fma(load_first(op.peepholes.input + first, count), c_before, zi);
+    zf = fma(load_first(op.peepholes.forget + first, count), c_before, zf);
+  }
+  const Vector i = activate(kind.input, zi);
+  const bool coupled = kind.forget == LstmActivation::coupled;
+  const Vector f = coupled ? subtract(broadcast(1.0f), i) : activate(kind.forget, zf);
+  const Vector g = activate(kind.candidate, load(z + kCellGate * kLanes));
+  Vector c = fma(f, c_before, multiply(i, g));
+  if (kind.clip > 0) c = clamp(c, broadcast(-kind.clip), broadcast(kind.clip));
+  if (options.keep_cell) c = mix(load_first(options.keep_cell + first, count), c_before, c);
+  if (peepholes) zo = fma(load_first(op.peepholes.output + first, count), c, zo);
+  const Vector o = activate(kind.output, zo);
+  const Vector h = multiply(o, activate(kind.cell, c));
+  if (!op.projected) lstm_store_hidden(h, row, options, first, count);
+  if (options.unprojected) store_first(options.unprojected + first, h, count);
+  store_first(row.c + first, c, count);
+  if (!row.gates) return;
+  float* gates = row.gates + first;
+  store_first(gates + kInputGate * op.hidden_size, i, count);
+  store_first(gates + kForgetGate * op.hidden_size, f, count);
+  store_first(gates + kCellGate * op.hidden_size, g, count);
+  store_first(gates + kOutputGate * op.hidden_size, o, count);
+}
+
+inline LstmRowOptions lstm_row_options(const LstmForward& op, const LstmMemory& memory, int64_t row, int64_t step,
+                                       int64_t position) noexcept {
+  const int64_t P = op.output_size;
+  return {step > 0 ? memory.h_at(op, row, step - 1) : row_or(op.h0, row, P, memory.zeros),
+          op.keep_hidden.row(position),
+          op.keep_cell.row(position),
+          row_or(op.hidden_mask, row, P, nullptr),
+          memory.unprojected_at(op, row, position),
+          memory.masked_at(op, row, step)};
+}
+
+// The initial h as the gates of the first step see it. Every thread may read any row of it.
+inline void lstm_mask_initial(const LstmForward& op, const LstmMemory& memory, Team& team) noexcept {
+  const int64_t P = op.output_size;
+  const Range rows = team.split(op.walk.batch);
+  for (int64_t row = rows.begin; row < rows.end; ++row) {
+    const float *h = row_or(op.h0, row, P, memory.zeros), *mask = op.hidden_mask + row * P;
+    float* masked = memory.masked_at(op, row, -1);
+    for (int64_t n = 0; n < P; n += kLanes) {
+      store_first(masked + n, multiply(load_first(h + n, P - n), load_first(mask + n, P - n)), P - n);
+    }
+  }
+  team.barrier();
+}
+
+// h = W_hr (o φ(c)) of the listed rows, for panels of P.
+inline void lstm_project_rows(const LstmForward& op, const LstmMemory& memory, int64_t active, Range panels) noexcept {
+  const int64_t H = op.hidden_size, P = op.output_size;
+  const Tiles tiles({0, active});
+  for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
+    const int64_t first = panel * kTileColumns;
+    for (int64_t t = 0; t < tiles.count; ++t) {
+      const Range tile = tiles[t];
+      const float* rows[kTileRows] = {};
+      for (int64_t r = 0; r < tile.size(); ++r) rows[r] = memory.options[tile.begin + r].unprojected;
+      alignas(64) float h[kTileRows * kTileColumns];
+      const Segment segment = {rows, 1, op.packed_hr + panel * H * kTileColumns, H};
+      multiply_tile(tile.size(), &segment, 1, {kZeroColumns, 0}, {h, kTileColumns});
+      for (int64_t r = 0; r < tile.size(); ++r) {
+        const LstmRow& row = memory.rows[tile.begin + r];
+        const LstmRowOptions& options = memory.options[tile.begin + r];
+        for (int64_t n = 0; n < kTileColumns && first + n < P; n += kLanes) {
+          lstm_store_hidden(load(h + r * kTileColumns + n), row, options, first + n, P - first - n);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace lstm::LSTM_ISA

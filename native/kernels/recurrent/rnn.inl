@@ -1,0 +1,193 @@
+// The plain recurrent network: forward over a sequence, its single step, its backward pass in time and the gradient of
+// its recurrent weight. The other gradients are those of a linear layer over dgates.
+#pragma once
+
+#include "kernels/multiply/product.h"
+#include "kernels/recurrent/hidden.h"
+#include "simd/math.h"
+
+namespace lstm::LSTM_ISA {
+
+inline int64_t rnn_bias_columns(const HiddenForward& op) noexcept { return panel_count(op.hidden_size) * kTileColumns; }
+
+// One step of the listed rows: z = b + W_ih x + W_hh h' tile by tile, each followed by the activation.
+inline void rnn_step_rows(const HiddenForward& op, bool relu, const HiddenMemory& memory, int64_t active, int64_t step,
+                          Range panels) noexcept {
+  const int64_t I = op.input_size, H = op.hidden_size;
+  const Tiles tiles({0, active});
+  for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
+    const int64_t first = panel * kTileColumns, units = columns_of_panel(H, panel);
+    for (int64_t t = 0; t < tiles.count; ++t) {
+      const Range tile = tiles[t];
+      const Segment segments[] = {{memory.x_rows + tile.begin, 1, op.packed_ih + first * I, I},
+                                  {memory.h_rows + tile.begin, 1, op.packed_hh + first * H, H}};
+      alignas(64) float z[kTileRows * kTileColumns];
+      multiply_tile(tile.size(), segments, 2, {memory.bias + first, 0}, {z, kTileColumns});
+      for (int64_t r = 0; r < tile.size(); ++r) {
+        float* h = memory.h_at(op, memory.rows[tile.begin + r], step) + first;
+        for (int64_t v = 0; v < units; v += kLanes) {
+          const Vector sum = load(z + r * kTileColumns + v);
+          store_first(h + v, relu ? select(less(sum, zero()), zero(), sum) : tanh(sum), units - v);
+        }
+      }
+    }
+  }
+}
+
+inline void rnn_forward(const HiddenForward& op, bool relu, void* workspace, Team& team) noexcept {
+  const int64_t H = op.hidden_size;
+  Carver carver{static_cast<char*>(workspace)};
+  const HiddenMemory memory(op, carver, rnn_bias_columns(op), team.rank());
+  const Share share(op.walk.batch, panel_count(H), team);
+  clear(memory.zeros, H);
+  const int64_t begin = share.panels.begin * kTileColumns, end = share.panels.end * kTileColumns;
+  for (int64_t first = begin; first < end; first += kLanes) {
+    store(memory.bias + first,
+          add(bias_vector(op.bias_ih, first, H - first), bias_vector(op.bias_hh, first, H - first)));
+  }
+  walk_forward(op, memory, share, {begin, end < H ? end : H}, team,
+               [&](int64_t active, int64_t step) { rnn_step_rows(op, relu, memory, active, step, share.panels); });
+}
+
+inline void rnn_run(const HiddenForward& op, bool relu, void* workspace, Team& team) noexcept {
+  const int64_t work = op.hidden_size * (op.input_size + op.hidden_size);
+  on_step_team(team, op.walk.batch, work, [&](Team& own) { rnn_forward(op, relu, workspace, own); });
+}
+
+inline size_t rnn_memory(const HiddenForward& op, int team_size) noexcept {
+  Carver carver{nullptr};
+  HiddenMemory(op, carver, rnn_bias_columns(op), team_size - 1);
+  return carver.used;
+}
+
+// rnn
+// Computes  h_t = φ(W x_t + U h_{t-1} + b), φ the tanh or, with relu, max(0, ·) (NaN stays NaN)
+// Shapes    x [T,B,I], h0? [B,H], weight_ih [H,I], weight_hh [H,H], bias_ih?, bias_hh? [H], lengths? int32 [B]
+//           -> y [T,B,H], h_n [B,H], each only when planned
+// Layout    weights packed as columns
+// Aliasing  no output overlaps an operand
+// Accuracy  one FMA chain from b_ih + b_hh over I, then H; tanh of simd/math.h
+// Source    Elman 1990
+inline HiddenForward rnn_of(const Call& call) noexcept {
+  const Tensor& x = call.operand(0);
+  HiddenForward op = {};
+  op.walk = {x.dim(0), x.dim(1), call.operand_i32(6), call.flag(0)};
+  op.input_size = x.dim(2), op.hidden_size = call.operand(3).dim(1);
+  op.x = x.f32(), op.h0 = call.operand_f32(1);
+  op.bias_ih = call.operand_f32(4), op.bias_hh = call.operand_f32(5);
+  op.y = call.output(0).f32(), op.h_n = call.output(1).f32();
+  return op;
+}
+
+size_t rnn_workspace(const Call& call, int team_size) noexcept { return rnn_memory(rnn_of(call), team_size); }
+
+void rnn(const Call& call, Team& team) noexcept {
+  HiddenForward op = rnn_of(call);
+  op.packed_ih = call.packs[0], op.packed_hh = call.packs[1];
+  rnn_run(op, call.flag(1), call.workspace, team);
+}
+
+// rnn_step
+// Computes  one step of rnn
+// Shapes    x [B,I], h [B,H], weights and biases as rnn -> h_next [B,H]
+// Layout    as rnn
+// Aliasing  as rnn
+// Accuracy  the bits of rnn
+// Source    as rnn
+inline HiddenForward rnn_step_of(const Call& call) noexcept {
+  const Tensor &x = call.operand(0), &h = call.operand(1);
+  HiddenForward op = {};
+  op.walk = {1, x.dim(0), nullptr, false};
+  op.input_size = x.dim(1), op.hidden_size = h.dim(1);
+  op.x = x.f32(), op.h0 = h.f32();
+  op.bias_ih = call.operand_f32(4), op.bias_hh = call.operand_f32(5);
+  op.y = call.output(0).f32();
+  return op;
+}
+
+size_t rnn_step_workspace(const Call& call, int team_size) noexcept { return rnn_memory(rnn_step_of(call), team_size); }
+
+void rnn_step(const Call& call, Team& team) noexcept {
+  HiddenForward op = rnn_step_of(call);
+  op.packed_ih = call.packs[0], op.packed_hh = call.packs[1];
+  rnn_run(op, call.flag(0), call.workspace, team);
+}
+
+// rnn_backward
+// Computes  the gradients of rnn before its activation, and of its initial state
+// Shapes    dy? [T,B,H], dh_n? [B,H], y [T,B,H], weight_hh [H,H], lengths? int32 [B]
+//           -> dgates [T,B,H] (0 past a length), dh0 [B,H] when planned
+// Layout    weight_hh packed as rows
+// Aliasing  no output overlaps an operand
+// Accuracy  dh is one FMA chain from dy + dh_n over H; dgates = dh * (1 - y²), or y > 0 ? dh : 0
+// Source    backpropagation through time, Werbos 1990
+inline HiddenBackward rnn_backward_of(const Call& call) noexcept {
+  const Tensor& y = call.operand(2);
+  HiddenBackward op = {};
+  op.walk = {y.dim(0), y.dim(1), call.operand_i32(4), call.flag(0)};
+  op.hidden_size = y.dim(2);
+  op.dy = call.operand_f32(0), op.dh_n = call.operand_f32(1), op.dh0 = call.output(1).f32();
+  return op;
+}
+
+size_t rnn_backward_workspace(const Call& call, int team_size) noexcept {
+  Carver carver{nullptr};
+  HiddenBackwardMemory(rnn_backward_of(call), carver, team_size - 1);
+  return carver.used;
+}
+
+inline void rnn_walk_back(const Call& call, Team& team) noexcept {
+  HiddenBackward op = rnn_backward_of(call);
+  op.packed_hh = call.packs[0];
+  const bool relu = call.flag(1);
+  const int64_t H = op.hidden_size;
+  const float* y = call.operand(2).f32();
+  float* dgates = call.output(0).f32();
+  Carver carver{static_cast<char*>(call.workspace)};
+  const HiddenBackwardMemory memory(op, carver, team.rank());
+  const Share share(op.walk.batch, panel_count(H), team);
+  clear_past_lengths(op.walk, team.split(op.walk.batch), dgates, H);
+
+  const auto chain = [&](int64_t step) {
+    return [&, step](const int64_t* rows, int64_t count, int64_t panel, TileEnd tile) {
+      const float* after[kTileRows] = {};
+      for (int64_t r = 0; r < count; ++r) after[r] = dgates + op.walk.position(rows[r], step + 1) * H;
+      const Segment segment = {after, 1, op.packed_hh + panel * H * kTileColumns, H};
+      multiply_tile(count, &segment, 1, {tile.data, tile.stride}, tile);
+    };
+  };
+  walk_backward(op, memory, share, team, chain, [&](BackwardRows listed, int64_t step) {
+    const auto use = [&](const float* dh, int64_t row, int64_t first, int64_t units) {
+      const int64_t at = op.walk.position(row, step) * H + first;
+      for (int64_t v = 0; v < units; v += kLanes) {
+        const Vector h = load_first(y + at + v, units - v), gradient = load(dh + v);
+        store_first(dgates + at + v,
+                    relu ? select(greater(h, zero()), gradient, zero())
+                         : multiply(gradient, negative_fma(h, h, broadcast(1.0f))),
+                    units - v);
+      }
+      clear(memory.dh + row * H + first, units);  // h enters nowhere but in the multiply
+    };
+    gradient_of_state(op, memory, listed, step, share.panels, chain(step), use);
+  });
+}
+
+void rnn_backward(const Call& call, Team& team) noexcept {
+  const HiddenBackward op = rnn_backward_of(call);
+  on_step_team(team, op.walk.batch, op.hidden_size * op.hidden_size, [&](Team& own) { rnn_walk_back(call, own); });
+}
+
+// rnn_backward_weight
+// Computes  dweight_hh = Σ over t and b of dgates_tᵀ · h_{t-1}, h_{t-1} being h0 (or 0) at the first step of a row
+// Shapes    dgates [T,B,H], y [T,B,H], h0? [B,H], lengths? int32 [B] -> dweight_hh [H,H]
+// Layout    as lstm_backward_weight, whose kernel it is: that does not ask how many gates there are
+// Aliasing  as lstm_backward_weight
+// Accuracy  as lstm_backward_weight
+// Source    as rnn_backward
+size_t rnn_backward_weight_workspace(const Call& call, int team_size) noexcept {
+  return lstm_backward_weight_workspace(call, team_size);
+}
+
+void rnn_backward_weight(const Call& call, Team& team) noexcept { lstm_backward_weight(call, team); }
+
+}  // namespace lstm::LSTM_ISA

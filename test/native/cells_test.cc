@@ -1,0 +1,196 @@
+// The GRU and the plain RNN against their equations in float64, and against themselves: nothing but the sequence may
+// change a bit.
+#include "support/cell_reference.h"
+
+namespace lstm::test {
+namespace {
+
+void check(const CellCase& c) {
+  SCOPED_TRACE(testing::Message() << "cell " << static_cast<int>(c.cell) << " T " << c.steps << " B " << c.batch
+                                  << " I " << c.inputs << " H " << c.units << (c.reverse ? " reverse" : "")
+                                  << (c.ragged ? " ragged" : "") << (c.initial ? " initial state" : ""));
+  const CellOperands operands(c);
+  const std::vector<Arrays> forward = run_everywhere(cell_forward_case(c, operands));
+  const CellExpected expected = cell_forward_reference(c, operands);
+  const double terms = static_cast<double>((c.inputs + c.units) * c.steps);
+  expect_close(forward[0][0].floats(), expected.y, terms);
+  expect_close(forward[1][0].floats(), expected.h_n, terms);
+  if (c.is_gru()) {
+    expect_close(forward[2][0].floats(), expected.gates, terms);
+    expect_close(forward[3][0].floats(), expected.recurrent, terms);
+  }
+  const std::vector<Arrays> backward = run_everywhere(cell_backward_case(c, operands, forward));
+  const std::vector<Doubles> exact = cell_backward_reference(c, operands, forward);
+  for (size_t i = 0; i < exact.size(); ++i) {
+    SCOPED_TRACE(testing::Message() << "gradient " << i);
+    expect_close(backward[i][0].floats(), exact[i], static_cast<double>(c.gates() * c.units * c.steps), 2);
+  }
+  const std::vector<float> dweight = run_for_floats(cell_weight_case(c, operands, forward, backward));
+  expect_close(dweight, cell_weight_reference(c, operands, forward, backward), static_cast<double>(c.steps * c.batch),
+               2);
+}
+
+class Cells : public testing::TestWithParam<Cell> {};
+
+TEST_P(Cells, MatchesItsEquationsWhereSizesStraddleTiles) {
+  const std::vector<int64_t> batches = {1, 2, 3, 5, 6, 7, 17}, steps = {1, 2, 7};
+  for (size_t i = 0; i < kSizes.size(); ++i) {
+    for (size_t j = 0; j < steps.size(); ++j) {
+      CellCase c;
+      c.cell = GetParam();
+      c.steps = steps[j], c.batch = batches[(i + 3 * j) % batches.size()];
+      c.units = kSizes[i], c.inputs = kSizes[(5 * i + j) % kSizes.size()];
+      c.reverse = (i + j) % 2 == 1, c.ragged = (i + j) % 3 == 1, c.initial = (i + j) % 4 != 0, c.bias = i % 3 != 2;
+      check(c);
+    }
+  }
+}
+
+TEST_P(Cells, HasTheSameBitsWithManyThreads) {
+  for (const int64_t batch : {3, 17, 50}) {
+    CellCase c;
+    c.cell = GetParam();
+    c.steps = 3, c.batch = batch, c.inputs = 9, c.units = 65, c.ragged = true;
+    const CellOperands operands(c);
+    KernelCase forward = cell_forward_case(c, operands);
+    forward.threads = {1, 4, 8};
+    const std::vector<Arrays> outputs = run_everywhere(forward);
+    KernelCase backward = cell_backward_case(c, operands, outputs);
+    backward.threads = {1, 4, 8};
+    KernelCase weight = cell_weight_case(c, operands, outputs, run_everywhere(backward));
+    weight.threads = {1, 4, 8};
+    run_everywhere(weight);
+  }
+}
+
+TEST_P(Cells, WritesWhatIsPlannedTheSameWhateverElseIs) {
+  CellCase c;
+  c.cell = GetParam();
+  c.steps = 7, c.batch = 7, c.inputs = 5, c.units = 17, c.ragged = true;
+  const CellOperands operands(c);
+  const std::vector<Arrays> all = run_everywhere(cell_forward_case(c, operands));
+  for (size_t wanted = 0; wanted < all.size(); ++wanted) {
+    KernelCase test = cell_forward_case(c, operands);
+    for (size_t i = 0; i < all.size(); ++i) test.outputs[i][0].planned = i == wanted;
+    EXPECT_TRUE(run_everywhere(test)[wanted][0].bytes == all[wanted][0].bytes) << "output " << wanted;
+  }
+  KernelCase backward = cell_backward_case(c, operands, all);
+  const std::vector<Arrays> gradients = run_everywhere(backward);
+  backward.outputs.back()[0].planned = false;
+  const std::vector<Arrays> without = run_everywhere(backward);
+  for (size_t i = 0; i + 1 < gradients.size(); ++i) EXPECT_TRUE(without[i][0].bytes == gradients[i][0].bytes);
+}
+
+TEST_P(Cells, TreatsMissingCotangentsAndStatesAsZeros) {
+  CellCase c;
+  c.cell = GetParam();
+  c.steps = 2, c.batch = 3, c.inputs = 5, c.units = 9;
+  CellOperands operands(c);
+  const auto zeros = [](const Dims& dims) { return floats(dims, std::vector<float>(empty(dims).size())); };
+  operands.h0 = zeros(c.state());
+  CellCase without = c;
+  without.initial = false;
+  const std::vector<Arrays> outputs = run_everywhere(cell_forward_case(c, operands));
+  EXPECT_TRUE(run_everywhere(cell_forward_case(without, operands))[0][0].bytes == outputs[0][0].bytes);
+  for (size_t missing = 0; missing < 2; ++missing) {
+    KernelCase present = cell_backward_case(c, operands, outputs),
+               absent = cell_backward_case(without, operands, outputs);
+    present.operands[missing] = {zeros(missing == 0 ? c.sequence(c.units) : c.state())};
+    absent.operands[missing].clear();
+    const std::vector<Arrays> expected = run_everywhere(present), received = run_everywhere(absent);
+    for (size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(received[i][0].floats(), expected[i][0].floats());
+  }
+}
+
+TEST_P(Cells, AStreamOfStepsHasTheBitsOfTheSequence) {
+  CellCase c;
+  c.cell = GetParam();
+  c.steps = 7, c.batch = 7, c.inputs = 9, c.units = 33;
+  const CellOperands operands(c);
+  const std::vector<Arrays> whole = run_everywhere(cell_forward_case(c, operands));
+  const std::vector<float> x = operands.x.floats();
+  Array h = operands.h0;
+  for (int64_t step = 0; step < c.steps; ++step) {
+    const auto begin = x.begin() + step * c.batch * c.inputs;
+    const Array x_step = floats({c.batch, c.inputs}, {begin, begin + c.batch * c.inputs});
+    const std::vector<Arrays> next = run_everywhere(cell_step_case(c, operands, x_step, h));
+    h = next[0][0];
+    const auto is_step_of = [&](const Array& part, const Array& all) {
+      const size_t size = part.bytes.size();
+      return std::memcmp(part.bytes.data(), &all.bytes[static_cast<size_t>(step) * size], size) == 0;
+    };
+    EXPECT_TRUE(is_step_of(h, whole[0][0]));
+    for (size_t i = 1; i < next.size(); ++i) EXPECT_TRUE(is_step_of(next[i][0], whole[i + 1][0]));
+  }
+  EXPECT_TRUE(h.bytes == whole[1][0].bytes);
+}
+
+// One row of [T,B,width], cut at its length.
+Array row_of(const Array& array, int64_t row, int64_t length) {
+  const int64_t batch = array.dims[1], width = array.dims[2];
+  const std::vector<float> values = array.floats();
+  std::vector<float> result;
+  for (int64_t t = 0; t < length; ++t) {
+    const auto begin = values.begin() + (t * batch + row) * width;
+    result.insert(result.end(), begin, begin + width);
+  }
+  return floats({length, 1, width}, result);
+}
+
+// One row of [B,H], or of [T,B,width] as above.
+Array cut(const Array& array, int64_t row, int64_t length) {
+  if (array.dims.size() == 3) return row_of(array, row, length);
+  const std::vector<float> values = array.floats();
+  const int64_t width = array.dims[1];
+  return floats({1, width}, {values.begin() + row * width, values.begin() + (row + 1) * width});
+}
+
+TEST_P(Cells, ARowOfARaggedBatchHasTheBitsOfTheRowAlone) {
+  for (const bool reverse : {false, true}) {
+    CellCase c;
+    c.cell = GetParam();
+    c.steps = 7, c.batch = 17, c.inputs = 9, c.units = 33, c.ragged = true, c.reverse = reverse;
+    const CellOperands operands(c);
+    const std::vector<Arrays> together = run_everywhere(cell_forward_case(c, operands));
+    const std::vector<Arrays> gradients = run_everywhere(cell_backward_case(c, operands, together));
+    for (int64_t row = 0; row < c.batch; ++row) {
+      CellCase one = c;
+      one.batch = 1, one.ragged = false, one.steps = operands.length(c, row);
+      if (one.steps == 0) continue;
+      CellOperands own = operands;
+      for (Array* array : {&own.x, &own.h0, &own.dy, &own.dh_n}) *array = cut(*array, row, one.steps);
+      KernelCase forward = cell_forward_case(one, own);
+      forward.threads = {1};  // one row leaves nothing to split by
+      const std::vector<Arrays> alone = run_everywhere(forward);
+      for (size_t i = 0; i < alone.size(); ++i) {
+        EXPECT_TRUE(alone[i][0].bytes == cut(together[i][0], row, one.steps).bytes) << "output " << i;
+      }
+      KernelCase backward = cell_backward_case(one, own, alone);
+      backward.threads = {1};
+      const std::vector<Arrays> own_gradients = run_everywhere(backward);
+      for (size_t i = 0; i < own_gradients.size(); ++i) {
+        EXPECT_TRUE(own_gradients[i][0].bytes == cut(gradients[i][0], row, one.steps).bytes) << "gradient " << i;
+      }
+    }
+  }
+}
+
+TEST_P(Cells, KeepsNaNInTheRowThatHasIt) {
+  CellCase c;
+  c.cell = GetParam();
+  c.steps = 2, c.batch = 2, c.inputs = 3, c.units = 5;
+  CellOperands operands(c);
+  std::vector<float> x = operands.x.floats();
+  x[0] = NAN;
+  operands.x = floats(operands.x.dims, x);
+  for (const Isa isa : available_isas()) {  // one by one: a NaN's sign and payload may differ
+    const std::vector<float> y = run_once(cell_forward_case(c, operands), *kernels_for(isa), 1)[0][0].floats();
+    for (size_t i = 0; i < y.size(); ++i) EXPECT_EQ(std::isnan(y[i]), i / 5 % 2 == 0) << isa_name(isa) << " " << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Gru, Cells, testing::Values(Cell::gru_after, Cell::gru_before));
+INSTANTIATE_TEST_SUITE_P(Rnn, Cells, testing::Values(Cell::rnn_tanh, Cell::rnn_relu));
+
+}  // namespace
+}  // namespace lstm::test

@@ -1,0 +1,158 @@
+// The equations of the GRU and the plain RNN as plain loops in float64.
+#pragma once
+
+#include <functional>
+
+#include "support/cell_case.h"
+
+namespace lstm::test {
+
+using Doubles = std::vector<double>;
+
+inline Doubles widened(const Array& array) {
+  const std::vector<float> values = array.floats();
+  return {values.begin(), values.end()};
+}
+
+// Row r of weight · v + bias; no bias when it is null.
+inline double affine(const Doubles& weight, const Doubles* bias, size_t r, const double* v, size_t size) {
+  double sum = bias != nullptr ? (*bias)[r] : 0;
+  for (size_t k = 0; k < size; ++k) sum += weight[r * size + k] * v[k];
+  return sum;
+}
+
+struct CellExpected {
+  Doubles y, h_n, gates, recurrent;
+};
+
+inline CellExpected cell_forward_reference(const CellCase& c, const CellOperands& o) {
+  const auto H = static_cast<size_t>(c.units), I = static_cast<size_t>(c.inputs), positions = c.position(c.steps, 0);
+  CellExpected out{Doubles(positions * H), {}, Doubles(positions * 3 * H), Doubles(positions * H)};
+  const Doubles x = widened(o.x), w = widened(o.weight_ih), u = widened(o.weight_hh), initial = widened(o.h0);
+  const Doubles b_ih = widened(o.bias_ih), b_hh = widened(o.bias_hh);
+  const auto logistic = [](double value) { return 1 / (1 + std::exp(-value)); };
+  for (int64_t row = 0; row < c.batch; ++row) {
+    Doubles h(H);
+    for (size_t j = 0; c.initial && j < H; ++j) h[j] = initial[static_cast<size_t>(row) * H + j];
+    const int64_t length = o.length(c, row);
+    for (int64_t step = 0; step < length; ++step) {
+      const size_t at = c.position(c.reverse ? length - 1 - step : step, row);
+      const auto of_input = [&](size_t r) { return affine(w, c.bias ? &b_ih : nullptr, r, &x[at * I], I); };
+      const auto of_state = [&](size_t r, const Doubles& v) {
+        return affine(u, c.bias ? &b_hh : nullptr, r, v.data(), H);
+      };
+      Doubles next(H), q(H);
+      double* gates = &out.gates[at * 3 * H];
+      for (size_t j = 0; c.is_gru() && j < H; ++j) {
+        gates[j] = logistic(of_input(j) + of_state(j, h));
+        gates[H + j] = logistic(of_input(H + j) + of_state(H + j, h));
+        q[j] = c.cell == Cell::gru_after ? of_state(2 * H + j, h) : gates[j] * h[j];
+      }
+      for (size_t j = 0; j < H; ++j) {
+        if (c.is_gru()) {
+          const double n =
+              std::tanh(of_input(2 * H + j) + (c.cell == Cell::gru_after ? gates[j] * q[j] : of_state(2 * H + j, q)));
+          gates[2 * H + j] = n, out.recurrent[at * H + j] = q[j];
+          next[j] = (1 - gates[H + j]) * n + gates[H + j] * h[j];
+        } else {
+          const double z = of_input(j) + of_state(j, h);
+          next[j] = c.cell == Cell::rnn_relu ? std::fmax(0, z) : std::tanh(z);
+        }
+        out.y[at * H + j] = next[j];
+      }
+      h = next;
+    }
+    out.h_n.insert(out.h_n.end(), h.begin(), h.end());
+  }
+  return out;
+}
+
+// Visits the steps of each row in reverse, with the state before each and the gradient of the state after it, which
+// `step` turns into that of the state before; returns dh0.
+inline Doubles walk_back(const CellCase& c, const CellOperands& o, const Array& y_array,
+                         const std::function<void(size_t at, const Doubles& h, Doubles& dh)>& step_back) {
+  const auto H = static_cast<size_t>(c.units);
+  const Doubles y = widened(y_array), dy = widened(o.dy), dh_n = widened(o.dh_n), initial = widened(o.h0);
+  Doubles dh0;
+  for (int64_t row = 0; row < c.batch; ++row) {
+    const size_t first = static_cast<size_t>(row) * H;
+    Doubles dh(dh_n.begin() + static_cast<long>(first), dh_n.begin() + static_cast<long>(first + H));
+    const int64_t length = o.length(c, row);
+    for (int64_t step = length - 1; step >= 0; --step) {
+      const auto position = [&](int64_t s) { return c.position(c.reverse ? length - 1 - s : s, row); };
+      Doubles h(H);
+      for (size_t j = 0; j < H; ++j) {
+        dh[j] += dy[position(step) * H + j];
+        h[j] = step > 0 ? y[position(step - 1) * H + j] : c.initial ? initial[first + j] : 0;
+      }
+      step_back(position(step), h, dh);
+    }
+    dh0.insert(dh0.end(), dh.begin(), dh.end());
+  }
+  return dh0;
+}
+
+// sum += v · W over `rows` rows of W from `first` on.
+inline void add_transposed(const Doubles& weight, size_t first, const double* v, size_t rows, Doubles& sum) {
+  for (size_t k = 0; k < rows; ++k)
+    for (size_t j = 0; j < sum.size(); ++j) sum[j] += v[k] * weight[(first + k) * sum.size() + j];
+}
+
+// dgates, of a GRU drecurrent, and dh0, from the forward kernel's own outputs.
+inline std::vector<Doubles> cell_backward_reference(const CellCase& c, const CellOperands& o,
+                                                    const std::vector<Arrays>& forward) {
+  const auto H = static_cast<size_t>(c.units), positions = c.position(c.steps, 0);
+  const Doubles u = widened(o.weight_hh), y = widened(forward[0][0]);
+  Doubles dgates(positions * static_cast<size_t>(c.gates()) * H), drecurrent(positions * H);
+  if (!c.is_gru()) {
+    const Doubles dh0 = walk_back(c, o, forward[0][0], [&](size_t at, const Doubles&, Doubles& dh) {
+      for (size_t j = 0; j < H; ++j) {
+        const double h = y[at * H + j];
+        dgates[at * H + j] = c.cell == Cell::rnn_relu ? (h > 0 ? dh[j] : 0) : dh[j] * (1 - h * h);
+      }
+      dh.assign(H, 0);
+      add_transposed(u, 0, &dgates[at * H], H, dh);
+    });
+    return {dgates, dh0};
+  }
+  const Doubles gates = widened(forward[2][0]), recurrent = widened(forward[3][0]);
+  const bool after = c.cell == Cell::gru_after;
+  const Doubles dh0 = walk_back(c, o, forward[0][0], [&](size_t at, const Doubles& h, Doubles& dh) {
+    const double *r = &gates[at * 3 * H], *z = r + H, *n = z + H;
+    double *dr = &dgates[at * 3 * H], *dz = dr + H, *dn = dz + H;
+    Doubles dq(H), before(H);
+    for (size_t j = 0; j < H; ++j) dn[j] = dh[j] * (1 - z[j]) * (1 - n[j] * n[j]);
+    if (!after) add_transposed(u, 2 * H, dn, H, dq);
+    for (size_t j = 0; j < H; ++j) {
+      if (after) dq[j] = dn[j] * r[j];
+      dr[j] = (after ? dn[j] * recurrent[at * H + j] : dq[j] * h[j]) * r[j] * (1 - r[j]);
+      dz[j] = dh[j] * (h[j] - n[j]) * z[j] * (1 - z[j]);
+      before[j] = dh[j] * z[j] + (after ? 0 : dq[j] * r[j]);
+      drecurrent[at * H + j] = dq[j];
+    }
+    add_transposed(u, 0, dr, 2 * H, before);
+    if (after) add_transposed(u, 2 * H, dq.data(), H, before);
+    dh = before;
+  });
+  return {dgates, drecurrent, dh0};
+}
+
+// dweight_hh from the kernels' own outputs.
+inline Doubles cell_weight_reference(const CellCase& c, const CellOperands& o, const std::vector<Arrays>& forward,
+                                     const std::vector<Arrays>& backward) {
+  const auto H = static_cast<size_t>(c.units), gates = static_cast<size_t>(c.gates());
+  Doubles dweight(gates * H * H);
+  const Doubles dgates = widened(backward[0][0]);
+  const Doubles drecurrent = c.is_gru() ? widened(backward[1][0]) : Doubles{};
+  const Doubles recurrent = c.is_gru() ? widened(forward[3][0]) : Doubles{};
+  walk_back(c, o, forward[0][0], [&](size_t at, const Doubles& h, Doubles&) {
+    for (size_t k = 0; k < gates * H; ++k) {
+      const bool candidate = k >= 2 * H, after = c.cell == Cell::gru_after;
+      const double left = candidate && after ? drecurrent[at * H + k - 2 * H] : dgates[at * gates * H + k];
+      for (size_t j = 0; j < H; ++j) dweight[k * H + j] += left * (candidate && !after ? recurrent[at * H + j] : h[j]);
+    }
+  });
+  return dweight;
+}
+
+}  // namespace lstm::test
