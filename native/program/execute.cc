@@ -44,7 +44,7 @@ RunOutcome Executable::run(Store& store, const Counts& counts, const void* const
     progress.untouched_bytes = arena.bytes();
   }
   run_team(threads, [&](Team& member) noexcept {
-    Team own = member.adapting(team.adapts);
+    Team own = member.in_run(team.adapts);
     walk(own, abort, progress);
   });
   if (progress.outcome.status == RunStatus::committed) {

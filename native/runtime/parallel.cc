@@ -62,6 +62,13 @@ void Team::barrier() noexcept {
   if (size_ > 1) barrier_->wait(size_);
 }
 
+Team Team::in_run(bool adapts) const noexcept {
+  Team team = *this;
+  team.adapts_ = adapts;
+  if (inner_ && available_cpus() < size_) team.meeting_size_ = available_cpus();
+  return team;
+}
+
 namespace {
 
 using Body = void (*)(Team& team, const void* context) noexcept;
@@ -93,7 +100,7 @@ class Crew {
   }
   // The barrier at the end lets nobody miss a call: the next one comes after all have taken part in this one.
   void take_part(int rank, int size) noexcept {
-    Team team(rank, size, &barrier_);
+    Team team(rank, size, &barrier_, &inner_);
     body_(team, context_);
     team.barrier();
   }
@@ -101,7 +108,7 @@ class Crew {
   alignas(64) std::atomic<uint32_t> calls_{0};
   Body body_ = nullptr;
   const void* context_ = nullptr;
-  Barrier barrier_;
+  Barrier barrier_, inner_;
 };
 
 // The crew that this thread leads, if any.

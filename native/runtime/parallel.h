@@ -21,7 +21,9 @@ class Barrier;
 // Between equations the executor puts a barrier; inside a kernel, the kernel does.
 class Team {
  public:
-  LSTM_INLINE Team(int rank, int size, Barrier* barrier) : rank_(rank), size_(size), barrier_(barrier) {}
+  // `inner` is for the members that meet within a kernel, where those are fewer.
+  LSTM_INLINE Team(int rank, int size, Barrier* barrier, Barrier* inner = nullptr)
+      : rank_(rank), size_(size), barrier_(barrier), inner_(inner), meeting_size_(size) {}
 
   LSTM_INLINE int rank() const { return rank_; }
   LSTM_INLINE int size() const { return size_; }
@@ -37,11 +39,22 @@ class Team {
   // Whether a kernel may leave members idle where meeting would cost more than it gives: when nobody asked for a number
   // of threads.
   LSTM_INLINE bool adapts() const { return adapts_; }
-  LSTM_INLINE Team adapting(bool adapts) const {
+
+  // How many of the members, from rank 0 on, should take part in what meets again and again: no more than there are
+  // CPUs, since whoever waits for a CPU is waited for by all. As many as there are outside a run.
+  LSTM_INLINE int meeting_size() const { return meeting_size_; }
+  // Those members, as a team.
+  LSTM_INLINE Team meeting() const {
     Team team = *this;
-    team.adapts_ = adapts;
+    if (meeting_size_ < size_) {
+      team.size_ = meeting_size_;
+      team.barrier_ = inner_;
+    }
     return team;
   }
+
+  // The team as a run uses it.
+  Team in_run(bool adapts) const noexcept;
 
   // Waits for the whole team; what was written before is seen by all after.
   void barrier() noexcept;
@@ -50,6 +63,8 @@ class Team {
   int rank_;
   int size_;
   Barrier* barrier_;
+  Barrier* inner_;
+  int meeting_size_;
   bool adapts_ = false;
 };
 

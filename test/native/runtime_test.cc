@@ -36,6 +36,29 @@ TEST(Team, EveryThreadSeesWhatAllWroteBeforeTheBarrier) {
   }
 }
 
+TEST(Team, NoMoreMembersThanCpusMeetWithinARun) {
+  for (int size : {1, 2, 3, 8}) {
+    const int meeting_size = std::min(size, available_cpus());
+    std::vector<int> sums(static_cast<size_t>(size), 0);
+    std::vector<int> written(static_cast<size_t>(size), 0);
+    run_team(size, [&](Team& member) {
+      EXPECT_EQ(member.meeting_size(), size);
+      const Team team = member.in_run(false);
+      EXPECT_EQ(team.meeting_size(), meeting_size);
+      if (team.rank() >= team.meeting_size()) return;
+      Team few = team.meeting();
+      EXPECT_EQ(few.size(), meeting_size);
+      for (int phase = 0; phase < 1000; ++phase) {
+        written[static_cast<size_t>(few.rank())] = phase;
+        few.barrier();
+        for (int rank = 0; rank < few.size(); ++rank) sums[few.rank()] += written[static_cast<size_t>(rank)] == phase;
+        few.barrier();
+      }
+    });
+    EXPECT_EQ(std::count(sums.begin(), sums.end(), 1000 * meeting_size), meeting_size);
+  }
+}
+
 TEST(Team, AKeptTeamRunsOneBodyAfterAnother) {
   for (int size : {1, 2, 3, 8}) {
     std::vector<int> runs(static_cast<size_t>(size), 0);

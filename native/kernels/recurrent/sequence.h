@@ -40,15 +40,16 @@ struct Share {
 // T 3000, beside other processes, two threads took 37 ms and one 1.7 ms.
 constexpr int64_t kSharedStep = 1 << 20;
 
-// Calls body(team), or body with rank 0 alone where the team adapts and would meet after steps that are too small.
-// `work` counts the multiply-adds of a step for each row.
+// Calls body(team); where its members would meet after each step, with no more of them than there are CPUs, or with rank
+// 0 alone where the team adapts and the steps are too small. `work` counts the multiply-adds of a step for each row.
 template <class Body>
 inline void on_step_team(Team& team, int64_t batch, int64_t work, const Body& body) noexcept {
   const bool meets = team.size() > 1 && batch < kTileRows * team.size();
-  if (!meets || !team.adapts() || batch * work >= kSharedStep) return body(team);
-  if (team.rank() != 0) return;
-  Team alone(0, 1, nullptr);
-  body(alone);
+  if (!meets) return body(team);
+  const bool alone = team.adapts() && batch * work < kSharedStep;
+  if (team.rank() >= (alone ? 1 : team.meeting_size())) return;
+  Team own = alone ? Team(0, 1, nullptr) : team.meeting();
+  body(own);
 }
 
 // Hands out 64-byte aligned pieces of a workspace; over a null base it only counts.
