@@ -45,7 +45,9 @@ class Barrier {
     const uint32_t epoch = epoch_.load(std::memory_order_acquire);
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size) {
       arrived_.store(0, std::memory_order_relaxed);
-      epoch_.store(epoch + 1, std::memory_order_release);
+      // Sequentially consistent: libstdc++ reads the number of sleepers next, and a plain store could still be on its way
+      // while one of them reads the old epoch and falls asleep for good.
+      epoch_.store(epoch + 1, std::memory_order_seq_cst);
       epoch_.notify_all();
     } else {
       wait_while(epoch_, epoch, size);
