@@ -97,7 +97,7 @@ class Crew {
   void call(Body body, const void* context) noexcept {
     body_ = body;
     context_ = context;
-    calls_.fetch_add(1, std::memory_order_release);
+    calls_.fetch_add(1, std::memory_order_seq_cst);
     calls_.notify_all();
   }
   // The barrier at the end lets nobody miss a call: the next one comes after all have taken part in this one.
