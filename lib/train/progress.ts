@@ -27,12 +27,15 @@ function bar(totalSteps: number, format: Format, output: NodeJS.WriteStream): Pr
     format: '{bar} {percentage}% | step {value}/{total} | {figures} | {eta_formatted} left',
     stream: output,
     hideCursor: true,
+    clearOnComplete: true,
     etaBuffer: 50,
   });
-  single.start(totalSteps, 0, { figures: '' });
   return {
     show(event) {
-      if (event.type === 'step') single.update(event.step, { figures: format(event.figures) });
+      // At the end of an epoch the line is left clear for what its listeners print.
+      if (event.type === 'epoch') return single.stop();
+      if (!single.isActive) single.start(totalSteps, event.step, { figures: '' });
+      single.update(event.step, { figures: format(event.figures) });
     },
     end: () => single.stop(),
   };
