@@ -42,8 +42,6 @@ export class Network {
   readonly frozen = new Set<string>();
   /** The inputs with which the network was first bound; null before. */
   signature: Signature | null = null;
-  /** Counts every change of a parameter made through this object. */
-  version = 0;
   /** Whose moments the optimizer states are. */
   momentOwner: object | null = null;
   /** The trainer or caller that has the network to itself; null when it is free. */
@@ -184,7 +182,6 @@ export class Network {
 
   writeParameter(path: string, data: ArrayLike<number>): void {
     this.store.write(path, data);
-    this.version++;
   }
 
   /** Runs `body` with the network reserved; a second reservation is refused. */

@@ -98,7 +98,6 @@ export class Stepper {
     const result = await executable.run(this.network.store, inputs, { priority: 'training', signal });
     this.step++;
     if (result.failedGuard !== null) throw this.nonFinite(result);
-    this.network.version++;
     const gradientNorm = readScalar(result, names.gradientNorm);
     const figures = figuresOf(options.loss, result);
     return {
