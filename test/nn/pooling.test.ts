@@ -1,9 +1,13 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import {
   adam,
   attentionPooling,
   getThreads,
   gru,
   linear,
+  load,
   lstm,
   maskedSoftmax,
   maxPooling,
@@ -168,6 +172,20 @@ describe.each([
       for (const count of [2, 3]) expect(await trained(count)).toEqual(expected);
     } finally {
       setThreads(threads);
+    }
+  });
+
+  test('a model saved and loaded predicts the same bits', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'pooling-'));
+    try {
+      const model = after(make(), { backend: 'reference', seed: 4 });
+      const expected = await model.predict({ inputs, lengths: ragged });
+      await model.save(join(folder, 'model.safetensors'));
+      const loaded = await load(join(folder, 'model.safetensors'), { backend: 'reference' });
+      expect((await loaded.predict({ inputs, lengths: ragged })).data).toEqual(expected.data);
+      expect(loaded.program()).toBe(model.program());
+    } finally {
+      await rm(folder, { recursive: true });
     }
   });
 
