@@ -18,6 +18,9 @@ import { crossEntropy, crossEntropyBackward } from './loss/crossEntropy';
 import { meanSquaredError, meanSquaredErrorBackward } from './loss/meanSquaredError';
 import { matmul } from './matmul';
 import type { Op } from './op';
+import { attentionLstm } from './recurrent/attentionLstm';
+import { attentionLstmBackward } from './recurrent/attentionLstmBackward';
+import { attentionLstmStep } from './recurrent/attentionLstmStep';
 import { gru, gruBackward, gruBackwardWeight } from './recurrent/gru';
 import { gruStep } from './recurrent/gruStep';
 import { lstm } from './recurrent/lstm';
@@ -82,6 +85,9 @@ export const registry = byName({
   lstm_backward_weight: lstmBackwardWeight,
   lstm_backward_peephole: lstmBackwardPeephole,
   lstm_step: lstmStep,
+  attention_lstm: attentionLstm,
+  attention_lstm_backward: attentionLstmBackward,
+  attention_lstm_step: attentionLstmStep,
   gru,
   gru_backward: gruBackward,
   gru_backward_weight: gruBackwardWeight,

@@ -12,6 +12,8 @@
 #include "kernels/optim/clip.inl"
 #include "kernels/optim/sgd.inl"
 #include "kernels/random/dropout.inl"
+#include "kernels/recurrent/attention_lstm.inl"
+#include "kernels/recurrent/attention_lstm_backward.inl"
 #include "kernels/recurrent/gru.inl"
 #include "kernels/recurrent/gru_backward.inl"
 #include "kernels/recurrent/lstm.inl"
