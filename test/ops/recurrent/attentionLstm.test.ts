@@ -69,8 +69,8 @@ describe.each(scores)('with the %s score', (score) => {
   test('a memory without slots leaves the plain LSTM', () => {
     const { keys, values, weight_query, weight_score, ...cell } = operands();
     const empty = integers([sizes.B], [0, 0, 0]);
-    const given = { ...cell, keys: keys!, values: values!, memory_lengths: empty } as Values;
-    const additive = score === 'additive' ? { weight_query: weight_query!, weight_score: weight_score! } : {};
+    const given: Values = { ...cell, keys: keys!, values: values!, memory_lengths: empty };
+    const additive = weight_query && weight_score && { weight_query, weight_score };
     const { y, h_n, c_n, attention } = evaluate({ ...given, ...additive }, sequence(false));
     const plain = evaluate(cell, writeOp(lstm, { reverse: false, ...plainLstm }));
     expect([y, h_n, c_n]).toEqual([plain.y, plain.h_n, plain.c_n]);
