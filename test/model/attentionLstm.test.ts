@@ -51,7 +51,7 @@ eachBackend((backend) => {
   describe.each(scores)('with the %s score', (score) => {
     const model = (layer: AttentionLstmOptions = {}) => new Reader({ backend, seed: 4 }, { score, ...layer });
 
-    test('the parameters are an LSTM’s and those of the attention', () => {
+    test('the parameters are those of an LSTM and of the attention', () => {
       const names = (layer: AttentionLstmOptions) =>
         Object.fromEntries(
           model(layer)
@@ -80,6 +80,16 @@ eachBackend((backend) => {
       expect(row(received.data, 1)).toEqual(row(expected.data, 1));
       expect(row(received.data, 0)).not.toEqual(row(expected.data, 0));
       expect([...received.data, ...expected.data].every((value) => Number.isFinite(value))).toBe(true);
+    });
+
+    test('slots added past the lengths change no bit', async () => {
+      const network = model({ bidirectional: true });
+      const expected = await network.predict(batch);
+      const { data } = batch.inputs.memory;
+      const padded = floats32(noise(8, 3, 11, 3).data, [3, 11, 3]);
+      for (let b = 0; b < 3; b++) padded.data.set(data.subarray(b * 15, (b + 1) * 15), b * 33);
+      const received = await network.predict({ ...batch, inputs: { ...batch.inputs, memory: padded } });
+      expect(received.data).toEqual(expected.data);
     });
 
     test('gradients reach the slots that count, and no others', async () => {

@@ -97,7 +97,7 @@ export function attend(
   h.set(unattended);
   slots.forEach(({ value }, s) => {
     attention[s] = exponentials[s]! / sum;
-    for (let j = 0; j < h.length; j++) h[j]! += attention[s]! * value[j]!;
+    for (let j = 0; j < h.length; j++) h[j]! += attention[s] * value[j]!;
   });
 }
 

@@ -141,7 +141,7 @@ describe.each(scores)('with the %s score', (score) => {
     });
 
     test('with sizes known only at run time', () => {
-      const { x, h0, c0, keys, values, ...rest } = operands() as Record<string, Tensor>;
+      const { x, h0, c0, keys, values, ...rest } = operands();
       const runTime = {
         x: withDims(x!, ['T', 'B', sizes.I]),
         h0: withDims(h0!, ['B', sizes.H]),
