@@ -38,10 +38,12 @@ export {
   type AttentionScore,
 } from './nn/attentionLstm';
 export { Dropout, dropout } from './nn/dropout';
-export { Embedding, embedding } from './nn/embedding';
+export { Embedding, embedding, type EmbeddingOptions } from './nn/embedding';
 export { Gru, gru, type GruCallOptions, type GruOptions, type GruOutput, type GruState } from './nn/gru';
 export { constant, constantRange, normal, uniform, type Initializer } from './nn/initializer';
 export { Layer, type LayerConfig } from './nn/layer';
+export { LayerNorm, layerNorm, type LayerNormOptions } from './nn/layerNorm';
+export type { LengthOptions } from './nn/lengths';
 export { Linear, linear, type LinearOptions } from './nn/linear';
 export {
   crossEntropy,
@@ -54,6 +56,17 @@ export {
 } from './nn/loss';
 export { Lstm, lstm, type LstmCallOptions, type LstmOptions, type LstmOutput, type LstmState } from './nn/lstm';
 export type { CellActivation, GateActivation, LstmCellOptions, LstmVariant } from './nn/lstmOptions';
+export {
+  AttentionPooling,
+  attentionPooling,
+  MaxPooling,
+  maxPooling,
+  MeanPooling,
+  meanPooling,
+  type AttentionPoolingOptions,
+  type AttentionPoolingOutput,
+} from './nn/pooling';
+export { Residual, residual } from './nn/residual';
 export { Rnn, rnn, type RnnCallOptions, type RnnOptions, type RnnOutput, type RnnState } from './nn/rnn';
 export * from './ops/functions';
 export type { Dtype, ValueType, Variable } from './ops/op';
