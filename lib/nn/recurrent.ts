@@ -91,6 +91,8 @@ export interface CellCall<S extends StateName> {
   readonly weights: RecurrentWeights;
   readonly lengths: Variable | null;
   readonly reverse: boolean;
+  /** What the layer was called with, the cell's own options included. */
+  readonly options: RecurrentCallOptions<RecurrentState<S>>;
   /** A further parameter of this layer and direction; its name without `_l{k}`. */
   parameter(name: string, shape: readonly number[]): Variable;
 }
@@ -106,6 +108,8 @@ export interface CellKind<S extends StateName> {
   readonly gateCount: number;
   /** Options beside those that every recurrent layer has. */
   readonly options?: readonly string[];
+  /** Options of a call beside those that every recurrent layer has. */
+  readonly callOptions?: readonly string[];
   /** The size of the hidden state, where it is not the hidden size. */
   outputSize?(): number;
   /** How a bias begins, where it is not like the weights. */
@@ -147,9 +151,9 @@ export abstract class Recurrent<S extends StateName> extends Layer {
     input: Variable,
     options: RecurrentCallOptions<RecurrentState<S>> = {},
   ): RecurrentOutput<RecurrentState<S>> {
-    const { kind } = this.cellKind;
-    checkOptions(kind, options, callOptionNames);
-    const { lengths = null, initialState } = options;
+    const { kind, callOptions = [] } = this.cellKind;
+    checkOptions(kind, options, [...callOptionNames, ...callOptions]);
+    const { lengths = null } = options;
     const { numLayers = 1, bidirectional = false, dropout = 0, residual = false } = this.options;
     lastSize(kind, input, this.options.inputSize);
     expectRank('input', input.type, 3, '[T, B, I]');
@@ -165,7 +169,7 @@ export abstract class Recurrent<S extends StateName> extends Layer {
       if (layer > 0) sequence = applyDropout(sequence, dropout);
       sequence = applySequenceDropout(sequence, this.options.inputDropout ?? 0);
       const directions = (bidirectional ? [false, true] : [false]).map((reverse) =>
-        this.direction(sequence, layer, reverse, lengths, initialState),
+        this.direction(sequence, layer, reverse, options),
       );
       const outputs = directions.map(({ y }) => y);
       sequence = join(outputs, 2);
@@ -186,9 +190,9 @@ export abstract class Recurrent<S extends StateName> extends Layer {
     x: Variable,
     layer: number,
     reverse: boolean,
-    lengths: Variable | null,
-    given: RecurrentState<S> | undefined,
+    options: RecurrentCallOptions<RecurrentState<S>>,
   ): CellResult<S> {
+    const { lengths = null, initialState: given } = options;
     const { bidirectional, bias = true, weightDrop = 0 } = this.options;
     const { kind, gateCount, biasInitializer } = this.cellKind;
     const H = this.hiddenSize;
@@ -214,6 +218,7 @@ export abstract class Recurrent<S extends StateName> extends Layer {
       weights,
       lengths,
       reverse,
+      options,
       parameter: (name, shape) => parameter(name, shape),
     });
     if (!given) for (const name of this.cellKind.states) this.carryState(stateName(name, suffix), result[name]);

@@ -24,6 +24,9 @@ import { maskSteps } from './pooling/maskSteps';
 import { maxPooling, maxPoolingBackward } from './pooling/maxPooling';
 import { meanPooling, meanPoolingBackward } from './pooling/meanPooling';
 import { weightedPooling, weightedPoolingBackward } from './pooling/weightedPooling';
+import { attentionLstm } from './recurrent/attentionLstm';
+import { attentionLstmBackward } from './recurrent/attentionLstmBackward';
+import { attentionLstmStep } from './recurrent/attentionLstmStep';
 import { gru, gruBackward, gruBackwardWeight } from './recurrent/gru';
 import { gruStep } from './recurrent/gruStep';
 import { lstm } from './recurrent/lstm';
@@ -101,6 +104,9 @@ export const registry = byName({
   lstm_backward_weight: lstmBackwardWeight,
   lstm_backward_peephole: lstmBackwardPeephole,
   lstm_step: lstmStep,
+  attention_lstm: attentionLstm,
+  attention_lstm_backward: attentionLstmBackward,
+  attention_lstm_step: attentionLstmStep,
   gru,
   gru_backward: gruBackward,
   gru_backward_weight: gruBackwardWeight,

@@ -90,6 +90,21 @@ constexpr Row kRows[] = {
      "h_next c_next gates! unprojected!", "activations*5:integers cell_clip:number",
      "weight_ih:gates4 weight_hh:gates4 weight_hr:columns"},
 
+    {"attention_lstm",
+     "x h0? c0? weight_ih weight_hh bias_ih? bias_hh? keys values weight_query? weight_score? memory_lengths?:int32 "
+     "lengths?:int32",
+     "y! h_n! c_n! gates! cells! unattended! queries! attention!", "reverse:boolean",
+     "weight_ih:gates4 weight_hh:gates4 weight_query:columns"},
+    {"attention_lstm_backward",
+     "dy? dh_n? dc_n? gates cells c0? unattended queries attention weight_hh keys values weight_query? weight_score? "
+     "memory_lengths?:int32 lengths?:int32",
+     "dgates dh0! dc0! dkeys! dvalues! dqueries! dweight_score! dh! dcells!", "reverse:boolean",
+     "weight_hh:rows weight_query:rows"},
+    {"attention_lstm_step",
+     "x h c weight_ih weight_hh bias_ih? bias_hh? keys values weight_query? weight_score? memory_lengths?:int32",
+     "h_next c_next gates! unattended! queries! attention!", "",
+     "weight_ih:gates4 weight_hh:gates4 weight_query:columns"},
+
     {"gru", "x h0? weight_ih weight_hh bias_ih? bias_hh? lengths?:int32", "y! h_n! gates! recurrent!",
      "reverse:boolean reset_after:boolean", "weight_ih:gates3 weight_hh:gates3"},
     {"gru_backward", "dy? dh_n? gates recurrent y h0? weight_hh lengths?:int32", "dgates drecurrent dh0!",
