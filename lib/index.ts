@@ -48,6 +48,14 @@ export {
 export { Lstm, lstm, type LstmCallOptions, type LstmOptions, type LstmOutput, type LstmState } from './nn/lstm';
 export type { CellActivation, GateActivation, LstmCellOptions, LstmVariant } from './nn/lstmOptions';
 export { Rnn, rnn, type RnnCallOptions, type RnnOptions, type RnnOutput, type RnnState } from './nn/rnn';
+export {
+  Slstm,
+  slstm,
+  type SlstmCallOptions,
+  type SlstmOptions,
+  type SlstmOutput,
+  type SlstmState,
+} from './nn/slstm';
 export * from './ops/functions';
 export type { Dtype, ValueType, Variable } from './ops/op';
 export type { Dim, Shape } from './ops/shape';
