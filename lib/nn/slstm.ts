@@ -2,7 +2,7 @@ import { OptionError } from '../errors';
 import type { Variable } from '../ops/op';
 import { slstm as slstmOp, slstmGates } from '../ops/recurrent/slstm';
 import { describe, positiveInteger } from '../options';
-import { constantRange, type Initializer } from './initializer';
+import { withForgetBias } from './initializer';
 import {
   Recurrent,
   type CellCall,
@@ -20,7 +20,7 @@ export interface SlstmOptions extends RecurrentOptions {
   readonly numHeads?: number;
   /** What the forget gate is before it is stabilized: σ(f̃) or e^f̃. Default 'sigmoid'. */
   readonly forgetGate?: 'sigmoid' | 'exp';
-  /** Where the forget gate's bias begins: `bias_ih` there, `bias_hh` at 0. Drawn like the others when left out. */
+  /** What the forget gate's two biases add up to at first, in place of random numbers. */
   readonly forgetBias?: number;
 }
 /** h, c, n and m of every layer and direction: [numLayers·D, B, H], index layer·D + direction. n = 0 says that nothing has been seen. */
@@ -53,21 +53,16 @@ export class Slstm extends Recurrent<StateNames> {
     hiddenSize: number,
     override readonly options: SlstmOptions = {},
   ) {
-    // Called when the options have been checked.
-    const biasInitializer = (name: string, others: Initializer) => {
-      const { forgetBias } = options;
-      if (forgetBias === undefined) return others;
-      const begin = slstmGates.forget * hiddenSize;
-      return constantRange(others, begin, begin + hiddenSize, name === 'bias_ih' ? forgetBias : 0);
-    };
     super(
       {
         kind: 'slstm',
         states: ['hiddenState', 'cellState', 'normalizerState', 'stabilizerState'],
         gateCount: 4,
         options: ['numHeads', 'forgetGate', 'forgetBias'],
+        // Both are called when the options have been checked.
         recurrentSize: () => hiddenSize / (options.numHeads ?? 1),
-        biasInitializer,
+        biasInitializer: (name, others) =>
+          withForgetBias(options.forgetBias, name, others, slstmGates.forget, hiddenSize),
       },
       hiddenSize,
       options,
@@ -97,11 +92,9 @@ function checkSlstmOptions(hiddenSize: number, options: SlstmOptions): void {
     throw new OptionError(`slstm: forgetGate: expected 'sigmoid' or 'exp', received ${describe(forgetGate)}`);
   }
   if (!Number.isFinite(forgetBias)) {
-    throw new OptionError(`slstm: forgetBias: expected a finite number, received ${describe(forgetBias)}`);
+    throw new OptionError(`slstm: forgetBias: expected a number, received ${describe(forgetBias)}`);
   }
-  if (!bias && options.forgetBias !== undefined) {
-    throw new OptionError('slstm: forgetBias: there is no bias to begin there; leave it out, or take bias: true');
-  }
+  if (!bias && options.forgetBias !== undefined) throw new OptionError('slstm: forgetBias: there are no biases');
 }
 
 /** An `Slstm` layer: `slstm(256, { numHeads: 4 })`. */

@@ -176,8 +176,8 @@ TEST_P(Cells, ARowOfARaggedBatchHasTheBitsOfTheRowAlone) {
       one.batch = 1, one.ragged = false, one.steps = operands.length(c, row);
       if (one.steps == 0) continue;
       CellOperands own = operands;
-      for (Array* array : {&own.x, &own.h0, &own.dy, &own.dh_n, &own.c0, &own.n0, &own.m0, &own.dc_n, &own.dn_n,
-                           &own.dm_n}) {
+      for (Array* array :
+           {&own.x, &own.h0, &own.dy, &own.dh_n, &own.c0, &own.n0, &own.m0, &own.dc_n, &own.dn_n, &own.dm_n}) {
         *array = cut(*array, row, one.steps);
       }
       KernelCase forward = cell_forward_case(one, own);

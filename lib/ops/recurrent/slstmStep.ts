@@ -39,7 +39,8 @@ export const slstmStep = defineOp({
       forget_slope: state,
     };
   },
-  gradient({ operands: { x, h, c, n, m: _, ...weights }, outputs, cotangents, attributes, wants, emit }) {
+  gradient({ operands, outputs, cotangents, attributes, wants, emit }) {
+    const { x, h, c, n, weight_ih, weight_hh, bias_ih, bias_hh } = operands;
     refuseGradient('gates', cotangents.gates !== null);
     refuseGradient('forget_slope', cotangents.forget_slope !== null);
     const sequence = {
@@ -53,7 +54,7 @@ export const slstmStep = defineOp({
     const { h_next: dh_n, c_next: dc_n, n_next: dn_n, m_next: dm_n } = cotangents;
     const states = { h0: h, c0: c, n0: n, lengths: null, dy: null, dh_n, dc_n, dn_n, dm_n };
     const gradients = slstmGradients(
-      { ...weights, ...sequence, ...states },
+      { ...{ weight_ih, weight_hh, bias_ih, bias_hh }, ...sequence, ...states },
       { reverse: false, ...attributes },
       wants,
       emit,
@@ -65,10 +66,15 @@ export const slstmStep = defineOp({
     const { h_next, c_next, n_next, m_next, gates, forget_slope } = outputs;
     for (let b = 0; b < x.shape[0]!; b++) {
       const state = { h: rowOf(h, b), c: rowOf(c, b), n: rowOf(n, b), m: rowOf(m, b) };
-      slstmCell(weights, exponential_forget, { x: rowOf(x, b), ...state }, {
-        ...{ h: rowOf(h_next, b), c: rowOf(c_next, b), n: rowOf(n_next, b), m: rowOf(m_next, b) },
-        ...{ gates: rowOf(gates, b), forgetSlope: rowOf(forget_slope, b) },
-      });
+      slstmCell(
+        weights,
+        exponential_forget,
+        { x: rowOf(x, b), ...state },
+        {
+          ...{ h: rowOf(h_next, b), c: rowOf(c_next, b), n: rowOf(n_next, b), m: rowOf(m_next, b) },
+          ...{ gates: rowOf(gates, b), forgetSlope: rowOf(forget_slope, b) },
+        },
+      );
     }
   },
 });

@@ -166,9 +166,8 @@ inline void slstm_forward(const SlstmForward& op, void* workspace, Team& team) n
   slstm_bias(op, share.panels, memory.hidden.bias);
   const int64_t end = share.panels.end * kLanes;
   const Range units = {share.panels.begin * kLanes, end < H ? end : H};
-  walk_forward(op.hidden, memory.hidden, share, units, team, [&](int64_t active, int64_t step) {
-    slstm_step_rows(op, memory, active, step, share.panels);
-  });
+  walk_forward(op.hidden, memory.hidden, share, units, team,
+               [&](int64_t active, int64_t step) { slstm_step_rows(op, memory, active, step, share.panels); });
   slstm_last_states(op, memory, share.rows, units);
   const Range rows = team.split(op.hidden.walk.batch);
   for (const SlstmCarried& state : op.carried) clear_past_lengths(op.hidden.walk, rows, state.all, H);

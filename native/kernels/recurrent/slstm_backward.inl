@@ -10,9 +10,9 @@ namespace lstm::LSTM_ISA {
 struct SlstmBackward {
   HiddenBackward hidden;  // weight_hh packed as heads4_rows
   int64_t head_size;
-  const float *dc_n, *dn_n, *dm_n;                         // zeros when null
+  const float *dc_n, *dn_n, *dm_n;                          // zeros when null
   const float *gates, *forget_slope, *cells, *normalizers;  // forget_slope: ones when null
-  const float *c0, *n0;                                    // zeros when null
+  const float *c0, *n0;                                     // zeros when null
   float* dgates;
   float *dc0, *dn0, *dm0, *dh, *dcells;  // each may be null
 

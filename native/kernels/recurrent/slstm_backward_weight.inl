@@ -55,8 +55,7 @@ void slstm_backward_weight(const Call& call, Team& team) noexcept {
   float* scratch = static_cast<float*>(call.workspace) + team.rank() * kTransposedScratch;
   const Range own = team.split(H);
   for (int64_t head = own.begin / head_size * head_size; head < own.end; head += head_size) {
-    const Range units = {own.begin > head ? own.begin : head,
-                         own.end < head + head_size ? own.end : head + head_size};
+    const Range units = {own.begin > head ? own.begin : head, own.end < head + head_size ? own.end : head + head_size};
     sum_head_products({dgates.f32(), dgates.dim(2)}, dgates.rows(), starts, head, units, head_size, dweight.f32(),
                       scratch);
   }

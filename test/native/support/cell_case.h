@@ -76,21 +76,22 @@ inline std::vector<std::vector<double>> cell_attributes(const CellCase& c) {
 // Outputs y, h_n, c_n, n_n, m_n, gates, forget_slope, cells, normalizers and stabilizers.
 inline KernelCase slstm_forward_case(const CellCase& c, const CellOperands& o) {
   const Arrays sequence = {empty(c.sequence(c.units))}, state = {empty(c.state())};
-  return {KernelId::slstm,
-          {{o.x},
-           when(c.initial, o.h0),
-           when(c.initial, o.c0),
-           when(c.initial, o.n0),
-           when(c.initial, o.m0),
-           {o.weight_ih},
-           {o.weight_hh},
-           when(c.bias, o.bias_ih),
-           when(c.bias, o.bias_hh),
-           when(c.ragged, o.lengths)},
-          {sequence, state, state, state, state, {empty(c.sequence(4 * c.units))}, sequence, sequence, sequence, sequence},
-          cell_attributes(c),
-          {},
-          {{5, PackKind::gates4}, {6, PackKind::heads4}}};
+  return {
+      KernelId::slstm,
+      {{o.x},
+       when(c.initial, o.h0),
+       when(c.initial, o.c0),
+       when(c.initial, o.n0),
+       when(c.initial, o.m0),
+       {o.weight_ih},
+       {o.weight_hh},
+       when(c.bias, o.bias_ih),
+       when(c.bias, o.bias_hh),
+       when(c.ragged, o.lengths)},
+      {sequence, state, state, state, state, {empty(c.sequence(4 * c.units))}, sequence, sequence, sequence, sequence},
+      cell_attributes(c),
+      {},
+      {{5, PackKind::gates4}, {6, PackKind::heads4}}};
 }
 
 // Outputs dgates, dh0, dc0, dn0, dm0, dh and dcells, from the forward kernel's own outputs.

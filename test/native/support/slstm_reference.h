@@ -72,7 +72,8 @@ inline std::vector<Doubles> slstm_backward_reference(const CellCase& c, const Ce
   const size_t positions = c.position(c.steps, 0);
   const Doubles u = widened(o.weight_hh), dy = widened(o.dy), gates = widened(forward[5][0]);
   const Doubles slope = widened(forward[6][0]), cells = widened(forward[7][0]), normalizers = widened(forward[8][0]);
-  std::vector<Doubles> out = {Doubles(positions * 4 * H), {}, {}, {}, {}, Doubles(positions * H), Doubles(positions * H)};
+  std::vector<Doubles> out = {Doubles(positions * 4 * H), {}, {}, {}, {}, Doubles(positions * H),
+                              Doubles(positions * H)};
   for (int64_t row = 0; row < c.batch; ++row) {
     const auto index = static_cast<size_t>(row);
     std::vector<Doubles> carried;
@@ -83,10 +84,10 @@ inline std::vector<Doubles> slstm_backward_reference(const CellCase& c, const Ce
     const std::vector<size_t> steps = positions_of_row(c, o, row);
     for (size_t step = steps.size(); step-- > 0;) {
       const size_t at = steps[step];
-      const Doubles c_before = step > 0 ? row_values(true, cells, steps[step - 1], H)
-                                        : row_values(c.initial, widened(o.c0), index, H);
-      const Doubles n_before = step > 0 ? row_values(true, normalizers, steps[step - 1], H)
-                                        : row_values(c.initial, widened(o.n0), index, H);
+      const Doubles c_before =
+          step > 0 ? row_values(true, cells, steps[step - 1], H) : row_values(c.initial, widened(o.c0), index, H);
+      const Doubles n_before =
+          step > 0 ? row_values(true, normalizers, steps[step - 1], H) : row_values(c.initial, widened(o.n0), index, H);
       double* dz = &out[0][at * 4 * H];
       for (size_t j = 0; j < H; ++j) {
         dh[j] += dy[at * H + j];
@@ -129,7 +130,8 @@ inline Doubles slstm_weight_reference(const CellCase& c, const CellOperands& o, 
       const Doubles h = step > 0 ? row_values(true, y, steps[step - 1], H)
                                  : row_values(c.initial, widened(o.h0), static_cast<size_t>(row), H);
       for (size_t k = 0; k < 4 * H; ++k) {
-        for (size_t j = 0; j < seen; ++j) dweight[k * seen + j] += dgates[steps[step] * 4 * H + k] * h[k % H / seen * seen + j];
+        for (size_t j = 0; j < seen; ++j)
+          dweight[k * seen + j] += dgates[steps[step] * 4 * H + k] * h[k % H / seen * seen + j];
       }
     }
   }

@@ -55,7 +55,11 @@ interface Sizes {
 }
 
 /** Random operands; those named in `leaveOut` are missing. */
-function operandsOf({ gates, states }: Cell, { T, B, I, H }: Sizes, leaveOut: readonly string[] = []): Record<string, Tensor> {
+function operandsOf(
+  { gates, states }: Cell,
+  { T, B, I, H }: Sizes,
+  leaveOut: readonly string[] = [],
+): Record<string, Tensor> {
   const random = new Random(T + 10 * B + 100 * I + 1000 * H);
   // A normalizer is positive once something has been seen.
   const initial = (state: string) => (state === 'n' ? random.uniform(0.5, 1.5, B, H) : random.normal(B, H));
@@ -155,13 +159,10 @@ describe.each(cells.map((cell) => [cell.name, cell] as const))('%s', (_, cell) =
     });
 
     const optional = [...initial, 'bias_ih', 'bias_hh'];
-    test.each([...optional.map((name) => [name]), optional].map((missing) => [missing]))(
-      'without %j',
-      (missing) => {
-        const values = { ...operands(sizes, missing), lengths: ragged };
-        for (const reverse of [false, true]) checkGradient(values, cell.sequence(reverse), { on: ['y', ...last] });
-      },
-    );
+    test.each([...optional.map((name) => [name]), optional].map((missing) => [missing]))('without %j', (missing) => {
+      const values = { ...operands(sizes, missing), lengths: ragged };
+      for (const reverse of [false, true]) checkGradient(values, cell.sequence(reverse), { on: ['y', ...last] });
+    });
 
     test.each([
       { T: 1, B: 1, I: 1, H: 1 },
