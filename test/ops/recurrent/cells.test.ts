@@ -237,54 +237,6 @@ describe.each(cells.map((cell) => [cell.name, cell] as const))('%s', (_, cell) =
   });
 });
 
-describe('the equations', () => {
-  const sigma = (z: number) => 1 / (1 + Math.exp(-z));
-  const [wr, wz, wn, ur, uz, un, br, bz, bn, cr, cz, cn] = [
-    ...[0.5, -0.3, 0.8, 0.1, 0.4, -0.6, 0.05, 1, -0.1, 0.3, -0.2, 0.7],
-  ] as [number, number, number, number, number, number, number, number, number, number, number, number];
-
-  test.each([true, false])('one gru unit over two steps is what the equations give by hand (after %p)', (after) => {
-    let h = 0.25;
-    const expected = [1, -2].map((x) => {
-      const r = sigma(wr * x + br + ur * h + cr);
-      const z = sigma(wz * x + bz + uz * h + cz);
-      const n = Math.tanh(wn * x + bn + (after ? r * (un * h + cn) : un * (r * h) + cn));
-      h = (1 - z) * n + z * h;
-      return h;
-    });
-    const values = {
-      x: floats([2, 1, 1], [1, -2]),
-      h0: floats([1, 1], [0.25]),
-      weight_ih: floats([3, 1], [wr, wz, wn]),
-      weight_hh: floats([3, 1], [ur, uz, un]),
-      bias_ih: floats([3], [br, bz, bn]),
-      bias_hh: floats([3], [cr, cz, cn]),
-    };
-    const { y, h_n } = evaluate(values, writeOp(gru, { reverse: false, reset_after: after }));
-    expected.forEach((value, t) => expect(y!.data[t]).toBeCloseTo(value, 14));
-    expect(h_n!.data[0]).toBe(y!.data[1]);
-  });
-
-  test.each([true, false])('one rnn unit over two steps is what the equation gives by hand (relu %p)', (relu) => {
-    let h = 0.25;
-    const expected = [1, -2].map((x) => {
-      const z = wn * x + bn + un * h + cn;
-      h = relu ? Math.max(0, z) : Math.tanh(z);
-      return h;
-    });
-    const values = {
-      x: floats([2, 1, 1], [1, -2]),
-      h0: floats([1, 1], [0.25]),
-      weight_ih: floats([1, 1], [wn]),
-      weight_hh: floats([1, 1], [un]),
-      bias_ih: floats([1], [bn]),
-      bias_hh: floats([1], [cn]),
-    };
-    const { y } = evaluate(values, writeOp(rnn, { reverse: false, relu }));
-    expected.forEach((value, t) => expect(y!.data[t]).toBeCloseTo(value, 14));
-  });
-});
-
 describe('the gru', () => {
   const values = { ...operandsOf(gruCell(true), sizes), lengths: ragged };
 
