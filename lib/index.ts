@@ -68,6 +68,14 @@ export {
 } from './nn/pooling';
 export { Residual, residual } from './nn/residual';
 export { Rnn, rnn, type RnnCallOptions, type RnnOptions, type RnnOutput, type RnnState } from './nn/rnn';
+export {
+  Slstm,
+  slstm,
+  type SlstmCallOptions,
+  type SlstmOptions,
+  type SlstmOutput,
+  type SlstmState,
+} from './nn/slstm';
 export * from './ops/functions';
 export type { Dtype, ValueType, Variable } from './ops/op';
 export type { Dim, Shape } from './ops/shape';

@@ -1,9 +1,25 @@
-// The GRU and the plain RNN against their equations in float64, and against themselves: nothing but the sequence may
+// The GRU, the plain RNN and the sLSTM against their equations in float64, and against themselves: nothing but the sequence may
 // change a bit.
 #include "support/cell_reference.h"
+#include "support/slstm_reference.h"
 
 namespace lstm::test {
 namespace {
+
+std::vector<Doubles> forward_reference(const CellCase& c, const CellOperands& o) {
+  if (c.is_slstm()) return slstm_forward_reference(c, o);
+  const CellExpected expected = cell_forward_reference(c, o);
+  if (!c.is_gru()) return {expected.y, expected.h_n};
+  return {expected.y, expected.h_n, expected.gates, expected.recurrent};
+}
+std::vector<Doubles> backward_reference(const CellCase& c, const CellOperands& o, const std::vector<Arrays>& forward) {
+  return c.is_slstm() ? slstm_backward_reference(c, o, forward) : cell_backward_reference(c, o, forward);
+}
+Doubles weight_reference(const CellCase& c, const CellOperands& o, const std::vector<Arrays>& forward,
+                         const std::vector<Arrays>& backward) {
+  return c.is_slstm() ? slstm_weight_reference(c, o, forward, backward)
+                      : cell_weight_reference(c, o, forward, backward);
+}
 
 void check(const CellCase& c) {
   SCOPED_TRACE(testing::Message() << "cell " << static_cast<int>(c.cell) << " T " << c.steps << " B " << c.batch
@@ -11,23 +27,20 @@ void check(const CellCase& c) {
                                   << (c.ragged ? " ragged" : "") << (c.initial ? " initial state" : ""));
   const CellOperands operands(c);
   const std::vector<Arrays> forward = run_everywhere(cell_forward_case(c, operands));
-  const CellExpected expected = cell_forward_reference(c, operands);
-  const double terms = static_cast<double>((c.inputs + c.units) * c.steps);
-  expect_close(forward[0][0].floats(), expected.y, terms);
-  expect_close(forward[1][0].floats(), expected.h_n, terms);
-  if (c.is_gru()) {
-    expect_close(forward[2][0].floats(), expected.gates, terms);
-    expect_close(forward[3][0].floats(), expected.recurrent, terms);
+  const std::vector<Doubles> expected = forward_reference(c, operands);
+  const double terms = static_cast<double>((c.inputs + c.seen()) * c.steps);
+  for (size_t i = 0; i < forward.size(); ++i) {
+    SCOPED_TRACE(testing::Message() << "output " << i);
+    expect_close(forward[i][0].floats(), expected[i], terms);
   }
   const std::vector<Arrays> backward = run_everywhere(cell_backward_case(c, operands, forward));
-  const std::vector<Doubles> exact = cell_backward_reference(c, operands, forward);
+  const std::vector<Doubles> exact = backward_reference(c, operands, forward);
   for (size_t i = 0; i < exact.size(); ++i) {
     SCOPED_TRACE(testing::Message() << "gradient " << i);
-    expect_close(backward[i][0].floats(), exact[i], static_cast<double>(c.gates() * c.units * c.steps), 2);
+    expect_close(backward[i][0].floats(), exact[i], static_cast<double>(c.gates() * c.seen() * c.steps), 2);
   }
   const std::vector<float> dweight = run_for_floats(cell_weight_case(c, operands, forward, backward));
-  expect_close(dweight, cell_weight_reference(c, operands, forward, backward), static_cast<double>(c.steps * c.batch),
-               2);
+  expect_close(dweight, weight_reference(c, operands, forward, backward), static_cast<double>(c.steps * c.batch), 2);
 }
 
 class Cells : public testing::TestWithParam<Cell> {};
@@ -76,9 +89,14 @@ TEST_P(Cells, WritesWhatIsPlannedTheSameWhateverElseIs) {
   }
   KernelCase backward = cell_backward_case(c, operands, all);
   const std::vector<Arrays> gradients = run_everywhere(backward);
-  backward.outputs.back()[0].planned = false;
-  const std::vector<Arrays> without = run_everywhere(backward);
-  for (size_t i = 0; i + 1 < gradients.size(); ++i) EXPECT_TRUE(without[i][0].bytes == gradients[i][0].bytes);
+  for (size_t left_out = c.on_demand(); left_out < gradients.size(); ++left_out) {
+    KernelCase test = backward;
+    test.outputs[left_out][0].planned = false;
+    const std::vector<Arrays> without = run_everywhere(test);
+    for (size_t i = 0; i < gradients.size(); ++i) {
+      EXPECT_TRUE(i == left_out || without[i][0].bytes == gradients[i][0].bytes) << i << " without " << left_out;
+    }
+  }
 }
 
 TEST_P(Cells, TreatsMissingCotangentsAndStatesAsZeros) {
@@ -87,12 +105,12 @@ TEST_P(Cells, TreatsMissingCotangentsAndStatesAsZeros) {
   c.steps = 2, c.batch = 3, c.inputs = 5, c.units = 9;
   CellOperands operands(c);
   const auto zeros = [](const Dims& dims) { return floats(dims, std::vector<float>(empty(dims).size())); };
-  operands.h0 = zeros(c.state());
+  for (Array* state : operands.initial_states()) *state = zeros(c.state());
   CellCase without = c;
   without.initial = false;
   const std::vector<Arrays> outputs = run_everywhere(cell_forward_case(c, operands));
   EXPECT_TRUE(run_everywhere(cell_forward_case(without, operands))[0][0].bytes == outputs[0][0].bytes);
-  for (size_t missing = 0; missing < 2; ++missing) {
+  for (size_t missing = 0; missing < c.cotangents(); ++missing) {
     KernelCase present = cell_backward_case(c, operands, outputs),
                absent = cell_backward_case(without, operands, outputs);
     present.operands[missing] = {zeros(missing == 0 ? c.sequence(c.units) : c.state())};
@@ -109,20 +127,20 @@ TEST_P(Cells, AStreamOfStepsHasTheBitsOfTheSequence) {
   const CellOperands operands(c);
   const std::vector<Arrays> whole = run_everywhere(cell_forward_case(c, operands));
   const std::vector<float> x = operands.x.floats();
-  Array h = operands.h0;
+  Arrays states = cell_states(c, operands);
+  const std::vector<size_t> sequences = sequences_of_step(c);
   for (int64_t step = 0; step < c.steps; ++step) {
     const auto begin = x.begin() + step * c.batch * c.inputs;
     const Array x_step = floats({c.batch, c.inputs}, {begin, begin + c.batch * c.inputs});
-    const std::vector<Arrays> next = run_everywhere(cell_step_case(c, operands, x_step, h));
-    h = next[0][0];
+    const std::vector<Arrays> next = run_everywhere(cell_step_case(c, operands, x_step, states));
+    for (size_t i = 0; i < states.size(); ++i) states[i] = next[i][0];
     const auto is_step_of = [&](const Array& part, const Array& all) {
       const size_t size = part.bytes.size();
       return std::memcmp(part.bytes.data(), &all.bytes[static_cast<size_t>(step) * size], size) == 0;
     };
-    EXPECT_TRUE(is_step_of(h, whole[0][0]));
-    for (size_t i = 1; i < next.size(); ++i) EXPECT_TRUE(is_step_of(next[i][0], whole[i + 1][0]));
+    for (size_t i = 0; i < next.size(); ++i) EXPECT_TRUE(is_step_of(next[i][0], whole[sequences[i]][0])) << i;
   }
-  EXPECT_TRUE(h.bytes == whole[1][0].bytes);
+  for (size_t i = 0; i < states.size(); ++i) EXPECT_TRUE(states[i].bytes == whole[1 + i][0].bytes);
 }
 
 // One row of [T,B,width], cut at its length.
@@ -158,7 +176,10 @@ TEST_P(Cells, ARowOfARaggedBatchHasTheBitsOfTheRowAlone) {
       one.batch = 1, one.ragged = false, one.steps = operands.length(c, row);
       if (one.steps == 0) continue;
       CellOperands own = operands;
-      for (Array* array : {&own.x, &own.h0, &own.dy, &own.dh_n}) *array = cut(*array, row, one.steps);
+      for (Array* array :
+           {&own.x, &own.h0, &own.dy, &own.dh_n, &own.c0, &own.n0, &own.m0, &own.dc_n, &own.dn_n, &own.dm_n}) {
+        *array = cut(*array, row, one.steps);
+      }
       KernelCase forward = cell_forward_case(one, own);
       forward.threads = {1};  // one row leaves nothing to split by
       const std::vector<Arrays> alone = run_everywhere(forward);
@@ -191,6 +212,20 @@ TEST_P(Cells, KeepsNaNInTheRowThatHasIt) {
 
 INSTANTIATE_TEST_SUITE_P(Gru, Cells, testing::Values(Cell::gru_after, Cell::gru_before));
 INSTANTIATE_TEST_SUITE_P(Rnn, Cells, testing::Values(Cell::rnn_tanh, Cell::rnn_relu));
+INSTANTIATE_TEST_SUITE_P(Slstm, Cells, testing::Values(Cell::slstm_sigmoid, Cell::slstm_exp));
+
+// Panels within a head, with several heads, and with parts of two or three.
+TEST(Slstm, MatchesItsEquationsWhereHeadsStraddlePanels) {
+  const std::vector<std::pair<int64_t, int64_t>> units_and_heads = {{130, 2}, {64, 2},  {96, 3},   {60, 3}, {100, 5},
+                                                                    {40, 40}, {48, 16}, {132, 12}, {70, 1}};
+  for (const auto& [units, heads] : units_and_heads) {
+    CellCase c;
+    c.cell = units % 4 == 0 ? Cell::slstm_exp : Cell::slstm_sigmoid;
+    c.steps = 3, c.batch = 7, c.inputs = 5, c.units = units, c.head_size = units / heads;
+    c.ragged = true, c.reverse = heads % 2 == 0;
+    check(c);
+  }
+}
 
 }  // namespace
 }  // namespace lstm::test
