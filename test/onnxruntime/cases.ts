@@ -1,6 +1,6 @@
 /** What is judged, on which cases. */
-import type { Gru, Lstm, Rnn } from '../../lib';
 import type { RecurrentOptions } from '../../lib/nn/recurrent';
+import type { RecurrentLayer } from '../support/bareRecurrent';
 import { onnxGates, type CellParameters, type FloatArray, type OnnxCell } from '../support/onnxRecurrent';
 import { Random } from '../support/random';
 import type { OnnxAttribute } from './onnxModel';
@@ -15,7 +15,7 @@ export interface OnnxActivation {
 /** A layer and what ONNX calls it. */
 export interface Contestant {
   readonly cell: OnnxCell;
-  layer(hiddenSize: number, options: RecurrentOptions): Lstm | Gru | Rnn;
+  layer(hiddenSize: number, options: RecurrentOptions): RecurrentLayer;
   readonly attributes?: Readonly<Record<string, OnnxAttribute>>;
   /** Of one direction. */
   readonly activations?: readonly OnnxActivation[];

@@ -1,6 +1,7 @@
 /** What ONNX Runtime makes of a case. */
 import { ints } from '../support/models';
-import { rowOf, stackArrays, toOnnx, type FloatArray } from '../support/onnxRecurrent';
+import { stackArrays, toOnnx, type FloatArray } from '../support/onnxRecurrent';
+import { rowOf, swapLeadingAxes } from '../support/slices';
 import type { Case, Contestant, OnnxActivation, Results } from './cases';
 import type { OnnxNode, OnnxTensor } from './onnxModel';
 import { runOnnx } from './runtime';
@@ -71,13 +72,4 @@ function activationAttributes(activations: readonly OnnxActivation[]): OnnxNode[
     activations: activations.map(({ name }) => name),
     ...(activation_alpha.length > 0 && { activation_alpha, activation_beta }),
   };
-}
-
-/** [b,a,...] of [a,b,...]. */
-function swapLeadingAxes({ shape, data }: FloatArray): FloatArray {
-  const [a, b, ...rest] = shape as [number, number, ...number[]];
-  const swapped = Array.from({ length: b }, (_, j) =>
-    stackArrays(Array.from({ length: a }, (_, i) => rowOf(rowOf({ shape, data }, i), j))),
-  );
-  return { shape: [b, a, ...rest], data: stackArrays(swapped).data };
 }

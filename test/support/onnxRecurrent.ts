@@ -6,11 +6,9 @@
 import { gruGates } from '../../lib/ops/recurrent/gruCell';
 import { lstmGates } from '../../lib/ops/recurrent/lstmCell';
 import { peepholeGates } from '../../lib/ops/recurrent/lstmVariant';
+import { rowOf, type Numbers } from './slices';
 
-export interface FloatArray {
-  readonly shape: readonly number[];
-  readonly data: Float32Array;
-}
+export type FloatArray = Numbers<Float32Array>;
 
 /** One layer in one direction, by PyTorch's names without `_l{k}`. */
 export interface CellParameters {
@@ -90,12 +88,6 @@ export function stackArrays(arrays: readonly FloatArray[]): FloatArray {
   const data = new Float32Array(arrays.length * first.data.length);
   arrays.forEach((array, k) => data.set(array.data, k * first.data.length));
   return { shape: [arrays.length, ...first.shape], data };
-}
-
-/** Element `index` along the first axis. */
-export function rowOf({ shape, data }: FloatArray, index: number): FloatArray {
-  const size = data.length / shape[0]!;
-  return { shape: shape.slice(1), data: data.subarray(index * size, (index + 1) * size) };
 }
 
 /** [D, m + n] of [D, m] and [D, n]. */
