@@ -43,10 +43,12 @@ const optionNames = [
 ];
 
 /** What a cell carries from step to step: its name in the interface, and in the names of carried states. */
-const shortNames = { hiddenState: 'h', cellState: 'c' } as const;
+const shortNames = { hiddenState: 'h', cellState: 'c', gateState: 'g' } as const;
 export type StateName = keyof typeof shortNames;
 /** Each state of every layer and direction: [numLayers·D, B, H], index layer·D + direction. */
 export type RecurrentState<S extends StateName> = Readonly<Record<S, Variable>>;
+/** States that a cell has only with an option. */
+export type OptionalState<S extends StateName> = Readonly<Partial<Record<S, Variable>>>;
 
 export interface RecurrentCallOptions<State> {
   /** int32 [B]: steps of each sequence; nothing past a length has any part, and outputs there are 0. */
@@ -78,7 +80,7 @@ export interface CellCall<S extends StateName> {
   readonly lengths: Variable | null;
   readonly reverse: boolean;
   /** A further parameter of this layer and direction; its name without `_l{k}`. */
-  parameter(name: string, shape: readonly number[]): Variable;
+  parameter(name: string, shape: readonly number[], initializer?: Initializer): Variable;
 }
 
 /** y [T, B, H], and each state after the last step walked, [B, H]. Every cell has a hidden state. */
@@ -90,6 +92,8 @@ export interface CellKind<S extends StateName> {
   readonly states: readonly S[];
   /** Blocks of H rows in each weight and bias. */
   readonly gateCount: number;
+  /** Blocks of H in a state, where it is not one. */
+  readonly stateBlocks?: Readonly<Partial<Record<StateName, number>>>;
   /** Options beside those that every recurrent layer has. */
   readonly options?: readonly string[];
   /** The size of the hidden state, where it is not the hidden size. */
@@ -200,7 +204,7 @@ export abstract class Recurrent<S extends StateName> extends Layer {
       weights,
       lengths,
       reverse,
-      parameter: (name, shape) => parameter(name, shape),
+      parameter: (name, shape, by) => parameter(name, shape, by),
     });
     if (!given) for (const name of this.cellKind.states) this.carryState(stateName(name, suffix), result[name]);
     return result;
@@ -232,7 +236,8 @@ export abstract class Recurrent<S extends StateName> extends Layer {
   }
 
   private stateSize(name: StateName): number {
-    return name === 'hiddenState' ? (this.cellKind.outputSize?.() ?? this.hiddenSize) : this.hiddenSize;
+    if (name === 'hiddenState') return this.cellKind.outputSize?.() ?? this.hiddenSize;
+    return (this.cellKind.stateBlocks?.[name] ?? 1) * this.hiddenSize;
   }
 
   private eachState<T>(make: (name: S) => T): Record<S, T> {

@@ -21,7 +21,7 @@ import type { Op } from './op';
 import { gru, gruBackward, gruBackwardWeight } from './recurrent/gru';
 import { gruStep } from './recurrent/gruStep';
 import { lstm } from './recurrent/lstm';
-import { lstmBackward, lstmBackwardPeephole, lstmBackwardWeight } from './recurrent/lstmBackward';
+import { lstmBackward, lstmBackwardNorm, lstmBackwardPeephole, lstmBackwardWeight } from './recurrent/lstmBackward';
 import { lstmStep } from './recurrent/lstmStep';
 import { rnn, rnnBackward, rnnBackwardWeight } from './recurrent/rnn';
 import { rnnStep } from './recurrent/rnnStep';
@@ -81,6 +81,7 @@ export const registry = byName({
   lstm_backward: lstmBackward,
   lstm_backward_weight: lstmBackwardWeight,
   lstm_backward_peephole: lstmBackwardPeephole,
+  lstm_backward_norm: lstmBackwardNorm,
   lstm_step: lstmStep,
   gru,
   gru_backward: gruBackward,

@@ -19,7 +19,7 @@ test('a forward program prints one line for each input, state, equation and outp
    state 2.bias %7: float32[7]
    y %8: int32[T, B] = transpose(x %0, permutation=[1,0])
    y %9: float32[T, B, 2] = embedding(tokens %8, weight %1)  # 0
-   y %10: float32[T, B, 3] = lstm(x %9, weight_ih %2, weight_hh %3, bias_ih %4, bias_hh %5, reverse=false, activations=[0,0,1,0,1], cell_clip=0)  # 1
+   y %10: float32[T, B, 3] = lstm(x %9, weight_ih %2, weight_hh %3, bias_ih %4, bias_hh %5, reverse=false, activations=[0,0,1,0,1], cell_clip=0, gate_clip=0)  # 1
    y %16: float32[T, B, 7] = linear(x %10, weight %6, bias %7)  # 2
    y %17: float32[B, T, 7] = transpose(x %16, permutation=[1,0,2])
    output output %17"
@@ -51,7 +51,7 @@ test('a training step prints forward, loss, backward, guards and the update', ()
    state 2.bias %11: float32[7] -> %47
    y %12: int32[T, B] = transpose(x %0, permutation=[1,0])
    y %13: float32[T, B, 2] = embedding(tokens %12, weight %5)  # 0
-   y %14: float32[T, B, 3], gates %17: float32[T, B, 12], cells %18: float32[T, B, 3] = lstm(x %13, weight_ih %6, weight_hh %7, bias_ih %8, bias_hh %9, reverse=false, activations=[0,0,1,0,1], cell_clip=0)  # 1
+   y %14: float32[T, B, 3], gates %17: float32[T, B, 12], cells %18: float32[T, B, 3] = lstm(x %13, weight_ih %6, weight_hh %7, bias_ih %8, bias_hh %9, reverse=false, activations=[0,0,1,0,1], cell_clip=0, gate_clip=0)  # 1
    y %20: float32[T, B, 7] = linear(x %14, weight %10, bias %11)  # 2
    y %21: int32[T, B] = transpose(x %1, permutation=[1,0])
    loss %22: float32[], total_weight %23: float32[], log_sum_exp %24: float32[T, B] = cross_entropy(logits %20, targets %21, ignore_index=-100)  # loss
@@ -60,7 +60,7 @@ test('a training step prints forward, loss, backward, guards and the update', ()
    dx %27: float32[T, B, 3] = linear_backward_input(dy %26, weight %10)  # 2
    dweight %28: float32[7, 3] = linear_backward_weight(dy %26, x %14)  # 2
    dbias %29: float32[7] = linear_backward_bias(dy %26)  # 2
-   dgates %30: float32[T, B, 12] = lstm_backward(dy %27, gates %17, cells %18, weight_hh %7, reverse=false, activations=[0,0,1,0,1], cell_clip=0)  # 1
+   dgates %30: float32[T, B, 12] = lstm_backward(dy %27, gates %17, cells %18, weight_hh %7, reverse=false, activations=[0,0,1,0,1], cell_clip=0, gate_clip=0)  # 1
    dbias %34: float32[12] = linear_backward_bias(dy %30)  # 1
    dx %35: float32[T, B, 2] = linear_backward_input(dy %30, weight %6)  # 1
    dweight %36: float32[12, 2] = linear_backward_weight(dy %30, x %13)  # 1
