@@ -20,7 +20,10 @@ function lstmContestant(options: LstmOptions = {}): Contestant {
     cell: 'LSTM',
     layer: (hiddenSize, others) => lstm(hiddenSize, { ...options, ...others }),
     activations: [gateActivation, cellActivation, outputActivation].map((name) => onnxActivations[name]),
-    attributes: { ...(options.coupledGates && { input_forget: 1 }) },
+    attributes: {
+      ...(options.coupledGates && { input_forget: 1 }),
+      ...(options.gateClip !== undefined && { clip: { float: options.gateClip } }),
+    },
     peepholes: options.peepholes,
     standIn: (parameters) => removed.reduce(openGate, parameters),
   };
@@ -78,6 +81,15 @@ export const contestants: Readonly<Record<string, Contestant>> = {
     cellActivation: 'identity',
     outputActivation: 'identity',
     coupledGates: true,
+    peepholes: true,
+  }),
+  'lstm, gates clipped': lstmContestant({ gateClip: 0.7 }),
+  'lstm, gates clipped, peepholes': lstmContestant({ gateClip: 0.7, peepholes: true }),
+  'lstm, gates clipped, coupled, peepholes': lstmContestant({ gateClip: 1.1, coupledGates: true, peepholes: true }),
+  'lstm, gates clipped, relu cell and output': lstmContestant({
+    gateClip: 0.7,
+    cellActivation: 'relu',
+    outputActivation: 'relu',
     peepholes: true,
   }),
   'gru, reset after': {
