@@ -3,7 +3,7 @@
  * in turn. `time` is the median ratio of the two, `operations` that of their multiplies, `limit` what `time` should
  * not exceed. A row over its limit fails nothing.
  */
-import { gru, lstm, rnn, type LstmOptions } from '../../lib';
+import { gru, lstm, rnn, slstm, type LstmOptions } from '../../lib';
 import { measurePeak } from '../../lib/backend/native/native';
 import { operationsOf, type LayerSize } from '../lstmLayer';
 import { alternate, medianRatio } from '../measure';
@@ -60,6 +60,11 @@ const entries: readonly Variant[] = [
   { name: 'gru', limit: 0.85, layer: ({ H }) => gru(H), multiplies: gates(3) },
   { name: 'gru, reset before', limit: 0.85, layer: ({ H }) => gru(H, { resetAfter: false }), multiplies: gates(3) },
   { name: 'rnn', layer: ({ H }) => rnn(H), multiplies: gates(1) },
+  {
+    name: 'slstm, 4 heads',
+    layer: ({ H }) => slstm(H, { numHeads: 4 }),
+    multiplies: ({ I, H }) => 4 * H * (I + H / 4),
+  },
   { name: 'ragged', limit: 0.6, layer: ({ H }) => lstm(H), ragged: true },
 ];
 
