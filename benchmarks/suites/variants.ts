@@ -3,7 +3,7 @@
  * in turn. `time` is the median ratio of the two, `operations` that of their multiplies, `limit` what `time` should
  * not exceed. A row over its limit fails nothing.
  */
-import { gru, lstm, rnn, slstm, type LstmOptions } from '../../lib';
+import { attentionLstm, gru, lstm, rnn, slstm, type AttentionScore, type LstmOptions } from '../../lib';
 import { measurePeak } from '../../lib/backend/native/native';
 import { operationsOf, type LayerSize } from '../lstmLayer';
 import { alternate, medianRatio } from '../measure';
@@ -36,6 +36,24 @@ const option = (name: string, limit: Variant['limit'], options: LstmOptions): Va
   layer: ({ H }) => lstm(H, options),
 });
 
+const slots = 32;
+
+/** An LSTM whose every step attends to 32 slots of its own size. Their keys and values are made once, for all steps. */
+const attention = (score: AttentionScore): Variant => ({
+  name: `attention, ${score}`,
+  limit: { timesPeak: 2 },
+  layer: ({ H }) => {
+    const layer = attentionLstm(H, { score });
+    return (x, { memory, ...call }) => layer(x, { memory: memory!, ...call });
+  },
+  memory: ({ H }) => [slots, H],
+  multiplies: (size) => {
+    const { T, H } = size;
+    const query = score === 'additive' ? H * H : 0;
+    return gates(4)(size) + query + 2 * slots * H + (2 * slots * H * H) / T;
+  },
+});
+
 const half = ({ H }: LayerSize) => H / 2;
 
 const entries: readonly Variant[] = [
@@ -65,6 +83,8 @@ const entries: readonly Variant[] = [
     layer: ({ H }) => slstm(H, { numHeads: 4 }),
     multiplies: ({ I, H }) => 4 * H * (I + H / 4),
   },
+  attention('multiplicative'),
+  attention('additive'),
   { name: 'ragged', limit: 0.6, layer: ({ H }) => lstm(H), ragged: true },
 ];
 
