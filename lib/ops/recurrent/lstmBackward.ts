@@ -187,7 +187,7 @@ export function lstmGradients(
     return emit(multiply, { a: h, b: emit(broadcast, { x: hidden_mask }, { shape: h.type.shape }).y }, {}).y;
   };
   return {
-    ...inputGradients(dgates, { x, weight_ih }, wants, emit),
+    ...inputGradients(dgates, { x, weight_ih, lengths }, wants, emit),
     h0: dh0,
     c0: dc0,
     weight_hh: wants('weight_hh')
@@ -199,7 +199,7 @@ export function lstmGradients(
         : null,
     weight_hr:
       weight_hr && wants('weight_hr')
-        ? emit(linearBackwardWeight, { dy: dprojected, x: unprojected }, {}).dweight
+        ? emit(linearBackwardWeight, { dy: dprojected, x: unprojected, lengths }, {}).dweight
         : null,
   };
 }

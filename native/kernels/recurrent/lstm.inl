@@ -107,22 +107,23 @@ inline Range columns_of_panels(Range panels, int64_t columns, int64_t width) {
 
 // Without options it is y, if somebody asks for it.
 inline void lstm_copy_unprojected(const LstmForward& op, Range rows) noexcept {
-  if (!op.unprojected || rows.size() == 0) return;
-  const size_t bytes = sizeof(float) * static_cast<size_t>(rows.size() * op.hidden_size);
-  for (int64_t time = 0; time < op.walk.steps; ++time) {
-    const int64_t first = (time * op.walk.batch + rows.begin) * op.hidden_size;
-    memcpy(op.unprojected + first, op.y + first, bytes);
+  const int64_t H = op.hidden_size;
+  for (int64_t row = rows.begin; op.unprojected && row < rows.end; ++row) {
+    for (int64_t step = 0; step < op.walk.length(row); ++step) {
+      const int64_t first = op.walk.position(row, step) * H;
+      memcpy(op.unprojected + first, op.y + first, sizeof(float) * static_cast<size_t>(H));
+    }
   }
 }
 
 inline void lstm_forward(const LstmForward& op, void* workspace, Team& team) noexcept {
   const LstmMemory memory(op, workspace, team.rank());
   const int64_t H = op.hidden_size, P = op.output_size;
-  const Share share(op.walk.batch, op.panels(), team), projection(op.walk.batch, panel_count(P), team);
+  const Share share(op.walk, op.panels(), team), projection(op.walk, panel_count(P), team);
   clear(memory.zeros, H > P ? H : P);
   lstm_bias(op, share.panels, memory.bias);
   if (op.hidden_mask) lstm_mask_initial(op, memory, team);
-  for (int64_t step = 0; step < op.walk.steps; ++step) {
+  for (int64_t step = 0; step < share.steps; ++step) {
     const int64_t active = lstm_list_rows(op, memory, share.rows, step);
     lstm_step_rows(op, memory, active, share.panels);
     share.end_step(team);
@@ -137,7 +138,7 @@ inline void lstm_forward(const LstmForward& op, void* workspace, Team& team) noe
   clear_past_lengths(op.walk, rows, op.y, P);
   clear_past_lengths(op.walk, rows, op.cells, H);
   clear_past_lengths(op.walk, rows, op.gates, kLstmGates * H);
-  if (op.plain) lstm_copy_unprojected(op, rows);
+  if (op.plain) lstm_copy_unprojected(op, share.by_rows ? share.rows : rows);
   clear_past_lengths(op.walk, rows, op.unprojected, H);
 }
 
@@ -158,7 +159,7 @@ inline void lstm_read_cell(LstmForward& op, const Call& call, int attribute) noe
 inline void lstm_run(LstmForward op, const Call& call, Team& team) noexcept {
   op.packed_ih = call.packs[0], op.packed_hh = call.packs[1], op.packed_hr = call.packs[2];
   const int64_t work = kLstmGates * op.hidden_size * (op.input_size + op.output_size);
-  on_step_team(team, op.walk.batch, work, [&](Team& own) { lstm_forward(op, call.workspace, own); });
+  on_step_team(team, op.walk, work, [&](Team& own) { lstm_forward(op, call.workspace, own); });
 }
 
 // lstm

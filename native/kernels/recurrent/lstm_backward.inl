@@ -165,19 +165,23 @@ inline int64_t lstm_list_rows_backward(const LstmBackward& op, const LstmBackwar
 // dh0 = dgates of the first step · W_hh, masked, and what zoneout left; dh_n for a row of no steps.
 inline void lstm_initial_gradient(const LstmBackward& op, const LstmBackwardMemory& memory, Share share) noexcept {
   const int64_t P = op.output_size, depth = kLstmGates * op.hidden_size;
-  const Tiles tiles(share.rows);
+  int64_t walked = 0;
+  for (int64_t row = share.rows.begin; row < share.rows.end; ++row) {
+    if (op.walk.length(row) > 0) memory.rows[walked++] = row;
+  }
+  const Tiles tiles({0, walked});
   for (int64_t panel = share.panels.begin; panel < share.panels.end; ++panel) {
     const int64_t first = panel * kTileColumns, columns = columns_of_panel(P, panel);
     for (int64_t t = 0; t < tiles.count; ++t) {
       const Range tile = tiles[t];
       const float* rows[kTileRows] = {};
-      // A row of no steps multiplies whatever stands at time 0; what it should have is copied over it.
       for (int64_t r = 0; r < tile.size(); ++r) {
-        const int64_t row = tile.begin + r;
-        rows[r] = op.dgates + (op.walk.length(row) > 0 ? op.walk.position(row, 0) : row) * depth;
+        rows[r] = op.dgates + op.walk.position(memory.rows[tile.begin + r], 0) * depth;
       }
-      multiply_panel(tile.size(), {rows, 1, op.packed_hh + panel * depth * kTileColumns, depth}, {kZeroColumns, 0},
-                     {op.dh0 + tile.begin * P + first, P}, columns);
+      const Segment segment = {rows, 1, op.packed_hh + panel * depth * kTileColumns, depth};
+      const auto start_of = [](int64_t) { return kZeroColumns; };
+      const auto end_of = [&](int64_t r) { return op.dh0 + memory.rows[tile.begin + r] * P + first; };
+      multiply_apart(tile.size(), segment, start_of, end_of, columns);
     }
     for (int64_t row = share.rows.begin; row < share.rows.end; ++row) {
       float* dh0 = op.dh0 + row * P;
@@ -245,12 +249,12 @@ inline void lstm_start_cells(const LstmBackward& op, const LstmBackwardMemory& m
 inline void lstm_walk_back(const LstmBackward& op, void* workspace, Team& team) noexcept {
   const int64_t H = op.hidden_size;
   const LstmBackwardMemory memory(op, workspace, team.rank());
-  const Share outputs(op.walk.batch, panel_count(op.output_size), team), cells(op.walk.batch, panel_count(H), team);
+  const Share outputs(op.walk, panel_count(op.output_size), team), cells(op.walk, panel_count(H), team);
   clear(memory.zeros, H);
   lstm_start_cells(op, memory, cells);
   clear_past_lengths(op.walk, team.split(op.walk.batch), op.dgates, kLstmGates * H);
   clear_past_lengths(op.walk, team.split(op.walk.batch), op.dprojected, op.output_size);
-  for (int64_t step = op.walk.steps - 1; step >= 0; --step) {
+  for (int64_t step = outputs.steps - 1; step >= 0; --step) {
     for (int last = 0; last < 2; ++last) {
       const int64_t active = lstm_list_rows_backward(op, memory, outputs.rows, step, last == 1);
       lstm_step_backward(op, memory, active, step, last == 1, outputs.panels);
@@ -267,7 +271,7 @@ void lstm_backward(const Call& call, Team& team) noexcept {
   LstmBackward op = lstm_backward_of(call);
   op.packed_hh = call.packs[0], op.packed_hr = call.packs[1];
   const int64_t work = kLstmGates * op.hidden_size * op.output_size;
-  on_step_team(team, op.walk.batch, work, [&](Team& own) { lstm_walk_back(op, call.workspace, own); });
+  on_step_team(team, op.walk, work, [&](Team& own) { lstm_walk_back(op, call.workspace, own); });
 }
 
 }  // namespace lstm::LSTM_ISA
