@@ -17,8 +17,9 @@ size_t linear_workspace(const Call& call, int) noexcept { return row_list_bytes(
 
 void linear(const Call& call, Team& team) noexcept {
   const Tensor &x = call.operand(0), &y = call.output(0);
-  const RowList rows = list_active_rows(x, call.operand_i32(3), call.workspace, team);
-  multiply_packed(x.f32(), call.packs[0], x.dim(-1), call.operand_f32(2), y.f32(), rows, y.dim(-1), team);
+  with_active_rows(x, call.operand_i32(3), call.workspace, team, [&](auto rows) {
+    multiply_packed(x.f32(), call.packs[0], x.dim(-1), call.operand_f32(2), y.f32(), rows, y.dim(-1), team);
+  });
   clear_inactive_rows(y, call.operand_i32(3), team);
 }
 
@@ -35,8 +36,9 @@ size_t linear_backward_input_workspace(const Call& call, int) noexcept {
 
 void linear_backward_input(const Call& call, Team& team) noexcept {
   const Tensor &dy = call.operand(0), &dx = call.output(0);
-  const RowList rows = list_active_rows(dy, call.operand_i32(2), call.workspace, team);
-  multiply_packed(dy.f32(), call.packs[0], dy.dim(-1), nullptr, dx.f32(), rows, dx.dim(-1), team);
+  with_active_rows(dy, call.operand_i32(2), call.workspace, team, [&](auto rows) {
+    multiply_packed(dy.f32(), call.packs[0], dy.dim(-1), nullptr, dx.f32(), rows, dx.dim(-1), team);
+  });
   clear_inactive_rows(dx, call.operand_i32(2), team);
 }
 
@@ -53,9 +55,28 @@ size_t linear_backward_weight_workspace(const Call& call, int team_size) noexcep
 
 void linear_backward_weight(const Call& call, Team& team) noexcept {
   const Tensor &dy = call.operand(0), &x = call.operand(1), &dweight = call.output(0);
-  const OuterProducts sums(dy, call.operand_i32(2), call.workspace, team);
-  sum_outer_products({dy.f32(), dy.dim(-1)}, sums.rows, DenseRows{x.f32(), x.dim(-1)}, dweight.f32(), dweight.dim(0),
-                     dweight.dim(1), sums.scratch, team);
+  with_outer_products(dy, call.operand_i32(2), call.workspace, team, [&](auto rows, void* scratch) {
+    sum_outer_products({dy.f32(), dy.dim(-1)}, rows, DenseRows{x.f32(), x.dim(-1)}, dweight.f32(), dweight.dim(0),
+                       dweight.dim(1), scratch, team);
+  });
+}
+
+// sums[n] = Σ over rows of matrix[row][n], for the given columns.
+template <class Rows>
+inline void sum_rows(const float* matrix, int64_t stride, Rows rows, Range columns, float* sums) noexcept {
+  for (int64_t first = columns.begin; first < columns.end; first += kTileColumns) {
+    const int64_t width = columns.end - first < kTileColumns ? columns.end - first : kTileColumns;
+    Vector totals[kTileVectors];
+    for (int v = 0; v < kTileVectors; ++v) totals[v] = zero();
+    for (int64_t i = 0; i < rows.count; ++i) {
+      const float* source = matrix + rows[i] * stride + first;
+      LSTM_UNROLL
+      for (int v = 0; v < kTileVectors; ++v) {
+        totals[v] = add(totals[v], load_first(source + v * kLanes, width - v * kLanes));
+      }
+    }
+    for (int v = 0; v < kTileVectors; ++v) store_first(sums + first + v * kLanes, totals[v], width - v * kLanes);
+  }
 }
 
 // linear_backward_bias
@@ -71,22 +92,9 @@ size_t linear_backward_bias_workspace(const Call& call, int) noexcept {
 
 void linear_backward_bias(const Call& call, Team& team) noexcept {
   const Tensor &dy = call.operand(0), &dbias = call.output(0);
-  const RowList rows = list_active_rows(dy, call.operand_i32(1), call.workspace, team);
-  const int64_t outputs = dy.dim(-1);
-  const Range columns = team.split(outputs, kTileColumns);
-  for (int64_t first = columns.begin; first < columns.end; first += kTileColumns) {
-    const int64_t width = columns.end - first < kTileColumns ? columns.end - first : kTileColumns;
-    Vector sums[kTileVectors];
-    for (int v = 0; v < kTileVectors; ++v) sums[v] = zero();
-    for (int64_t i = 0; i < rows.count; ++i) {
-      const float* source = dy.f32() + rows[i] * outputs + first;
-      LSTM_UNROLL
-      for (int v = 0; v < kTileVectors; ++v) {
-        sums[v] = add(sums[v], load_first(source + v * kLanes, width - v * kLanes));
-      }
-    }
-    for (int v = 0; v < kTileVectors; ++v) store_first(dbias.f32() + first + v * kLanes, sums[v], width - v * kLanes);
-  }
+  const Range columns = team.split(dy.dim(-1), kTileColumns);
+  with_active_rows(dy, call.operand_i32(1), call.workspace, team,
+                   [&](auto rows) { sum_rows(dy.f32(), dy.dim(-1), rows, columns, dbias.f32()); });
 }
 
 }  // namespace lstm::LSTM_ISA

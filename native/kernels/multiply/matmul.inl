@@ -46,7 +46,7 @@ inline void multiply_matrices(const Matmul& sizes, const float* a, const float* 
     pack_b(0, depth, panel, scratch + panel * depth * kTileColumns);
   }
   if (crew.size() > 1) crew.barrier();
-  multiply_packed(a, scratch, depth, nullptr, y, {sizes.rows}, columns, crew);
+  multiply_packed(a, scratch, depth, nullptr, y, AllRows{sizes.rows}, columns, crew);
   if (crew.size() > 1) crew.barrier();  // before the next matrix is packed over this one
 }
 

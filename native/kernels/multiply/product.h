@@ -51,8 +51,9 @@ constexpr int64_t kDepthBlock = 1024;
 
 // out[R, columns] = bias + a[R, depth] · B over the given part of the listed rows, and panels of a packed B; bias may be
 // null.
+template <class Rows>
 inline void multiply_packed(const float* a, const float* packed, int64_t depth, const float* bias, float* out,
-                            int64_t columns, RowList list, Range rows, Range panels) noexcept {
+                            int64_t columns, Rows list, Range rows, Range panels) noexcept {
   const Tiles tiles(rows);
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
     const int64_t first = panel * kTileColumns;
@@ -79,8 +80,9 @@ inline void multiply_packed(const float* a, const float* packed, int64_t depth, 
 }
 
 // The team's part of multiply_packed over all listed rows: rows, or panels when there are few rows.
+template <class Rows>
 inline void multiply_packed(const float* a, const float* packed, int64_t depth, const float* bias, float* out,
-                            RowList list, int64_t columns, const Team& team) noexcept {
+                            Rows list, int64_t columns, const Team& team) noexcept {
   const int64_t rows = list.count, panels = panel_count(columns);
   const bool by_rows = rows >= kTileRows * team.size() || panels < team.size();
   multiply_packed(a, packed, depth, bias, out, columns, list, by_rows ? team.split(rows) : Range{0, rows},
@@ -151,9 +153,9 @@ inline void multiply_transposed(RowOf left, int64_t depth, Range rows, int64_t c
 
 // dweight[O, N] = Σ over the listed rows of dy(row)ᵀ · right(row), for this thread's part of O. `workspace` has a scratch
 // for each thread; right(row) may be null for zeros.
-template <class RowOf>
-inline void sum_outer_products(DenseRows dy, RowList rows, RowOf right, float* dweight, int64_t outputs,
-                               int64_t columns, void* workspace, const Team& team) noexcept {
+template <class Rows, class RowOf>
+inline void sum_outer_products(DenseRows dy, Rows rows, RowOf right, float* dweight, int64_t outputs, int64_t columns,
+                               void* workspace, const Team& team) noexcept {
   const auto pack_right = [=](int64_t first, int64_t count, int64_t panel, float* packed) {
     const auto row_of_panel = [=](int64_t k) {
       const float* row = right(rows[first + k]);
@@ -166,17 +168,16 @@ inline void sum_outer_products(DenseRows dy, RowList rows, RowOf right, float* d
   multiply_transposed(left, rows.count, team.split(outputs), columns, pack_right, dweight, scratch);
 }
 
-// The workspace of a weight gradient over a sequence: the list of its rows, and scratches.
-struct OuterProducts {
-  RowList rows;
-  void* scratch;
-
-  OuterProducts(const Tensor& dy, const int32_t* lengths, void* workspace, Team& team) noexcept
-      : rows(list_active_rows(dy, lengths, workspace, team)),
-        scratch(static_cast<char*>(workspace) + row_list_bytes(dy, lengths)) {}
-};
+// The workspace of a weight gradient over a sequence: the list of its rows, then what sum_outer_products needs.
 inline size_t outer_products_bytes(const Tensor& dy, bool ragged, int team_size) noexcept {
   return row_list_bytes(dy, ragged) + sizeof(float) * static_cast<size_t>(team_size * kTransposedScratch);
+}
+// Calls body(rows, scratch).
+template <class Body>
+inline void with_outer_products(const Tensor& dy, const int32_t* lengths, void* workspace, Team& team,
+                                const Body& body) noexcept {
+  void* scratch = static_cast<char*>(workspace) + row_list_bytes(dy, lengths);
+  with_active_rows(dy, lengths, workspace, team, [&](auto rows) { body(rows, scratch); });
 }
 
 }  // namespace lstm::LSTM_ISA

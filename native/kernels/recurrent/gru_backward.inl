@@ -202,15 +202,16 @@ void gru_backward_weight(const Call& call, Team& team) noexcept {
   const int64_t H = recurrent.dim(2), candidate = kCandidateGate * H;
   const SequenceWalk walk = {dgates.dim(0), dgates.dim(1), call.operand_i32(5), call.flag(0)};
   const StartStates starts = {walk, call.operand(3).f32(), call.operand_f32(4), H};
-  const OuterProducts sums(dgates, walk.lengths, call.workspace, team);
-  sum_outer_products({dgates.f32(), kGruGates * H}, sums.rows, starts, dweight, candidate, H, sums.scratch, team);
   float* dweight_candidate = dweight + candidate * H;
-  if (call.flag(1)) {
-    sum_outer_products({drecurrent.f32(), H}, sums.rows, starts, dweight_candidate, H, H, sums.scratch, team);
-  } else {
-    sum_outer_products({dgates.f32() + candidate, kGruGates * H}, sums.rows, DenseRows{recurrent.f32(), H},
-                       dweight_candidate, H, H, sums.scratch, team);
-  }
+  with_outer_products(dgates, walk.lengths, call.workspace, team, [&](auto rows, void* scratch) {
+    sum_outer_products({dgates.f32(), kGruGates * H}, rows, starts, dweight, candidate, H, scratch, team);
+    if (call.flag(1)) {
+      sum_outer_products({drecurrent.f32(), H}, rows, starts, dweight_candidate, H, H, scratch, team);
+    } else {
+      sum_outer_products({dgates.f32() + candidate, kGruGates * H}, rows, DenseRows{recurrent.f32(), H},
+                         dweight_candidate, H, H, scratch, team);
+    }
+  });
 }
 
 }  // namespace lstm::LSTM_ISA

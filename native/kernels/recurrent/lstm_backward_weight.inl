@@ -22,9 +22,10 @@ void lstm_backward_weight(const Call& call, Team& team) noexcept {
   const Tensor &dgates = call.operand(0), &dweight = call.output(0);
   const SequenceWalk walk = {dgates.dim(0), dgates.dim(1), call.operand_i32(3), call.flag(0)};
   const StartStates starts = {walk, call.operand(1).f32(), call.operand_f32(2), dweight.dim(1)};
-  const OuterProducts sums(dgates, walk.lengths, call.workspace, team);
-  sum_outer_products({dgates.f32(), dgates.dim(2)}, sums.rows, starts, dweight.f32(), dweight.dim(0), dweight.dim(1),
-                     sums.scratch, team);
+  with_outer_products(dgates, walk.lengths, call.workspace, team, [&](auto rows, void* scratch) {
+    sum_outer_products({dgates.f32(), dgates.dim(2)}, rows, starts, dweight.f32(), dweight.dim(0), dweight.dim(1),
+                       scratch, team);
+  });
 }
 
 // lstm_backward_peephole
