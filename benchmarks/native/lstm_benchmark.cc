@@ -124,10 +124,10 @@ class LstmBenchmark {
         {ih, hh, nullptr, nullptr});
     add(training_, KernelId::lstm_backward, backward,
         with_unread({dgates, planned({B, H}), planned({B, H}), no_cells}, 10), {hh_rows, nullptr, nullptr});
-    add(training_, KernelId::linear_backward_input, {dgates, weight_ih}, {planned({T, B, I})}, {ih_rows});
-    add(training_, KernelId::linear_backward_weight, {dgates, x}, {planned({4 * H, I})});
+    add(training_, KernelId::linear_backward_input, {dgates, weight_ih, none}, {planned({T, B, I})}, {ih_rows});
+    add(training_, KernelId::linear_backward_weight, {dgates, x, none}, {planned({4 * H, I})});
     add(training_, KernelId::lstm_backward_weight, {dgates, y, none, none}, {planned({4 * H, H})});
-    add(training_, KernelId::linear_backward_bias, {dgates}, {planned({4 * H})});
+    add(training_, KernelId::linear_backward_bias, {dgates, none}, {planned({4 * H})});
   }
 
   double operations() const {

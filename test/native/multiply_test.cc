@@ -47,7 +47,7 @@ void check_linear(int64_t rows, int64_t inputs, int64_t outputs, bool biased,
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t o = 0; o < outputs; ++o) y.at(r, o) += bias.floats()[static_cast<size_t>(o)];
   expect_close(run_for_floats({KernelId::linear,
-                               {{x}, {weight}, biased ? Arrays{bias} : Arrays{}},
+                               {{x}, {weight}, biased ? Arrays{bias} : Arrays{}, {}},
                                {{empty(dy.dims)}},
                                {},
                                {},
@@ -56,7 +56,7 @@ void check_linear(int64_t rows, int64_t inputs, int64_t outputs, bool biased,
                y.data, static_cast<double>(inputs));
 
   expect_close(run_for_floats({KernelId::linear_backward_input,
-                               {{dy}, {weight}},
+                               {{dy}, {weight}, {}},
                                {{empty(x.dims)}},
                                {},
                                {},
@@ -65,12 +65,12 @@ void check_linear(int64_t rows, int64_t inputs, int64_t outputs, bool biased,
                product(matrix(dy), matrix(weight)).data, static_cast<double>(outputs), 2);
 
   expect_close(
-      run_for_floats({KernelId::linear_backward_weight, {{dy}, {x}}, {{empty(weight.dims)}}, {}, {}, {}, threads}),
+      run_for_floats({KernelId::linear_backward_weight, {{dy}, {x}, {}}, {{empty(weight.dims)}}, {}, {}, {}, threads}),
       product(matrix(dy).transposed(), matrix(x)).data, static_cast<double>(rows), 2);
 
   Matrix ones(1, rows);
   for (double& one : ones.data) one = 1;
-  expect_close(run_for_floats({KernelId::linear_backward_bias, {{dy}}, {{empty(bias.dims)}}, {}, {}, {}, threads}),
+  expect_close(run_for_floats({KernelId::linear_backward_bias, {{dy}, {}}, {{empty(bias.dims)}}, {}, {}, {}, threads}),
                product(ones, matrix(dy)).data, static_cast<double>(rows), 2);
 }
 
@@ -96,7 +96,7 @@ TEST(Linear, ARowHasTheSameBitsAloneAndInABatch) {
   const Array x = random_floats({rows, inputs}, 1), weight = random_floats({outputs, inputs}, 2);
   const auto run = [&](const Array& input) {
     return run_for_floats({KernelId::linear,
-                           {{input}, {weight}, {}},
+                           {{input}, {weight}, {}, {}},
                            {{empty({input.dims[0], outputs})}},
                            {},
                            {},
@@ -113,8 +113,9 @@ TEST(Linear, ARowHasTheSameBitsAloneAndInABatch) {
 
 TEST(Linear, NoRowsGiveZeroGradients) {
   const Array dy = empty({0, 3}), x = empty({0, 5});
-  EXPECT_EQ(run_for_floats({KernelId::linear_backward_weight, {{dy}, {x}}, {{empty({3, 5})}}}), std::vector<float>(15));
-  EXPECT_EQ(run_for_floats({KernelId::linear_backward_bias, {{dy}}, {{empty({3})}}}), std::vector<float>(3));
+  EXPECT_EQ(run_for_floats({KernelId::linear_backward_weight, {{dy}, {x}, {}}, {{empty({3, 5})}}}),
+            std::vector<float>(15));
+  EXPECT_EQ(run_for_floats({KernelId::linear_backward_bias, {{dy}, {}}, {{empty({3})}}}), std::vector<float>(3));
 }
 
 void check_matmul(int64_t count, int64_t m, int64_t k, int64_t n) {

@@ -127,7 +127,7 @@ export function attentionLstmGradients(
     values: dvalues,
     weight_query:
       weight_query && wants('weight_query')
-        ? emit(linearBackwardWeight, { dy: dqueries, x: unattended }, {}).dweight
+        ? emit(linearBackwardWeight, { dy: dqueries, x: unattended, lengths }, {}).dweight
         : null,
     weight_score:
       weight_score && wants('weight_score') ? emit(linearBackwardBias, { dy: dweight_score }, {}).dbias : null,

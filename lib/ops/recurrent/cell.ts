@@ -42,18 +42,19 @@ export function expectCell(
 
 /**
  * The gradients of x, weight_ih and the biases, from those of what enters the gates: they are those of a linear layer.
- * Both biases enter alike.
+ * Both biases enter alike. Nothing past a length is read.
  */
 export function inputGradients(
   dgates: Variable,
-  { x, weight_ih }: { readonly x: Variable; readonly weight_ih: Variable },
+  { x, weight_ih, lengths }: { readonly x: Variable; readonly weight_ih: Variable; readonly lengths: Variable | null },
   wants: (operand: 'x' | 'weight_ih' | 'bias_ih' | 'bias_hh') => boolean,
   emit: Emit,
 ): Record<'x' | 'weight_ih' | 'bias_ih' | 'bias_hh', Variable | null> {
-  const dbias = wants('bias_ih') || wants('bias_hh') ? emit(linearBackwardBias, { dy: dgates }, {}).dbias : null;
+  const dbias =
+    wants('bias_ih') || wants('bias_hh') ? emit(linearBackwardBias, { dy: dgates, lengths }, {}).dbias : null;
   return {
-    x: wants('x') ? emit(linearBackwardInput, { dy: dgates, weight: weight_ih }, {}).dx : null,
-    weight_ih: wants('weight_ih') ? emit(linearBackwardWeight, { dy: dgates, x }, {}).dweight : null,
+    x: wants('x') ? emit(linearBackwardInput, { dy: dgates, weight: weight_ih, lengths }, {}).dx : null,
+    weight_ih: wants('weight_ih') ? emit(linearBackwardWeight, { dy: dgates, x, lengths }, {}).dweight : null,
     bias_ih: dbias,
     bias_hh: dbias,
   };

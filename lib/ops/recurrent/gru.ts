@@ -89,16 +89,16 @@ export function gruGradients(
       : null,
     bias_hh:
       bias_ih && wants('bias_hh') && attributes.reset_after
-        ? recurrentBiasGradient(bias_ih, drecurrent, emit)
+        ? recurrentBiasGradient(bias_ih, drecurrent, lengths, emit)
         : gradients.bias_hh,
   };
 }
 
 /** With the reset gate after it, b_hn enters through q; b_hr and b_hz enter as their counterparts of x do. */
-function recurrentBiasGradient(dbias: Variable, drecurrent: Variable, emit: Emit): Variable {
+function recurrentBiasGradient(dbias: Variable, drecurrent: Variable, lengths: Variable | null, emit: Emit): Variable {
   const end = gruGates.candidate * (drecurrent.type.shape[2] as number);
   const before = emit(slice, { x: dbias }, { axis: 0, begin: 0, end }).y;
-  const candidate = emit(linearBackwardBias, { dy: drecurrent }, {}).dbias;
+  const candidate = emit(linearBackwardBias, { dy: drecurrent, lengths }, {}).dbias;
   return emit(concat, { x: [before, candidate] }, { axis: 0 }).y;
 }
 

@@ -68,7 +68,7 @@ export function lstmGradients(
       ? emit(lstmBackwardNorm, { dgates, dvisible, normalized_ih, normalized_hh, normalized_c }, {})
       : null;
   return {
-    ...affineGradients({ dgates, dinput }, { x, weight_ih }, wants, emit),
+    ...affineGradients({ dgates, dinput }, { x, weight_ih, lengths }, wants, emit),
     h0: dh0,
     c0: dc0,
     g0: dg0,
@@ -82,7 +82,7 @@ export function lstmGradients(
         : null,
     weight_hr:
       weight_hr && wants('weight_hr')
-        ? emit(linearBackwardWeight, { dy: dprojected, x: unprojected }, {}).dweight
+        ? emit(linearBackwardWeight, { dy: dprojected, x: unprojected, lengths }, {}).dweight
         : null,
     weight_gate:
       weight_gate && wants('weight_gate') ? gateWeight(drecurrent, recurred, g0, lengths, reverse, emit) : null,
@@ -96,7 +96,7 @@ export function lstmGradients(
 /** Biases are added after layer normalization, what x is multiplied with before. */
 function affineGradients(
   { dgates, dinput }: { readonly dgates: Variable; readonly dinput: Variable },
-  input: { readonly x: Variable; readonly weight_ih: Variable },
+  input: { readonly x: Variable; readonly weight_ih: Variable; readonly lengths: Variable | null },
   wants: (operand: Operand) => boolean,
   emit: Emit,
 ) {

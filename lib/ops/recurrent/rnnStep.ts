@@ -31,7 +31,7 @@ export const rnnStep = defineOp({
     const { dgates, dh0 } = emit(rnnBackward, { dh_n, y, weight_hh }, { reverse: false, relu });
     const dy = asStep(dgates);
     return {
-      ...inputGradients(dy, { x, weight_ih }, wants, emit),
+      ...inputGradients(dy, { x, weight_ih, lengths: null }, wants, emit),
       h: dh0,
       weight_hh: wants('weight_hh') ? emit(linearBackwardWeight, { dy, x: h }, {}).dweight : null,
     };

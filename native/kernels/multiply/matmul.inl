@@ -39,14 +39,14 @@ inline void multiply_matrices(const Matmul& sizes, const float* a, const float* 
   };
   if (sizes.transpose_a) {
     float* own = scratch + crew.rank() * kTransposedScratch;
-    return multiply_transposed({a, sizes.rows}, depth, crew.split(sizes.rows), columns, pack_b, y, own);
+    return multiply_transposed(DenseRows{a, sizes.rows}, depth, crew.split(sizes.rows), columns, pack_b, y, own);
   }
   const Range panels = crew.split(panel_count(columns));
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
     pack_b(0, depth, panel, scratch + panel * depth * kTileColumns);
   }
   if (crew.size() > 1) crew.barrier();
-  multiply_packed(a, scratch, depth, nullptr, y, sizes.rows, columns, crew);
+  multiply_packed(a, scratch, depth, nullptr, y, AllRows{sizes.rows}, columns, crew);
   if (crew.size() > 1) crew.barrier();  // before the next matrix is packed over this one
 }
 

@@ -1,6 +1,7 @@
 // Whole matrix products made of tiles, for one thread's part of the output.
 #pragma once
 
+#include "kernels/multiply/active_rows.h"
 #include "kernels/multiply/packing.h"
 #include "kernels/multiply/tile.h"
 
@@ -16,25 +17,43 @@ struct DenseRows {
 // A start of zeros, for every row of a tile.
 alignas(64) constexpr float kZeroColumns[kTileColumns] = {};
 
+// end(r)[n] = start(r)[n] + the segment's sum for the first `columns` of a panel, where rows lie apart.
+template <class StartOf, class EndOf>
+inline void multiply_apart(int64_t rows, const Segment& segment, StartOf start, EndOf end, int64_t columns) noexcept {
+  alignas(64) float tile[kTileRows * kTileColumns] = {};
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* from = start(r);
+    for (int v = 0; v < kTileVectors; ++v) {
+      store(tile + r * kTileColumns + v * kLanes, load_first(from + v * kLanes, columns - v * kLanes));
+    }
+  }
+  multiply_tile(rows, &segment, 1, {tile, kTileColumns}, {tile, kTileColumns});
+  for (int64_t r = 0; r < rows; ++r) {
+    float* to = end(r);
+    for (int v = 0; v < kTileVectors; ++v) {
+      store_first(to + v * kLanes, load(tile + r * kTileColumns + v * kLanes), columns - v * kLanes);
+    }
+  }
+}
+
 // multiply_tile for a panel that may reach past the last column of `start` and `end`.
 inline void multiply_panel(int64_t rows, const Segment& segment, TileStart start, TileEnd end,
                            int64_t columns) noexcept {
   if (columns == kTileColumns) return multiply_tile(rows, &segment, 1, start, end);
-  alignas(64) float tile[kTileRows * kTileColumns];
-  const size_t bytes = sizeof(float) * static_cast<size_t>(columns);
-  memset(tile, 0, sizeof(tile));
-  for (int64_t r = 0; r < rows; ++r) memcpy(tile + r * kTileColumns, start.data + r * start.stride, bytes);
-  multiply_tile(rows, &segment, 1, {tile, kTileColumns}, {tile, kTileColumns});
-  for (int64_t r = 0; r < rows; ++r) memcpy(end.data + r * end.stride, tile + r * kTileColumns, bytes);
+  const auto start_of = [=](int64_t r) { return start.data + r * start.stride; };
+  const auto end_of = [=](int64_t r) { return end.data + r * end.stride; };
+  multiply_apart(rows, segment, start_of, end_of, columns);
 }
 
 // How much of k is multiplied at a time. A panel's part should stay in the L2 while all rows pass over it: 256 KB with
 // 16 lanes.
 constexpr int64_t kDepthBlock = 1024;
 
-// out[R, columns] = bias + a[R, depth] · B over the given rows and panels of a packed B; bias may be null.
+// out[R, columns] = bias + a[R, depth] · B over the given part of the listed rows, and panels of a packed B; bias may be
+// null.
+template <class Rows>
 inline void multiply_packed(const float* a, const float* packed, int64_t depth, const float* bias, float* out,
-                            int64_t columns, Range rows, Range panels) noexcept {
+                            int64_t columns, Rows list, Range rows, Range panels) noexcept {
   const Tiles tiles(rows);
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
     const int64_t first = panel * kTileColumns;
@@ -43,22 +62,30 @@ inline void multiply_packed(const float* a, const float* packed, int64_t depth, 
       for (int64_t t = 0; t < tiles.count; ++t) {
         const Range tile = tiles[t];
         const float* row_pointers[kTileRows] = {};
-        for (int64_t r = 0; r < tile.size(); ++r) row_pointers[r] = a + (tile.begin + r) * depth + k;
-        float* end = out + tile.begin * columns + first;
-        const TileStart start = k > 0 ? TileStart{end, columns} : TileStart{bias ? bias + first : kZeroColumns, 0};
-        multiply_panel(tile.size(), {row_pointers, 1, packed + (panel * depth + k) * kTileColumns, block}, start,
-                       {end, columns}, columns_of_panel(columns, panel));
+        for (int64_t r = 0; r < tile.size(); ++r) row_pointers[r] = a + list[tile.begin + r] * depth + k;
+        const Segment segment = {row_pointers, 1, packed + (panel * depth + k) * kTileColumns, block};
+        const float* const begin = bias ? bias + first : kZeroColumns;
+        if (list.contiguous(tile)) {
+          float* end = out + list[tile.begin] * columns + first;
+          multiply_panel(tile.size(), segment, k > 0 ? TileStart{end, columns} : TileStart{begin, 0}, {end, columns},
+                         columns_of_panel(columns, panel));
+          continue;
+        }
+        const auto end_of = [=](int64_t r) { return out + list[tile.begin + r] * columns + first; };
+        const auto start_of = [=](int64_t r) { return k > 0 ? end_of(r) : begin; };
+        multiply_apart(tile.size(), segment, start_of, end_of, columns_of_panel(columns, panel));
       }
     }
   }
 }
 
-// The team's part of multiply_packed over all of the output: rows, or panels when there are few rows.
+// The team's part of multiply_packed over all listed rows: rows, or panels when there are few rows.
+template <class Rows>
 inline void multiply_packed(const float* a, const float* packed, int64_t depth, const float* bias, float* out,
-                            int64_t rows, int64_t columns, const Team& team) noexcept {
-  const int64_t panels = panel_count(columns);
+                            Rows list, int64_t columns, const Team& team) noexcept {
+  const int64_t rows = list.count, panels = panel_count(columns);
   const bool by_rows = rows >= kTileRows * team.size() || panels < team.size();
-  multiply_packed(a, packed, depth, bias, out, columns, by_rows ? team.split(rows) : Range{0, rows},
+  multiply_packed(a, packed, depth, bias, out, columns, list, by_rows ? team.split(rows) : Range{0, rows},
                   by_rows ? Range{0, panels} : team.split(panels));
 }
 
@@ -75,7 +102,8 @@ constexpr int64_t kRightScratch = kSumDepth * kSumPanels * kTileColumns;
 constexpr int64_t kTransposedScratch = kRightScratch + kSumDepth * kStrip;
 
 // packed[k][kStrip] = source(k)[0, width), then zeros up to a whole vector: what tiles read of it lies close together.
-inline void pack_strip(DenseRows source, int64_t depth, int64_t width, float* packed) noexcept {
+template <class RowOf>
+inline void pack_strip(RowOf source, int64_t depth, int64_t width, float* packed) noexcept {
   for (int64_t k = 0; k < depth; ++k) {
     const float* row = source(k);
     for (int64_t c = 0; c < width; c += kLanes) store(packed + k * kStrip + c, load_first(row + c, width - c));
@@ -100,10 +128,10 @@ inline void multiply_strip(const float* strip, int64_t width, const float* right
   }
 }
 
-// out[rows, columns] = Σ over k < depth of left[k][row] · B(k, column), for the given rows; left is [depth, stride].
-// pack_right(k, count, panel, packed) packs k .. k + count - 1 of one panel of B.
-template <class PackRight>
-inline void multiply_transposed(DenseRows left, int64_t depth, Range rows, int64_t columns, PackRight pack_right,
+// out[rows, columns] = Σ over k < depth of left(k)[row] · B(k, column), for the given rows. pack_right(k, count, panel,
+// packed) packs k .. k + count - 1 of one panel of B.
+template <class RowOf, class PackRight>
+inline void multiply_transposed(RowOf left, int64_t depth, Range rows, int64_t columns, PackRight pack_right,
                                 float* out, float* scratch) noexcept {
   const int64_t panels = panel_count(columns);
   float *const right = scratch, *const strip = scratch + kRightScratch;
@@ -116,27 +144,40 @@ inline void multiply_transposed(DenseRows left, int64_t depth, Range rows, int64
       }
       for (int64_t row = rows.begin; row < rows.end; row += kStrip) {
         const int64_t width = rows.end - row < kStrip ? rows.end - row : kStrip;
-        pack_strip({left(k) + row, left.stride}, block, width, strip);
+        pack_strip([=](int64_t i) { return left(k + i) + row; }, block, width, strip);
         multiply_strip(strip, width, right, block, k == 0, group, out + row * columns, columns);
       }
     }
   }
 }
 
-// dweight[O, N] = Σ over rows of dy(row)ᵀ · right(row), for this thread's part of O. `workspace` has a scratch for each
-// thread; right(row) may be null for zeros.
-template <class RowOf>
-inline void sum_outer_products(DenseRows dy, int64_t rows, RowOf right, float* dweight, int64_t outputs,
-                               int64_t columns, void* workspace, const Team& team) noexcept {
+// dweight[O, N] = Σ over the listed rows of dy(row)ᵀ · right(row), for this thread's part of O. `workspace` has a scratch
+// for each thread; right(row) may be null for zeros.
+template <class Rows, class RowOf>
+inline void sum_outer_products(DenseRows dy, Rows rows, RowOf right, float* dweight, int64_t outputs, int64_t columns,
+                               void* workspace, const Team& team) noexcept {
   const auto pack_right = [=](int64_t first, int64_t count, int64_t panel, float* packed) {
     const auto row_of_panel = [=](int64_t k) {
-      const float* row = right(first + k);
+      const float* row = right(rows[first + k]);
       return row ? row + panel * kTileColumns : nullptr;
     };
     pack_panel_of_rows(row_of_panel, count, columns_of_panel(columns, panel), packed);
   };
   float* scratch = static_cast<float*>(workspace) + team.rank() * kTransposedScratch;
-  multiply_transposed(dy, rows, team.split(outputs), columns, pack_right, dweight, scratch);
+  const auto left = [=](int64_t k) { return dy(rows[k]); };
+  multiply_transposed(left, rows.count, team.split(outputs), columns, pack_right, dweight, scratch);
+}
+
+// The workspace of a weight gradient over a sequence: the list of its rows, then what sum_outer_products needs.
+inline size_t outer_products_bytes(const Tensor& dy, bool ragged, int team_size) noexcept {
+  return row_list_bytes(dy, ragged) + sizeof(float) * static_cast<size_t>(team_size * kTransposedScratch);
+}
+// Calls body(rows, scratch).
+template <class Body>
+inline void with_outer_products(const Tensor& dy, const int32_t* lengths, void* workspace, Team& team,
+                                const Body& body) noexcept {
+  void* scratch = static_cast<char*>(workspace) + row_list_bytes(dy, lengths);
+  with_active_rows(dy, lengths, workspace, team, [&](auto rows) { body(rows, scratch); });
 }
 
 }  // namespace lstm::LSTM_ISA

@@ -111,10 +111,10 @@ inline void attention_forward(const AttentionForward& op, void* workspace, Team&
   const AttentionForwardMemory memory(op, Carver{static_cast<char*>(workspace)}, team);
   const LstmForward& lstm = op.lstm;
   const int64_t H = lstm.hidden_size;
-  const Share share(lstm.walk.batch, lstm.panels(), team);
+  const Share share(lstm.walk, lstm.panels(), team);
   clear(memory.lstm.zeros, H);
   lstm_bias(lstm, share.panels, memory.lstm.bias);
-  for (int64_t step = 0; step < lstm.walk.steps; ++step) {
+  for (int64_t step = 0; step < share.steps; ++step) {
     const int64_t active = attention_list_rows(op, memory, share.rows, step);
     lstm_step_rows(lstm, memory.lstm, active, share.panels);
     share.end_step(team);
@@ -168,7 +168,7 @@ inline void attention_run(AttentionForward op, const Call& call, Team& team) noe
   op.lstm.packed_ih = call.packs[0], op.lstm.packed_hh = call.packs[1], op.attention.packed_query = call.packs[2];
   const int64_t H = op.lstm.hidden_size;
   const int64_t work = kLstmGates * H * (op.lstm.input_size + H) + op.attention.slots * (op.attention.size + H);
-  on_step_team(team, op.lstm.walk.batch, work, [&](Team& own) { attention_forward(op, call.workspace, own); });
+  on_step_team(team, op.lstm.walk, work, [&](Team& own) { attention_forward(op, call.workspace, own); });
 }
 
 // attention_lstm

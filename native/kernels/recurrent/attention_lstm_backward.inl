@@ -166,8 +166,8 @@ inline void sum_over_steps(const AttentionBackward& op, int64_t row, const float
     };
     pack_panel_of_rows(row_of_panel, steps, columns_of_panel(width, panel), packed);
   };
-  multiply_transposed({weights + row * slots, batch * slots}, op.lstm.walk.length(row), {0, count}, width, pack_right,
-                      out + row * slots * width, scratch);
+  multiply_transposed(DenseRows{weights + row * slots, batch * slots}, op.lstm.walk.length(row), {0, count}, width,
+                      pack_right, out + row * slots * width, scratch);
   clear(out + (row * slots + count) * width, (slots - count) * width);
 }
 
@@ -206,10 +206,11 @@ inline void attention_walk_back(const AttentionBackward& op, void* workspace, Te
   const AttentionBackwardMemory memory(op, Carver{static_cast<char*>(workspace)}, team);
   const LstmBackward& lstm = op.lstm;
   const int64_t H = lstm.hidden_size;
-  const Share share(lstm.walk.batch, panel_count(H), team);
+  const Share share(lstm.walk, panel_count(H), team);
   // Rows of the batch for what is not shared out by columns.
   Share whole_rows = share;
-  whole_rows.rows = team.split(lstm.walk.batch), whole_rows.panels = {0, panel_count(H)};
+  if (!share.by_rows) whole_rows.rows = team.split(lstm.walk.batch);
+  whole_rows.panels = {0, panel_count(H)};
   clear(memory.lstm.zeros, H);
   lstm_start_cells(lstm, memory.lstm, whole_rows);
   attention_clear_sums(op, memory, whole_rows.rows);
@@ -217,7 +218,7 @@ inline void attention_walk_back(const AttentionBackward& op, void* workspace, Te
   clear_past_lengths(lstm.walk, whole_rows.rows, op.dh, H);
   clear_past_lengths(lstm.walk, whole_rows.rows, op.dcells, H);
   clear_past_lengths(lstm.walk, whole_rows.rows, op.dqueries, op.attention.size);
-  for (int64_t step = lstm.walk.steps - 1; step >= 0; --step) {
+  for (int64_t step = share.steps - 1; step >= 0; --step) {
     for (int last = 0; last < 2; ++last) {
       const int64_t active = lstm_list_rows_backward(lstm, memory.lstm, share.rows, step, last == 1);
       attention_gradient_of_state(op, memory, active, step, last == 1, share.panels);
@@ -268,7 +269,7 @@ void attention_lstm_backward(const Call& call, Team& team) noexcept {
   AttentionBackward op = attention_lstm_backward_of(call);
   op.lstm.packed_hh = call.packs[0], op.attention.packed_query = call.packs[1];
   const int64_t H = op.lstm.hidden_size, work = kLstmGates * H * H + op.attention.slots * (op.attention.size + H);
-  on_step_team(team, op.lstm.walk.batch, work, [&](Team& own) { attention_walk_back(op, call.workspace, own); });
+  on_step_team(team, op.lstm.walk, work, [&](Team& own) { attention_walk_back(op, call.workspace, own); });
 }
 
 }  // namespace lstm::LSTM_ISA

@@ -162,7 +162,7 @@ inline void gru_forward(const GruForward& op, void* workspace, Team& team) noexc
   const int64_t H = op.hidden.hidden_size;
   Carver carver{static_cast<char*>(workspace)};
   const GruMemory memory(op, carver, team.rank());
-  const Share share(op.hidden.walk.batch, op.panels(), team);
+  const Share share(op.hidden.walk, op.panels(), team);
   clear(memory.hidden.zeros, H);
   gru_bias(op, share.panels, memory.hidden.bias);
   const int64_t end = share.panels.end * kLanes;
@@ -182,7 +182,7 @@ inline void gru_forward(const GruForward& op, void* workspace, Team& team) noexc
 
 inline void gru_run(const GruForward& op, void* workspace, Team& team) noexcept {
   const int64_t work = kGruGates * op.hidden.hidden_size * (op.hidden.input_size + op.hidden.hidden_size);
-  on_step_team(team, op.hidden.walk.batch, work, [&](Team& own) { gru_forward(op, workspace, own); });
+  on_step_team(team, op.hidden.walk, work, [&](Team& own) { gru_forward(op, workspace, own); });
 }
 
 inline size_t gru_memory(const GruForward& op, int team_size) noexcept {

@@ -150,7 +150,7 @@ inline void gru_walk_back(const Call& call, Team& team) noexcept {
   const int64_t H = op.hidden.hidden_size;
   Carver carver{static_cast<char*>(call.workspace)};
   const HiddenBackwardMemory memory(op.hidden, carver, team.rank());
-  const Share share(op.hidden.walk.batch, panel_count(H), team);
+  const Share share(op.hidden.walk, panel_count(H), team);
   clear(memory.zeros, H);
   clear_past_lengths(op.hidden.walk, team.split(op.hidden.walk.batch), op.dgates, kGruGates * H);
   clear_past_lengths(op.hidden.walk, team.split(op.hidden.walk.batch), op.drecurrent, H);
@@ -181,7 +181,7 @@ inline void gru_walk_back(const Call& call, Team& team) noexcept {
 void gru_backward(const Call& call, Team& team) noexcept {
   const HiddenBackward hidden = gru_backward_of(call).hidden;
   const int64_t work = kGruGates * hidden.hidden_size * hidden.hidden_size;
-  on_step_team(team, hidden.walk.batch, work, [&](Team& own) { gru_walk_back(call, own); });
+  on_step_team(team, hidden.walk, work, [&](Team& own) { gru_walk_back(call, own); });
 }
 
 // gru_backward_weight
@@ -193,23 +193,25 @@ void gru_backward(const Call& call, Team& team) noexcept {
 // Accuracy  one FMA chain over the rows of [T,B] in increasing order
 // Source    as gru_backward
 size_t gru_backward_weight_workspace(const Call& call, int team_size) noexcept {
-  return linear_backward_weight_workspace(call, team_size);
+  return outer_products_bytes(call.operand(0), call.has(5), team_size);
 }
 
 void gru_backward_weight(const Call& call, Team& team) noexcept {
   const Tensor &dgates = call.operand(0), &drecurrent = call.operand(1), &recurrent = call.operand(2);
   float* dweight = call.output(0).f32();
-  const int64_t rows = dgates.rows(), H = recurrent.dim(2), candidate = kCandidateGate * H;
+  const int64_t H = recurrent.dim(2), candidate = kCandidateGate * H;
   const SequenceWalk walk = {dgates.dim(0), dgates.dim(1), call.operand_i32(5), call.flag(0)};
   const StartStates starts = {walk, call.operand(3).f32(), call.operand_f32(4), H};
-  sum_outer_products({dgates.f32(), kGruGates * H}, rows, starts, dweight, candidate, H, call.workspace, team);
   float* dweight_candidate = dweight + candidate * H;
-  if (call.flag(1)) {
-    sum_outer_products({drecurrent.f32(), H}, rows, starts, dweight_candidate, H, H, call.workspace, team);
-  } else {
-    sum_outer_products({dgates.f32() + candidate, kGruGates * H}, rows, DenseRows{recurrent.f32(), H},
-                       dweight_candidate, H, H, call.workspace, team);
-  }
+  with_outer_products(dgates, walk.lengths, call.workspace, team, [&](auto rows, void* scratch) {
+    sum_outer_products({dgates.f32(), kGruGates * H}, rows, starts, dweight, candidate, H, scratch, team);
+    if (call.flag(1)) {
+      sum_outer_products({drecurrent.f32(), H}, rows, starts, dweight_candidate, H, H, scratch, team);
+    } else {
+      sum_outer_products({dgates.f32() + candidate, kGruGates * H}, rows, DenseRows{recurrent.f32(), H},
+                         dweight_candidate, H, H, scratch, team);
+    }
+  });
 }
 
 }  // namespace lstm::LSTM_ISA

@@ -70,7 +70,7 @@ LSTM_INLINE Vector bias_vector(const float* bias, int64_t first, int64_t count) 
 template <class Step>
 inline void walk_forward(const HiddenForward& op, const HiddenMemory& memory, const Share& share, Range units,
                          Team& team, Step step_rows) noexcept {
-  for (int64_t step = 0; step < op.walk.steps; ++step) {
+  for (int64_t step = 0; step < share.steps; ++step) {
     step_rows(list_rows(op, memory, share.rows, step), step);
     share.end_step(team);
   }
@@ -169,7 +169,7 @@ inline void walk_backward(const HiddenBackward& op, const HiddenBackwardMemory& 
       clear(dh, units);
     }
   }
-  for (int64_t step = op.walk.steps - 1; step >= 0; --step) {
+  for (int64_t step = share.steps - 1; step >= 0; --step) {
     step_rows(list_rows(op, memory, share.rows, step), step);
     share.end_step(team);
   }

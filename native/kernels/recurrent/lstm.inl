@@ -137,11 +137,12 @@ inline void lstm_clear_rest(const LstmForward& op, Range rows) noexcept {
 
 // Without options it is y, if somebody asks for it.
 inline void lstm_copy_unprojected(const LstmForward& op, Range rows) noexcept {
-  if (!op.unprojected || rows.size() == 0) return;
-  const size_t bytes = sizeof(float) * static_cast<size_t>(rows.size() * op.hidden_size);
-  for (int64_t time = 0; time < op.walk.steps; ++time) {
-    const int64_t first = (time * op.walk.batch + rows.begin) * op.hidden_size;
-    memcpy(op.unprojected + first, op.y + first, bytes);
+  const int64_t H = op.hidden_size;
+  for (int64_t row = rows.begin; op.unprojected && row < rows.end; ++row) {
+    for (int64_t step = 0; step < op.walk.length(row); ++step) {
+      const int64_t first = op.walk.position(row, step) * H;
+      memcpy(op.unprojected + first, op.y + first, sizeof(float) * static_cast<size_t>(H));
+    }
   }
 }
 
@@ -165,11 +166,11 @@ inline void lstm_step_cells(const LstmForward& op, const LstmMemory& memory, int
 inline void lstm_forward(const LstmForward& op, void* workspace, Team& team) noexcept {
   const LstmMemory memory(op, workspace, team.rank());
   const int64_t H = op.hidden_size, P = op.output_size;
-  const Share share(op.walk.batch, op.panels(), team), projection(op.walk.batch, panel_count(P), team);
+  const Share share(op.walk, op.panels(), team), projection(op.walk, panel_count(P), team);
   clear(memory.zeros, op.zeros());
   lstm_bias(op, op.normalizes() ? Range{0, op.panels()} : share.panels, memory.bias);
   if (op.hidden_mask) lstm_mask_initial(op, memory, team);
-  for (int64_t step = 0; step < op.walk.steps; ++step) {
+  for (int64_t step = 0; step < share.steps; ++step) {
     const int64_t active = lstm_list_rows(op, memory, share.rows, step);
     lstm_step_cells(op, memory, active, share, team);
     if (!op.projected) continue;
@@ -180,9 +181,10 @@ inline void lstm_forward(const LstmForward& op, void* workspace, Team& team) noe
   // With layer normalization a thread that has columns made rows of h, and meets the others after them.
   lstm_last_state(op, memory, share.rows, op.projected ? columns_of_panels(projection.panels, kTileColumns, P) : units,
                   units);
-  lstm_last_gates(op, memory, rows);
+  const Range own = share.by_rows ? share.rows : rows;
+  lstm_last_gates(op, memory, own);
   if (op.bounds && team.rank() == 0) lstm_write_bounds(op.kind, op.bounds);
-  if (op.plain) lstm_copy_unprojected(op, rows);
+  if (op.plain) lstm_copy_unprojected(op, own);
   lstm_clear_rest(op, rows);
 }
 
@@ -214,7 +216,7 @@ inline void lstm_run(LstmForward op, const Call& call, Team& team) noexcept {
   op.packed_gate = call.packs[3];
   const int64_t work = kLstmGates * op.hidden_size * (op.input_size + op.output_size) +
                        kRecurrentGates * op.hidden_size * op.recurrent_gates();
-  on_step_team(team, op.walk.batch, work, [&](Team& own) { lstm_forward(op, call.workspace, own); });
+  on_step_team(team, op.walk, work, [&](Team& own) { lstm_forward(op, call.workspace, own); });
 }
 
 // lstm

@@ -116,19 +116,23 @@ inline void lstm_step_backward(const LstmBackward& op, const LstmBackwardMemory&
 // dh0 = dgates of the first step · W_hh, masked, and what zoneout left; dh_n for a row of no steps.
 inline void lstm_initial_gradient(const LstmBackward& op, const LstmBackwardMemory& memory, Share share) noexcept {
   const int64_t P = op.output_size, depth = kLstmGates * op.hidden_size;
-  const Tiles tiles(share.rows);
+  int64_t walked = 0;
+  for (int64_t row = share.rows.begin; row < share.rows.end; ++row) {
+    if (op.walk.length(row) > 0) memory.rows[walked++] = row;
+  }
+  const Tiles tiles({0, walked});
   for (int64_t panel = share.panels.begin; panel < share.panels.end; ++panel) {
     const int64_t first = panel * kTileColumns, columns = columns_of_panel(P, panel);
     for (int64_t t = 0; t < tiles.count; ++t) {
       const Range tile = tiles[t];
       const float* rows[kTileRows] = {};
-      // A row of no steps multiplies whatever stands at time 0; what it should have is copied over it.
       for (int64_t r = 0; r < tile.size(); ++r) {
-        const int64_t row = tile.begin + r;
-        rows[r] = op.walk.length(row) > 0 ? memory.recurrent_at(op, row, 0) : op.dgates + row * depth;
+        rows[r] = memory.recurrent_at(op, memory.rows[tile.begin + r], 0);
       }
-      multiply_panel(tile.size(), {rows, 1, op.packed_hh + panel * depth * kTileColumns, depth}, {kZeroColumns, 0},
-                     {op.dh0 + tile.begin * P + first, P}, columns);
+      const Segment segment = {rows, 1, op.packed_hh + panel * depth * kTileColumns, depth};
+      const auto start_of = [](int64_t) { return kZeroColumns; };
+      const auto end_of = [&](int64_t r) { return op.dh0 + memory.rows[tile.begin + r] * P + first; };
+      multiply_apart(tile.size(), segment, start_of, end_of, columns);
     }
     for (int64_t row = share.rows.begin; row < share.rows.end; ++row) {
       float* dh0 = op.dh0 + row * P;
@@ -222,12 +226,13 @@ inline void lstm_clear_gradients(const LstmBackward& op, Range rows) noexcept {
 inline void lstm_walk_back(const LstmBackward& op, void* workspace, Team& team) noexcept {
   const int64_t H = op.hidden_size, batch = op.walk.batch;
   const LstmBackwardMemory memory(op, workspace, team.rank());
-  const Share outputs(batch, panel_count(op.output_size), team), cells(batch, panel_count(H), team);
-  const Share gates(batch, panel_count(op.recurrent_gates()), team);
+  const Share outputs(op.walk, panel_count(op.output_size), team), cells(op.walk, panel_count(H), team);
+  const Share gates(op.walk, panel_count(op.recurrent_gates()), team);
+  const Range rows = outputs.by_rows ? outputs.rows : team.split(batch);
   clear(memory.zeros, H);
   lstm_start_cells(op, memory, cells);
   lstm_clear_gradients(op, team.split(batch));
-  for (int64_t step = op.walk.steps - 1; step >= 0; --step) {
+  for (int64_t step = outputs.steps - 1; step >= 0; --step) {
     if (op.gates_recur) {
       lstm_gates_through_next(op, memory, gates, step, memory.dvalues);
       gates.end_step(team);
@@ -242,7 +247,7 @@ inline void lstm_walk_back(const LstmBackward& op, void* workspace, Team& team) 
       cells.end_step(team);
     }
     if (op.normalizes()) {
-      lstm_norm_backward(op, memory, team.split(batch), step);
+      lstm_norm_backward(op, memory, rows, step);
       outputs.end_step(team);
     }
   }
@@ -255,7 +260,7 @@ void lstm_backward(const Call& call, Team& team) noexcept {
   op.packed_hh = call.packs[0], op.packed_hr = call.packs[1], op.packed_gate = call.packs[2];
   const int64_t work =
       kLstmGates * op.hidden_size * op.output_size + kRecurrentGates * op.hidden_size * op.recurrent_gates();
-  on_step_team(team, op.walk.batch, work, [&](Team& own) { lstm_walk_back(op, call.workspace, own); });
+  on_step_team(team, op.walk, work, [&](Team& own) { lstm_walk_back(op, call.workspace, own); });
 }
 
 }  // namespace lstm::LSTM_ISA

@@ -16,15 +16,17 @@ namespace lstm::LSTM_ISA {
 // Accuracy  one FMA chain over the rows of [T,B] in increasing order
 // Source    as lstm_backward
 size_t lstm_backward_weight_workspace(const Call& call, int team_size) noexcept {
-  return linear_backward_weight_workspace(call, team_size);
+  return outer_products_bytes(call.operand(0), call.has(3), team_size);
 }
 
 void lstm_backward_weight(const Call& call, Team& team) noexcept {
   const Tensor &dgates = call.operand(0), &dweight = call.output(0);
   const SequenceWalk walk = {dgates.dim(0), dgates.dim(1), call.operand_i32(3), call.flag(0)};
   const StartStates starts = {walk, call.operand(1).f32(), call.operand_f32(2), dweight.dim(1)};
-  sum_outer_products({dgates.f32(), dgates.dim(2)}, dgates.rows(), starts, dweight.f32(), dweight.dim(0),
-                     dweight.dim(1), call.workspace, team);
+  with_outer_products(dgates, walk.lengths, call.workspace, team, [&](auto rows, void* scratch) {
+    sum_outer_products({dgates.f32(), dgates.dim(2)}, rows, starts, dweight.f32(), dweight.dim(0), dweight.dim(1),
+                       scratch, team);
+  });
 }
 
 // lstm_backward_peephole

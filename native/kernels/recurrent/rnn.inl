@@ -38,7 +38,7 @@ inline void rnn_forward(const HiddenForward& op, bool relu, void* workspace, Tea
   const int64_t H = op.hidden_size;
   Carver carver{static_cast<char*>(workspace)};
   const HiddenMemory memory(op, carver, rnn_bias_columns(op), team.rank());
-  const Share share(op.walk.batch, panel_count(H), team);
+  const Share share(op.walk, panel_count(H), team);
   clear(memory.zeros, H);
   const int64_t begin = share.panels.begin * kTileColumns, end = share.panels.end * kTileColumns;
   for (int64_t first = begin; first < end; first += kLanes) {
@@ -51,7 +51,7 @@ inline void rnn_forward(const HiddenForward& op, bool relu, void* workspace, Tea
 
 inline void rnn_run(const HiddenForward& op, bool relu, void* workspace, Team& team) noexcept {
   const int64_t work = op.hidden_size * (op.input_size + op.hidden_size);
-  on_step_team(team, op.walk.batch, work, [&](Team& own) { rnn_forward(op, relu, workspace, own); });
+  on_step_team(team, op.walk, work, [&](Team& own) { rnn_forward(op, relu, workspace, own); });
 }
 
 inline size_t rnn_memory(const HiddenForward& op, int team_size) noexcept {
@@ -145,7 +145,7 @@ inline void rnn_walk_back(const Call& call, Team& team) noexcept {
   float* dgates = call.output(0).f32();
   Carver carver{static_cast<char*>(call.workspace)};
   const HiddenBackwardMemory memory(op, carver, team.rank());
-  const Share share(op.walk.batch, panel_count(H), team);
+  const Share share(op.walk, panel_count(H), team);
   clear_past_lengths(op.walk, team.split(op.walk.batch), dgates, H);
 
   const auto chain = [&](int64_t step) {
@@ -174,7 +174,7 @@ inline void rnn_walk_back(const Call& call, Team& team) noexcept {
 
 void rnn_backward(const Call& call, Team& team) noexcept {
   const HiddenBackward op = rnn_backward_of(call);
-  on_step_team(team, op.walk.batch, op.hidden_size * op.hidden_size, [&](Team& own) { rnn_walk_back(call, own); });
+  on_step_team(team, op.walk, op.hidden_size * op.hidden_size, [&](Team& own) { rnn_walk_back(call, own); });
 }
 
 // rnn_backward_weight

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/multiply/tile.h"
+#include "kernels/recurrent/ragged.h"
 
 namespace lstm::LSTM_ISA {
 
@@ -21,15 +22,18 @@ struct SequenceWalk {
 
 // A thread's part of a step: rows of the batch and panels of columns. With enough rows the batch is split, and no thread
 // waits for another between steps; otherwise the columns are, every thread reads what all wrote, and each step ends with
-// a barrier.
+// a barrier. Split by rows, a thread may read what the steps wrote of its own rows only; they are not those of
+// Team::split.
 struct Share {
   bool by_rows;
   Range rows, panels;
+  int64_t steps;  // after which none of the rows has any
 
-  Share(int64_t batch, int64_t panel_total, const Team& team)
-      : by_rows(batch >= kTileRows * team.size()),
-        rows(by_rows ? team.split(batch) : Range{0, batch}),
-        panels(by_rows ? Range{0, panel_total} : team.split(panel_total)) {}
+  Share(const SequenceWalk& walk, int64_t panel_total, const Team& team)
+      : by_rows(walk.batch >= kTileRows * team.size()),
+        rows(by_rows ? split_by_length(walk.lengths, walk.batch, team) : Range{0, walk.batch}),
+        panels(by_rows ? Range{0, panel_total} : team.split(panel_total)),
+        steps(longest_of(rows, walk.lengths, walk.steps)) {}
 
   void end_step(Team& team) const noexcept {
     if (!by_rows && team.size() > 1) team.barrier();
@@ -50,6 +54,12 @@ inline void on_step_team(Team& team, int64_t batch, int64_t work, const Body& bo
   if (team.rank() >= (alone ? 1 : team.meeting_size())) return;
   Team own = alone ? Team(0, 1, nullptr) : team.meeting();
   body(own);
+}
+
+// The same for a batch whose rows may end early.
+template <class Body>
+inline void on_step_team(Team& team, const SequenceWalk& walk, int64_t work, const Body& body) noexcept {
+  on_step_team(team, walk.batch, active_work(work, walk.lengths, walk.batch), body);
 }
 
 // Hands out 64-byte aligned pieces of a workspace; over a null base it only counts.

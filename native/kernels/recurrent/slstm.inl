@@ -161,7 +161,7 @@ inline void slstm_forward(const SlstmForward& op, void* workspace, Team& team) n
   const int64_t H = op.hidden.hidden_size;
   Carver carver{static_cast<char*>(workspace)};
   const SlstmMemory memory(op, carver, team.rank());
-  const Share share(op.hidden.walk.batch, op.panels().count(), team);
+  const Share share(op.hidden.walk, op.panels().count(), team);
   clear(memory.hidden.zeros, H);
   slstm_bias(op, share.panels, memory.hidden.bias);
   const int64_t end = share.panels.end * kLanes;
@@ -197,7 +197,7 @@ inline size_t slstm_memory(const SlstmForward& op, int team_size) noexcept {
 inline void slstm_run(SlstmForward op, const Call& call, Team& team) noexcept {
   op.hidden.packed_ih = call.packs[0], op.hidden.packed_hh = call.packs[1];
   const int64_t work = kLstmGates * op.hidden.hidden_size * (op.hidden.input_size + op.head_size);
-  on_step_team(team, op.hidden.walk.batch, work, [&](Team& own) { slstm_forward(op, call.workspace, own); });
+  on_step_team(team, op.hidden.walk, work, [&](Team& own) { slstm_forward(op, call.workspace, own); });
 }
 
 // slstm

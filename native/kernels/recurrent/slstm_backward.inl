@@ -208,7 +208,7 @@ inline void slstm_walk_back(const SlstmBackward& op, void* workspace, Team& team
   const SequenceWalk& walk = op.hidden.walk;
   Carver carver{static_cast<char*>(workspace)};
   const SlstmBackwardMemory memory(op, carver, team.rank());
-  const Share share(walk.batch, op.panels().count(), team);
+  const Share share(walk, op.panels().count(), team);
   clear(memory.hidden.zeros, H);
   slstm_start_backward(op, memory, share);
   const Range rows = team.split(walk.batch);
@@ -236,7 +236,7 @@ void slstm_backward(const Call& call, Team& team) noexcept {
   SlstmBackward op = slstm_backward_of(call);
   op.hidden.packed_hh = call.packs[0];
   const int64_t work = kLstmGates * op.hidden.hidden_size * op.head_size;
-  on_step_team(team, op.hidden.walk.batch, work, [&](Team& own) { slstm_walk_back(op, call.workspace, own); });
+  on_step_team(team, op.hidden.walk, work, [&](Team& own) { slstm_walk_back(op, call.workspace, own); });
 }
 
 }  // namespace lstm::LSTM_ISA

@@ -1,0 +1,76 @@
+/** The layers over a sequence that take lengths, as ops on one set of sizes. */
+import { linear } from '../../lib/ops/linear';
+import { gru } from '../../lib/ops/recurrent/gru';
+import { lstm } from '../../lib/ops/recurrent/lstm';
+import { rnn } from '../../lib/ops/recurrent/rnn';
+import { writeOp, type Values, type Write } from './evaluate';
+import { lstmData, lstmWith, type LstmSizes } from './lstmOptions';
+import { Random } from './random';
+
+export interface SequenceLayer {
+  readonly name: string;
+  readonly write: (reverse: boolean) => Write;
+  /** Its operands without lengths; x is [T, B, I]. */
+  readonly values: (sizes: LstmSizes) => Values;
+  /** The results through which gradients flow. */
+  readonly results: readonly string[];
+  /** Operands that receive no gradient. */
+  readonly data: readonly string[];
+}
+
+function lstmLayer(name: string, options: readonly string[]): SequenceLayer {
+  const { kind } = lstmWith(options, { T: 1, B: 1, I: 1, H: 1, P: 1 });
+  return {
+    name,
+    write: (reverse) => writeOp(lstm, { reverse, ...kind }),
+    values: (sizes) => lstmWith(options, sizes).values,
+    results: ['y', 'h_n', 'c_n'],
+    data: lstmData,
+  };
+}
+
+function cellLayer(name: string, gates: number, write: SequenceLayer['write']): SequenceLayer {
+  return {
+    name,
+    write,
+    values: ({ T, B, I, H }) => {
+      const random = new Random(T + 10 * B + 100 * I + 1000 * H);
+      const scale = 1 / Math.sqrt(Math.max(I, H));
+      return {
+        x: random.normal(T, B, I),
+        h0: random.uniform(-0.9, 0.9, B, H),
+        weight_ih: random.uniform(-scale, scale, gates * H, I),
+        weight_hh: random.uniform(-scale, scale, gates * H, H),
+        bias_ih: random.uniform(-0.5, 0.5, gates * H),
+        bias_hh: random.uniform(-0.5, 0.5, gates * H),
+      };
+    },
+    results: ['y', 'h_n'],
+    data: [],
+  };
+}
+
+const linearLayer: SequenceLayer = {
+  name: 'linear',
+  write: () => writeOp(linear, {}),
+  values: ({ T, B, I, H }) => {
+    const random = new Random(T + 10 * B + 100 * I + 1000 * H);
+    return { x: random.normal(T, B, I), weight: random.normal(H, I), bias: random.normal(H) };
+  },
+  results: ['y'],
+  data: [],
+};
+
+export const sequenceLayers: readonly SequenceLayer[] = [
+  linearLayer,
+  lstmLayer('lstm', []),
+  lstmLayer('lstm with projection', ['projection']),
+  lstmLayer('lstm with most of its options', [
+    ...['peepholes', 'coupled gates', 'cell clipping', 'projection'],
+    ...['zoneout of the hidden state', 'zoneout of the cell', 'recurrent mask'],
+  ]),
+  cellLayer('gru', 3, (reverse) => writeOp(gru, { reverse, reset_after: true })),
+  cellLayer('gru with the reset gate before', 3, (reverse) => writeOp(gru, { reverse, reset_after: false })),
+  cellLayer('rnn with tanh', 1, (reverse) => writeOp(rnn, { reverse, relu: false })),
+  cellLayer('rnn with relu', 1, (reverse) => writeOp(rnn, { reverse, relu: true })),
+];
