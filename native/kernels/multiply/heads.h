@@ -7,7 +7,7 @@ namespace lstm::LSTM_ISA {
 
 // Panels of `width` units each. The heads of a panel's units are neighbours, so what the panel multiplies is one range of
 // hidden units: within a head where head_size is a multiple of width, and wider by parts of heads otherwise, for which a
-// pack holds zeros. Adding them changes no bit of a finite sum.
+// pack holds zeros. Adding them changes no bit of a sum that is finite and not -0.
 struct HeadPanels {
   int64_t units, head_size, width;
 
