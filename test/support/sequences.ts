@@ -16,7 +16,15 @@ export interface SequenceLayer {
   readonly results: readonly string[];
   /** Operands that receive no gradient. */
   readonly data: readonly string[];
+  /** Outputs that belong to options which the layer does not have: they are 0. */
+  readonly absent: readonly string[];
 }
+
+/** Outputs of an LSTM over time that belong to one option. */
+const optionOutputs: Readonly<Record<string, readonly string[]>> = {
+  'full gate recurrence': ['recurred'],
+  'layer normalization': ['normalized_ih', 'normalized_hh', 'normalized_c', 'scales'],
+};
 
 function lstmLayer(name: string, options: readonly string[]): SequenceLayer {
   const { kind } = lstmWith(options, { T: 1, B: 1, I: 1, H: 1, P: 1 });
@@ -26,6 +34,7 @@ function lstmLayer(name: string, options: readonly string[]): SequenceLayer {
     values: (sizes) => lstmWith(options, sizes).values,
     results: ['y', 'h_n', 'c_n'],
     data: lstmData,
+    absent: Object.keys(optionOutputs).flatMap((option) => (options.includes(option) ? [] : optionOutputs[option]!)),
   };
 }
 
@@ -47,6 +56,7 @@ function cellLayer(name: string, gates: number, write: SequenceLayer['write']): 
     },
     results: ['y', 'h_n'],
     data: [],
+    absent: [],
   };
 }
 
@@ -59,6 +69,7 @@ const linearLayer: SequenceLayer = {
   },
   results: ['y'],
   data: [],
+  absent: [],
 };
 
 export const sequenceLayers: readonly SequenceLayer[] = [
@@ -69,6 +80,8 @@ export const sequenceLayers: readonly SequenceLayer[] = [
     ...['peepholes', 'coupled gates', 'cell clipping', 'projection'],
     ...['zoneout of the hidden state', 'zoneout of the cell', 'recurrent mask'],
   ]),
+  lstmLayer('lstm with full gate recurrence', ['full gate recurrence', 'gate clipping']),
+  lstmLayer('lstm with layer normalization', ['layer normalization', 'full gate recurrence', 'projection']),
   cellLayer('gru', 3, (reverse) => writeOp(gru, { reverse, reset_after: true })),
   cellLayer('gru with the reset gate before', 3, (reverse) => writeOp(gru, { reverse, reset_after: false })),
   cellLayer('rnn with tanh', 1, (reverse) => writeOp(rnn, { reverse, relu: false })),
