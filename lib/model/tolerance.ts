@@ -33,7 +33,7 @@ const chains: Partial<Record<OpName, (shapeOf: ShapeOf) => { readonly terms: num
   gru_backward_weight: (shapeOf) => ({ terms: rows(shapeOf('dgates')) }),
   rnn: (shapeOf) => ({ terms: last(shapeOf('x')) + last(shapeOf('weight_hh')), steps: shapeOf('x')[0] }),
   rnn_step: (shapeOf) => ({ terms: last(shapeOf('x')) + last(shapeOf('weight_hh')) }),
-  rnn_backward: (shapeOf) => ({ terms: last(shapeOf('y')), steps: shapeOf('y')[0] }),
+  rnn_backward: (shapeOf) => ({ terms: last(shapeOf('gates')), steps: shapeOf('gates')[0] }),
   rnn_backward_weight: (shapeOf) => ({ terms: rows(shapeOf('dgates')) }),
 };
 

@@ -11,8 +11,9 @@ import {
   type RecurrentOutput,
   type RecurrentState,
 } from './recurrent';
+import { checkRegularizers, hiddenRegularizers, regularizerOptionNames, type RegularizerOptions } from './regularizers';
 
-export interface GruOptions extends RecurrentOptions {
+export interface GruOptions extends RecurrentOptions, RegularizerOptions {
   /** Whether the reset gate acts after the candidate's recurrent product (PyTorch, cuDNN) or before it (the paper). Default true. */
   readonly resetAfter?: boolean;
 }
@@ -31,7 +32,8 @@ export interface Gru {
  *     r, z = σ(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)
  *     n = tanh(W_in x_t + b_in + r ⊙ (W_hn h_{t-1} + b_hn))      h_t = (1 - z) ⊙ n + z ⊙ h_{t-1}
  *
- * or, with `resetAfter: false`, n = tanh(W_in x_t + b_in + W_hn (r ⊙ h_{t-1}) + b_hn).
+ * or, with `resetAfter: false`, n = tanh(W_in x_t + b_in + W_hn (r ⊙ h_{t-1}) + b_hn). Recurrent dropout puts
+ * m ⊙ h_{t-1} in the place of h_{t-1}, but not where z multiplies it; zoneout makes h_t = k ⊙ h_{t-1} + (1 - k) ⊙ h_t.
  *
  * Input [T, B, I]; T steps, B sequences, I input size, H hidden size, D directions.
  * Parameters, for layer k and each direction, rows in the gate order r, z, n: `weight_ih_l{k} [3H, I]`,
@@ -44,7 +46,12 @@ export class Gru extends Recurrent<'hiddenState'> {
     hiddenSize: number,
     override readonly options: GruOptions = {},
   ) {
-    super({ kind: 'gru', states: ['hiddenState'], gateCount: 3, options: ['resetAfter'] }, hiddenSize, options);
+    super(
+      { kind: 'gru', states: ['hiddenState'], gateCount: 3, options: ['resetAfter', ...regularizerOptionNames] },
+      hiddenSize,
+      options,
+    );
+    checkRegularizers('gru', options);
     const { resetAfter = true } = options;
     if (typeof resetAfter !== 'boolean') {
       throw new OptionError(`gru: resetAfter: expected true or false, received ${describe(resetAfter)}`);
@@ -53,8 +60,13 @@ export class Gru extends Recurrent<'hiddenState'> {
 
   protected override cell(call: CellCall<'hiddenState'>): CellResult<'hiddenState'> {
     const { x, initial, weights, lengths, reverse } = call;
+    const regularizers = hiddenRegularizers(x, this.options, this.hiddenSize);
     const attributes = { reverse, reset_after: this.options.resetAfter ?? true };
-    const { y, h_n } = x.builder.emit(gruOp, { x, h0: initial.hiddenState, ...weights, lengths }, attributes);
+    const { y, h_n } = x.builder.emit(
+      gruOp,
+      { x, h0: initial.hiddenState, ...weights, ...regularizers, lengths },
+      attributes,
+    );
     return { y, hiddenState: h_n };
   }
 }

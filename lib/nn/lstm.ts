@@ -1,10 +1,6 @@
-import { bernoulli } from '../ops/elementwise/bernoulli';
-import { fill } from '../ops/elementwise/fill';
 import type { Variable } from '../ops/op';
 import { lstm as lstmOp, lstmGates } from '../ops/recurrent/lstm';
 import { peepholeGates } from '../ops/recurrent/lstmVariant';
-import type { Dim } from '../ops/shape';
-import { dropoutMask } from './dropout';
 import { constantRange, type Initializer } from './initializer';
 import { lstmCellOf, lstmOptionNames, type LstmCell, type LstmCellOptions } from './lstmOptions';
 import {
@@ -16,7 +12,7 @@ import {
   type RecurrentOutput,
   type RecurrentState,
 } from './recurrent';
-import { activeTrace } from './trace';
+import { recurrentMask, zoneoutShares } from './regularizers';
 
 type StateNames = 'hiddenState' | 'cellState';
 
@@ -91,22 +87,13 @@ export class Lstm extends Recurrent<StateNames> {
   }
 
   /** Zoneout's shares, drawn in training and expected otherwise, and the recurrent mask. */
-  private regularizers({ builder, type }: Variable) {
+  private regularizers(x: Variable) {
     const { projSize, zoneout, recurrentDropout } = this.variant;
-    const trace = activeTrace();
-    const { training } = trace.mode;
-    const [T, B] = type.shape as [Dim, Dim];
     const outputSize = projSize ?? this.hiddenSize;
-    const keep = (p: number, size: number) => {
-      if (p === 0) return null;
-      if (!training) return builder.emit(fill, {}, { value: p, shape: [size] }).y;
-      const attributes = { p, stream: builder.nextRandomStream(), shape: [T, B, size] };
-      return builder.emit(bernoulli, { key: trace.key() }, attributes).y;
-    };
     return {
-      keep_hidden: keep(zoneout.hidden, outputSize),
-      keep_cell: keep(zoneout.cell, this.hiddenSize),
-      hidden_mask: recurrentDropout > 0 && training ? dropoutMask(builder, recurrentDropout, [B, outputSize]) : null,
+      keep_hidden: zoneoutShares(x, zoneout.hidden, outputSize),
+      keep_cell: zoneoutShares(x, zoneout.cell, this.hiddenSize),
+      hidden_mask: recurrentMask(x, recurrentDropout, outputSize),
     };
   }
 }

@@ -1,5 +1,7 @@
 // The GRU and the plain RNN against their equations in float64, and against themselves: nothing but the sequence may
 // change a bit.
+#include <array>
+
 #include "support/cell_reference.h"
 
 namespace lstm::test {
@@ -8,17 +10,16 @@ namespace {
 void check(const CellCase& c) {
   SCOPED_TRACE(testing::Message() << "cell " << static_cast<int>(c.cell) << " T " << c.steps << " B " << c.batch
                                   << " I " << c.inputs << " H " << c.units << (c.reverse ? " reverse" : "")
-                                  << (c.ragged ? " ragged" : "") << (c.initial ? " initial state" : ""));
+                                  << (c.ragged ? " ragged" : "") << (c.initial ? " initial state" : "")
+                                  << (c.mask ? " mask" : "") << " zoneout " << static_cast<int>(c.zoneout));
   const CellOperands operands(c);
   const std::vector<Arrays> forward = run_everywhere(cell_forward_case(c, operands));
   const CellExpected expected = cell_forward_reference(c, operands);
   const double terms = static_cast<double>((c.inputs + c.units) * c.steps);
   expect_close(forward[0][0].floats(), expected.y, terms);
   expect_close(forward[1][0].floats(), expected.h_n, terms);
-  if (c.is_gru()) {
-    expect_close(forward[2][0].floats(), expected.gates, terms);
-    expect_close(forward[3][0].floats(), expected.recurrent, terms);
-  }
+  expect_close(forward[2][0].floats(), expected.gates, terms);
+  if (c.is_gru()) expect_close(forward[3][0].floats(), expected.recurrent, terms);
   const std::vector<Arrays> backward = run_everywhere(cell_backward_case(c, operands, forward));
   const std::vector<Doubles> exact = cell_backward_reference(c, operands, forward);
   for (size_t i = 0; i < exact.size(); ++i) {
@@ -29,6 +30,14 @@ void check(const CellCase& c) {
   expect_close(dweight, cell_weight_reference(c, operands, forward, backward), static_cast<double>(c.steps * c.batch),
                2);
 }
+
+// What regularizes a case; with 0 nothing does.
+CellCase regularized(CellCase c, size_t how) {
+  c.mask = how % 2 == 1;
+  c.zoneout = std::array{Zoneout::none, Zoneout::drawn, Zoneout::expected}[how / 2];
+  return c;
+}
+constexpr size_t kRegularizers = 6;
 
 class Cells : public testing::TestWithParam<Cell> {};
 
@@ -42,15 +51,17 @@ TEST_P(Cells, MatchesItsEquationsWhereSizesStraddleTiles) {
       c.units = kSizes[i], c.inputs = kSizes[(5 * i + j) % kSizes.size()];
       c.reverse = (i + j) % 2 == 1, c.ragged = (i + j) % 3 == 1, c.initial = (i + j) % 4 != 0, c.bias = i % 3 != 2;
       check(c);
+      check(regularized(c, 1 + (i + j) % (kRegularizers - 1)));
     }
   }
 }
 
 TEST_P(Cells, HasTheSameBitsWithManyThreads) {
-  for (const int64_t batch : {3, 17, 50}) {
+  for (const size_t how : {0, 1, 2, 3, 5}) {
     CellCase c;
     c.cell = GetParam();
-    c.steps = 3, c.batch = batch, c.inputs = 9, c.units = 65, c.ragged = true;
+    c.steps = 3, c.batch = std::array{3, 17, 50}[how % 3], c.inputs = 9, c.units = 65, c.ragged = true;
+    c = regularized(c, how);
     const CellOperands operands(c);
     KernelCase forward = cell_forward_case(c, operands);
     forward.threads = {1, 4, 8};
@@ -67,18 +78,27 @@ TEST_P(Cells, WritesWhatIsPlannedTheSameWhateverElseIs) {
   CellCase c;
   c.cell = GetParam();
   c.steps = 7, c.batch = 7, c.inputs = 5, c.units = 17, c.ragged = true;
-  const CellOperands operands(c);
-  const std::vector<Arrays> all = run_everywhere(cell_forward_case(c, operands));
-  for (size_t wanted = 0; wanted < all.size(); ++wanted) {
-    KernelCase test = cell_forward_case(c, operands);
-    for (size_t i = 0; i < all.size(); ++i) test.outputs[i][0].planned = i == wanted;
-    EXPECT_TRUE(run_everywhere(test)[wanted][0].bytes == all[wanted][0].bytes) << "output " << wanted;
+  for (size_t how = 0; how < kRegularizers; ++how) {
+    c = regularized(c, how);
+    const CellOperands operands(c);
+    const std::vector<Arrays> all = run_everywhere(cell_forward_case(c, operands));
+    for (size_t wanted = 0; wanted < all.size(); ++wanted) {
+      KernelCase test = cell_forward_case(c, operands);
+      for (size_t i = 0; i < all.size(); ++i) test.outputs[i][0].planned = i == wanted;
+      EXPECT_TRUE(run_everywhere(test)[wanted][0].bytes == all[wanted][0].bytes) << "output " << wanted;
+    }
+    // dh0 and dh, the last two, are made on demand.
+    const KernelCase backward = cell_backward_case(c, operands, all);
+    const std::vector<Arrays> gradients = run_everywhere(backward);
+    for (int planned = 0; planned < 3; ++planned) {
+      KernelCase test = backward;
+      for (size_t k = 0; k < 2; ++k) test.outputs[gradients.size() - 2 + k][0].planned = (planned >> k & 1) != 0;
+      const std::vector<Arrays> received = run_everywhere(test);
+      for (size_t i = 0; i < gradients.size(); ++i) {
+        if (test.outputs[i][0].planned) EXPECT_TRUE(received[i][0].bytes == gradients[i][0].bytes) << "gradient " << i;
+      }
+    }
   }
-  KernelCase backward = cell_backward_case(c, operands, all);
-  const std::vector<Arrays> gradients = run_everywhere(backward);
-  backward.outputs.back()[0].planned = false;
-  const std::vector<Arrays> without = run_everywhere(backward);
-  for (size_t i = 0; i + 1 < gradients.size(); ++i) EXPECT_TRUE(without[i][0].bytes == gradients[i][0].bytes);
 }
 
 TEST_P(Cells, TreatsMissingCotangentsAndStatesAsZeros) {
@@ -102,27 +122,34 @@ TEST_P(Cells, TreatsMissingCotangentsAndStatesAsZeros) {
   }
 }
 
+// The part of an array over time that belongs to one step.
+Array part_of(const Array& array, int64_t step) {
+  const std::vector<float> values = array.floats();
+  const int64_t size = array.dims[1] * array.dims[2];
+  return floats({array.dims[1], array.dims[2]}, {values.begin() + step * size, values.begin() + (step + 1) * size});
+}
+
 TEST_P(Cells, AStreamOfStepsHasTheBitsOfTheSequence) {
-  CellCase c;
-  c.cell = GetParam();
-  c.steps = 7, c.batch = 7, c.inputs = 9, c.units = 33;
-  const CellOperands operands(c);
-  const std::vector<Arrays> whole = run_everywhere(cell_forward_case(c, operands));
-  const std::vector<float> x = operands.x.floats();
-  Array h = operands.h0;
-  for (int64_t step = 0; step < c.steps; ++step) {
-    const auto begin = x.begin() + step * c.batch * c.inputs;
-    const Array x_step = floats({c.batch, c.inputs}, {begin, begin + c.batch * c.inputs});
-    const std::vector<Arrays> next = run_everywhere(cell_step_case(c, operands, x_step, h));
-    h = next[0][0];
-    const auto is_step_of = [&](const Array& part, const Array& all) {
-      const size_t size = part.bytes.size();
-      return std::memcmp(part.bytes.data(), &all.bytes[static_cast<size_t>(step) * size], size) == 0;
-    };
-    EXPECT_TRUE(is_step_of(h, whole[0][0]));
-    for (size_t i = 1; i < next.size(); ++i) EXPECT_TRUE(is_step_of(next[i][0], whole[i + 1][0]));
+  for (size_t how = 0; how < kRegularizers; ++how) {
+    CellCase c;
+    c.cell = GetParam();
+    c.steps = 7, c.batch = 7, c.inputs = 9, c.units = 33;
+    c = regularized(c, how);
+    const CellOperands operands(c);
+    const std::vector<Arrays> whole = run_everywhere(cell_forward_case(c, operands));
+    Array h = operands.h0;
+    for (int64_t step = 0; step < c.steps; ++step) {
+      Arrays keep = cell_shares(c, operands);
+      if (c.zoneout == Zoneout::drawn) keep = {part_of(keep[0], step)};
+      const std::vector<Arrays> next = run_everywhere(cell_step_case(c, operands, part_of(operands.x, step), h, keep));
+      h = next[0][0];
+      EXPECT_TRUE(h.bytes == part_of(whole[0][0], step).bytes);
+      for (size_t i = 1; i < next.size(); ++i) {
+        EXPECT_TRUE(next[i][0].bytes == part_of(whole[i + 1][0], step).bytes) << "output " << i;
+      }
+    }
+    EXPECT_TRUE(h.bytes == whole[1][0].bytes);
   }
-  EXPECT_TRUE(h.bytes == whole[1][0].bytes);
 }
 
 // One row of [T,B,width], cut at its length.
@@ -137,8 +164,9 @@ Array row_of(const Array& array, int64_t row, int64_t length) {
   return floats({length, 1, width}, result);
 }
 
-// One row of [B,H], or of [T,B,width] as above.
+// One row of [B,H], or of [T,B,width] as above; [H] belongs to every row.
 Array cut(const Array& array, int64_t row, int64_t length) {
+  if (array.dims.size() == 1) return array;
   if (array.dims.size() == 3) return row_of(array, row, length);
   const std::vector<float> values = array.floats();
   const int64_t width = array.dims[1];
@@ -146,10 +174,11 @@ Array cut(const Array& array, int64_t row, int64_t length) {
 }
 
 TEST_P(Cells, ARowOfARaggedBatchHasTheBitsOfTheRowAlone) {
-  for (const bool reverse : {false, true}) {
+  for (const size_t how : {0, 1, 3, 4}) {
     CellCase c;
     c.cell = GetParam();
-    c.steps = 7, c.batch = 17, c.inputs = 9, c.units = 33, c.ragged = true, c.reverse = reverse;
+    c.steps = 7, c.batch = 17, c.inputs = 9, c.units = 33, c.ragged = true, c.reverse = how % 2 == 1;
+    c = regularized(c, how);
     const CellOperands operands(c);
     const std::vector<Arrays> together = run_everywhere(cell_forward_case(c, operands));
     const std::vector<Arrays> gradients = run_everywhere(cell_backward_case(c, operands, together));
@@ -158,7 +187,8 @@ TEST_P(Cells, ARowOfARaggedBatchHasTheBitsOfTheRowAlone) {
       one.batch = 1, one.ragged = false, one.steps = operands.length(c, row);
       if (one.steps == 0) continue;
       CellOperands own = operands;
-      for (Array* array : {&own.x, &own.h0, &own.dy, &own.dh_n}) *array = cut(*array, row, one.steps);
+      for (Array* array : {&own.x, &own.h0, &own.dy, &own.dh_n, &own.keep_hidden, &own.hidden_mask})
+        *array = cut(*array, row, one.steps);
       KernelCase forward = cell_forward_case(one, own);
       forward.threads = {1};  // one row leaves nothing to split by
       const std::vector<Arrays> alone = run_everywhere(forward);

@@ -1,5 +1,3 @@
-import { multiply } from '../elementwise/arithmetic';
-import { broadcast } from '../layout/broadcast';
 import { linearBackwardWeight } from '../linear';
 import {
   defineOp,
@@ -17,6 +15,7 @@ import {
 import { multiplyDims, type Dim } from '../shape';
 import { backwardWeight } from './backwardWeight';
 import { addTransposedProduct, inputGradients } from './cell';
+import { maskHidden } from './hiddenRegularizers';
 import { lstmCellBackward } from './lstmCell';
 import { isPlain, lstmKindAttributes } from './lstmKind';
 import { lstmVariantCellBackward, peepholeGates, regularizersOf } from './lstmVariant';
@@ -182,10 +181,7 @@ export function lstmGradients(
     { ...arriving, gates, cells, c0, weight_hh, ...cell, hidden_mask, lengths },
     attributes,
   );
-  const masked = (h: Variable) => {
-    if (!hidden_mask) return h;
-    return emit(multiply, { a: h, b: emit(broadcast, { x: hidden_mask }, { shape: h.type.shape }).y }, {}).y;
-  };
+  const masked = (h: Variable) => maskHidden(h, hidden_mask, emit);
   return {
     ...inputGradients(dgates, { x, weight_ih }, wants, emit),
     h0: dh0,

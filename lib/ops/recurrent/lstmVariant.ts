@@ -1,7 +1,7 @@
 import type { View } from '../op';
 import { gatesOf, lstmGates, lstmPreactivations, type LstmStep, type LstmWeights } from './lstmCell';
 import { activations, activationsOf, type LstmKindAttributes } from './lstmKind';
-import { rowOf } from './sequence';
+import { hiddenRegularizersOf, shareAt } from './hiddenRegularizers';
 
 export interface LstmVariantWeights extends LstmWeights {
   /** [3H]: what i and f see of c, and o of c', in this order. */
@@ -27,10 +27,8 @@ export interface LstmRegularizers {
 }
 
 /** What a row b of a batch has of them at row `row` of [T, B, ...]. */
-export function regularizersOf({ keep_hidden, keep_cell, hidden_mask }: LstmRegularizers, b: number, row: number) {
-  // One share for all steps and rows is a vector.
-  const shareAt = (keep: View | null) => rowOf(keep, keep?.shape.length === 1 ? 0 : row);
-  return { keepHidden: shareAt(keep_hidden), keepCell: shareAt(keep_cell), mask: rowOf(hidden_mask, b) };
+export function regularizersOf(regularizers: LstmRegularizers, b: number, row: number) {
+  return { ...hiddenRegularizersOf(regularizers, b, row), keepCell: shareAt(regularizers.keep_cell, row) };
 }
 
 /** The rows of `weight_peephole`: which gate each belongs to, and whether that gate sees c' or c. */

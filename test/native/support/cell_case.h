@@ -6,13 +6,17 @@
 
 namespace lstm::test {
 
+// Zoneout as drawn, one share for each element and step, or as expected, a vector for all.
+enum class Zoneout { none, drawn, expected };
+
 enum class Cell { gru_after, gru_before, rnn_tanh, rnn_relu };
 inline const std::vector<Cell> kCells = {Cell::gru_after, Cell::gru_before, Cell::rnn_tanh, Cell::rnn_relu};
 
 struct CellCase {
   Cell cell = Cell::gru_after;
   int64_t steps = 1, batch = 1, inputs = 1, units = 1;
-  bool reverse = false, ragged = false, initial = true, bias = true;
+  bool reverse = false, ragged = false, initial = true, bias = true, mask = false;
+  Zoneout zoneout = Zoneout::none;
 
   bool is_gru() const { return cell == Cell::gru_after || cell == Cell::gru_before; }
   int64_t gates() const { return is_gru() ? 3 : 1; }
@@ -23,8 +27,16 @@ struct CellCase {
   Dims state() const { return {batch, units}; }
 };
 
+// Zeros, and `otherwise`, half of each.
+inline Array coins(Dims dims, uint32_t seed, float otherwise) {
+  Array array = random_floats(std::move(dims), seed);
+  std::vector<float> values = array.floats();
+  for (float& value : values) value = value < 0 ? 0 : otherwise;
+  return floats(array.dims, values);
+}
+
 struct CellOperands {
-  Array x, h0, weight_ih, weight_hh, bias_ih, bias_hh, lengths, dy, dh_n;
+  Array x, h0, weight_ih, weight_hh, bias_ih, bias_hh, lengths, dy, dh_n, keep_hidden, hidden_mask;
 
   explicit CellOperands(const CellCase& c)
       : x(random_floats(c.sequence(c.inputs), 1)),
@@ -36,7 +48,10 @@ struct CellOperands {
         bias_hh(random_floats({c.gates() * c.units}, 7)),
         lengths(random_ints({c.batch}, 8, static_cast<int32_t>(c.steps + 1))),
         dy(random_floats(c.sequence(c.units), 9)),
-        dh_n(random_floats(c.state(), 10)) {}
+        dh_n(random_floats(c.state(), 10)),
+        keep_hidden(c.zoneout == Zoneout::expected ? random_floats({c.units}, 11, 0.3f)
+                                                   : coins(c.sequence(c.units), 11, 1)),
+        hidden_mask(coins(c.state(), 12, 2)) {}
 
   int64_t length(const CellCase& c, int64_t row) const {
     return c.ragged ? lengths.as<int32_t>()[static_cast<size_t>(row)] : c.steps;
@@ -44,11 +59,15 @@ struct CellOperands {
 };
 
 inline Arrays when(bool present, const Array& array) { return present ? Arrays{array} : Arrays{}; }
+inline Arrays cell_shares(const CellCase& c, const CellOperands& o) {
+  return when(c.zoneout != Zoneout::none, o.keep_hidden);
+}
+inline Arrays cell_mask(const CellCase& c, const CellOperands& o) { return when(c.mask, o.hidden_mask); }
 inline std::vector<std::vector<double>> cell_attributes(const CellCase& c) {
   return {{c.reverse ? 1.0 : 0.0}, {c.form()}};
 }
 
-// Outputs y, h_n and, of a GRU, gates and recurrent.
+// Outputs y, h_n, gates and, of a GRU, recurrent.
 inline KernelCase cell_forward_case(const CellCase& c, const CellOperands& o) {
   const PackKind kind = c.is_gru() ? PackKind::gates3 : PackKind::columns;
   KernelCase test = {c.is_gru() ? KernelId::gru : KernelId::rnn,
@@ -58,32 +77,34 @@ inline KernelCase cell_forward_case(const CellCase& c, const CellOperands& o) {
                       {o.weight_hh},
                       when(c.bias, o.bias_ih),
                       when(c.bias, o.bias_hh),
+                      cell_shares(c, o),
+                      cell_mask(c, o),
                       when(c.ragged, o.lengths)},
-                     {{empty(c.sequence(c.units))}, {empty(c.state())}},
+                     {{empty(c.sequence(c.units))}, {empty(c.state())}, {empty(c.sequence(c.gates() * c.units))}},
                      cell_attributes(c),
                      {},
                      {{2, kind}, {3, kind}}};
-  if (c.is_gru()) {
-    test.outputs.push_back({empty(c.sequence(3 * c.units))});
-    test.outputs.push_back({empty(c.sequence(c.units))});
-  }
+  if (c.is_gru()) test.outputs.push_back({empty(c.sequence(c.units))});
   return test;
 }
 
-// Outputs dgates, of a GRU drecurrent, and dh0, from the forward kernel's own outputs.
+// Outputs dgates, of a GRU drecurrent, dh0 and dh, from the forward kernel's own outputs.
 inline KernelCase cell_backward_case(const CellCase& c, const CellOperands& o, const std::vector<Arrays>& forward) {
-  const Arrays lengths = when(c.ragged, o.lengths), y = forward[0];
+  const Arrays lengths = when(c.ragged, o.lengths), y = forward[0], keep = cell_shares(c, o), mask = cell_mask(c, o);
   if (!c.is_gru()) {
     return {KernelId::rnn_backward,
-            {{o.dy}, {o.dh_n}, y, {o.weight_hh}, lengths},
-            {{empty(c.sequence(c.units))}, {empty(c.state())}},
+            {{o.dy}, {o.dh_n}, forward[2], {o.weight_hh}, keep, mask, lengths},
+            {{empty(c.sequence(c.units))}, {empty(c.state())}, {empty(c.sequence(c.units))}},
             cell_attributes(c),
             {},
             {{3, PackKind::rows}}};
   }
   return {KernelId::gru_backward,
-          {{o.dy}, {o.dh_n}, forward[2], forward[3], y, when(c.initial, o.h0), {o.weight_hh}, lengths},
-          {{empty(c.sequence(3 * c.units))}, {empty(c.sequence(c.units))}, {empty(c.state())}},
+          {{o.dy}, {o.dh_n}, forward[2], forward[3], y, when(c.initial, o.h0), {o.weight_hh}, keep, mask, lengths},
+          {{empty(c.sequence(3 * c.units))},
+           {empty(c.sequence(c.units))},
+           {empty(c.state())},
+           {empty(c.sequence(c.units))}},
           cell_attributes(c),
           {},
           {{6, PackKind::rows}}};
@@ -102,18 +123,17 @@ inline KernelCase cell_weight_case(const CellCase& c, const CellOperands& o, con
           cell_attributes(c)};
 }
 
-inline KernelCase cell_step_case(const CellCase& c, const CellOperands& o, const Array& x, const Array& h) {
+// `keep` as the step has it.
+inline KernelCase cell_step_case(const CellCase& c, const CellOperands& o, const Array& x, const Array& h,
+                                 const Arrays& keep) {
   const PackKind kind = c.is_gru() ? PackKind::gates3 : PackKind::columns;
   KernelCase test = {c.is_gru() ? KernelId::gru_step : KernelId::rnn_step,
-                     {{x}, {h}, {o.weight_ih}, {o.weight_hh}, {o.bias_ih}, {o.bias_hh}},
-                     {{empty(h.dims)}},
+                     {{x}, {h}, {o.weight_ih}, {o.weight_hh}, {o.bias_ih}, {o.bias_hh}, keep, cell_mask(c, o)},
+                     {{empty(h.dims)}, {empty({c.batch, c.gates() * c.units})}},
                      {{c.form()}},
                      {},
                      {{2, kind}, {3, kind}}};
-  if (c.is_gru()) {
-    test.outputs.push_back({empty({c.batch, 3 * c.units})});
-    test.outputs.push_back({empty(h.dims)});
-  }
+  if (c.is_gru()) test.outputs.push_back({empty(h.dims)});
   return test;
 }
 

@@ -1,61 +1,17 @@
 import { gru, gruBackward, gruBackwardWeight } from '../../../lib/ops/recurrent/gru';
-import { gruStep } from '../../../lib/ops/recurrent/gruStep';
 import { float32, int32 } from '../../../lib/ops/op';
 import { rnn, rnnBackward } from '../../../lib/ops/recurrent/rnn';
-import { rnnStep } from '../../../lib/ops/recurrent/rnnStep';
 import { checkGradient } from '../../support/checkGradient';
-import { evaluate, writeOp, type Values, type Write } from '../../support/evaluate';
-import { floats, integers, Random, withDims, type Tensor } from '../../support/random';
-
-/** What the gated recurrent unit and the plain network have in common; the LSTM has a file of its own. */
-interface Cell {
-  readonly name: string;
-  readonly gates: number;
-  readonly sequence: (reverse: boolean) => Write;
-  readonly step: Write;
-}
-
-const gruCell = (reset_after: boolean): Cell => ({
-  name: `gru with the reset gate ${reset_after ? 'after' : 'before'}`,
-  gates: 3,
-  sequence: (reverse) => writeOp(gru, { reverse, reset_after }),
-  step: writeOp(gruStep, { reset_after }),
-});
-const rnnCell = (relu: boolean): Cell => ({
-  name: `rnn with ${relu ? 'relu' : 'tanh'}`,
-  gates: 1,
-  sequence: (reverse) => writeOp(rnn, { reverse, relu }),
-  step: writeOp(rnnStep, { relu }),
-});
-const cells = [gruCell(true), gruCell(false), rnnCell(false), rnnCell(true)];
-
-interface Sizes {
-  readonly T: number;
-  readonly B: number;
-  readonly I: number;
-  readonly H: number;
-}
-
-/** Random operands; those named in `leaveOut` are missing. */
-function operandsOf({ gates }: Cell, { T, B, I, H }: Sizes, leaveOut: readonly string[] = []): Record<string, Tensor> {
-  const random = new Random(T + 10 * B + 100 * I + 1000 * H);
-  const all = {
-    x: random.normal(T, B, I),
-    h0: random.normal(B, H),
-    weight_ih: random.normal(gates * H, I),
-    weight_hh: random.uniform(-0.6, 0.6, gates * H, H),
-    bias_ih: random.normal(gates * H),
-    bias_hh: random.normal(gates * H),
-  };
-  return Object.fromEntries(Object.entries(all).filter(([name]) => !leaveOut.includes(name)));
-}
+import { evaluate, writeOp, type Values } from '../../support/evaluate';
+import { cellOperands, cells, gruCell, type CellSizes } from '../../support/cells';
+import { floats, integers, withDims, type Tensor } from '../../support/random';
 
 const sizes = { T: 4, B: 3, I: 2, H: 3 };
 /** One row with no steps, one with a single step, one with all. */
 const ragged = integers([3], [0, 1, 4]);
 
 describe.each(cells.map((cell) => [cell.name, cell] as const))('%s', (_, cell) => {
-  const operands = (size: Sizes, leaveOut?: readonly string[]) => operandsOf(cell, size, leaveOut);
+  const operands = (size: CellSizes, leaveOut?: readonly string[]) => cellOperands(cell, size, leaveOut);
 
   test('missing initial states and biases are zeros', () => {
     const { B, H } = sizes;
@@ -179,12 +135,16 @@ describe.each(cells.map((cell) => [cell.name, cell] as const))('%s', (_, cell) =
     ['weight_hh', float32(8, 3), `weight_hh: expected [${3 * cell.gates}, 3], received [8, 3]`],
     ['bias_ih', float32(2), `bias_ih: expected [${3 * cell.gates}], received [2]`],
     ['bias_hh', float32(3, 1), `bias_hh: expected [${3 * cell.gates}], received [3, 1]`],
+    ['keep_hidden', float32('T', 'B', 2), 'keep_hidden: expected [T, B, 3], received [T, B, 2]'],
+    ['keep_hidden', float32(2), 'keep_hidden: expected [3], received [2]'],
+    ['hidden_mask', float32('T', 'B', 3), 'hidden_mask: expected [B, 3], received [T, B, 3]'],
     ['lengths', int32('T'), 'lengths: expected [B], received [T]'],
   ])('a wrong %s is refused by name', (slot, type, message) => {
     const rows = 3 * cell.gates;
     const types = {
       ...{ x: float32('T', 'B', 2), h0: float32('B', 3), weight_ih: float32(rows, 2), weight_hh: float32(rows, 3) },
-      ...{ bias_ih: float32(rows), bias_hh: float32(rows), lengths: int32('B'), [slot]: type },
+      ...{ bias_ih: float32(rows), bias_hh: float32(rows), keep_hidden: float32(3), hidden_mask: float32('B', 3) },
+      ...{ lengths: int32('B'), [slot]: type },
     };
     const infer = () =>
       cell.gates === 3
@@ -243,7 +203,7 @@ describe('the equations', () => {
 });
 
 describe('the gru', () => {
-  const values = { ...operandsOf(gruCell(true), sizes), lengths: ragged };
+  const values = { ...cellOperands(gruCell(true), sizes), lengths: ragged };
 
   test('keeps gates and the recurrent part 0 past a length', () => {
     const { gates, recurrent } = evaluate(values, writeOp(gru, { reverse: true, reset_after: true }));
@@ -264,17 +224,18 @@ describe('the gru', () => {
 
   test('carries run-time sizes through forward and backward', () => {
     const attributes = { reverse: false, reset_after: true };
+    const none = { keep_hidden: null, hidden_mask: null };
     const parameters = { weight_ih: float32(9, 2), weight_hh: float32(9, 3), bias_ih: null, bias_hh: null };
     const h0 = float32('B', 3);
     const lengths = int32('B');
-    const forward = gru.infer({ x: float32('T', 'B', 2), h0, lengths, ...parameters }, attributes);
+    const forward = gru.infer({ x: float32('T', 'B', 2), h0, lengths, ...none, ...parameters }, attributes);
     const { y, h_n, gates, recurrent } = forward;
     expect(forward).toEqual({ y: recurrent, h_n: h0, gates: float32('T', 'B', 9), recurrent: float32('T', 'B', 3) });
     const state = { y, h0, lengths };
     const cotangents = { dy: y, dh_n: h_n };
     const { weight_hh } = parameters;
-    const backward = gruBackward.infer({ ...cotangents, gates, recurrent, weight_hh, ...state }, attributes);
-    expect(backward).toEqual({ dgates: gates, drecurrent: y, dh0: h0 });
+    const backward = gruBackward.infer({ ...cotangents, gates, recurrent, weight_hh, ...none, ...state }, attributes);
+    expect(backward).toEqual({ dgates: gates, drecurrent: y, dh0: h0, dh: y });
     const { dgates, drecurrent } = backward;
     expect(gruBackwardWeight.infer({ dgates, drecurrent, recurrent, ...state }, attributes)).toEqual({
       dweight_hh: weight_hh,
@@ -284,6 +245,11 @@ describe('the gru', () => {
 
 test('the rnn carries run-time sizes through its backward pass', () => {
   const y = float32('T', 'B', 3);
-  const operands = { dy: y, dh_n: float32('B', 3), y, weight_hh: float32(3, 3), lengths: int32('B') };
-  expect(rnnBackward.infer(operands, { reverse: true, relu: true })).toEqual({ dgates: y, dh0: float32('B', 3) });
+  const none = { keep_hidden: null, hidden_mask: null };
+  const operands = { dy: y, dh_n: float32('B', 3), gates: y, weight_hh: float32(3, 3), ...none, lengths: int32('B') };
+  expect(rnnBackward.infer(operands, { reverse: true, relu: true })).toEqual({
+    dgates: y,
+    dh0: float32('B', 3),
+    dh: y,
+  });
 });
