@@ -3,11 +3,13 @@ import { concat } from '../ops/layout/concat';
 import { reshape } from '../ops/layout/reshape';
 import { slice } from '../ops/layout/slice';
 import { expectRank, expectShape, type Variable } from '../ops/op';
+import type { Dim } from '../ops/shape';
 import { expectVariable } from '../ops/variable';
 import { checkOptions, describe, positiveInteger, probability } from '../options';
 import { applyDropout, applySequenceDropout } from './dropout';
-import { uniform, type Initializer } from './initializer';
+import { constant, uniform, type Initializer } from './initializer';
 import { Layer, type LayerConfig } from './layer';
+import { beginning } from './learnedState';
 import { lastSize } from './size';
 import { activeTrace } from './trace';
 
@@ -27,6 +29,8 @@ export interface RecurrentOptions {
   readonly weightDrop?: number;
   /** Default true. */
   readonly bias?: boolean;
+  /** Each state begins, where it is given none, not at zero but at a parameter, such as `h0_l0` [H], which itself begins there. Default false. */
+  readonly learnInitialState?: boolean;
   /** What a stack such as `sequential` hands on: the whole sequence [T, B, D·H] or the state after the last step [B, D·H]. Default 'sequence'. */
   readonly output?: 'sequence' | 'last';
 }
@@ -39,6 +43,7 @@ const optionNames = [
   'inputDropout',
   'weightDrop',
   'bias',
+  'learnInitialState',
   'output',
 ];
 
@@ -88,6 +93,8 @@ export type CellResult<S extends StateName> = RecurrentState<S | 'hiddenState'> 
 export interface CellKind<S extends StateName> {
   readonly kind: string;
   readonly states: readonly S[];
+  /** Those among them that begin at zero also where initial states are learned. */
+  readonly fixedStates?: readonly S[];
   /** Blocks of H rows in each weight and bias. */
   readonly gateCount: number;
   /** Options beside those that every recurrent layer has. */
@@ -103,7 +110,8 @@ export interface CellKind<S extends StateName> {
  *
  * Input [T, B, I]; T steps, B sequences, I input size, H hidden size, D directions, G gates. Parameters, for layer k and
  * each direction: `weight_ih_l{k} [G·H, I]`, `weight_hh_l{k} [G·H, H]`, `bias_ih_l{k} [G·H]`, `bias_hh_l{k} [G·H]`, with
- * `_reverse` appended for the backward direction; all drawn from U(±1/√H). Names and init as PyTorch.
+ * `_reverse` appended for the backward direction; all drawn from U(±1/√H). Names and init as PyTorch. With
+ * `learnInitialState` also `h0_l{k} [H]`, and the same for each state of the cell, zeros at first.
  */
 export abstract class Recurrent<S extends StateName> extends Layer {
   protected constructor(
@@ -115,11 +123,17 @@ export abstract class Recurrent<S extends StateName> extends Layer {
     const { kind, options: own = [] } = cellKind;
     checkOptions(kind, options, [...optionNames, ...own]);
     const { numLayers = 1, dropout = 0, inputDropout = 0, weightDrop = 0, output = 'sequence' } = options;
+    const { learnInitialState = false } = options;
     positiveInteger(kind, 'hiddenSize', hiddenSize);
     positiveInteger(kind, 'numLayers', numLayers);
     for (const [name, value] of Object.entries({ dropout, inputDropout, weightDrop })) probability(kind, name, value);
     if (output !== 'sequence' && output !== 'last') {
       throw new OptionError(`${kind}: output: expected 'sequence' or 'last', received ${describe(output)}`);
+    }
+    if (typeof learnInitialState !== 'boolean') {
+      throw new OptionError(
+        `${kind}: learnInitialState: expected true or false, received ${describe(learnInitialState)}`,
+      );
     }
   }
 
@@ -228,7 +242,17 @@ export abstract class Recurrent<S extends StateName> extends Layer {
         `${kind}: a bidirectional ${kind} reads each sequence to its end, so it cannot carry state or be stepped`,
       );
     }
-    return this.eachState((name) => this.recurrentState(stateName(name, suffix), [B, this.stateSize(name)]));
+    return this.eachState((name) => this.stateWhenNotGiven(name, suffix, B));
+  }
+
+  /** Zeros as null, the learned or the carried state. */
+  private stateWhenNotGiven(name: S, suffix: string, batch: Dim): Variable | null {
+    const { fixedStates = [] } = this.cellKind;
+    const size = this.stateSize(name);
+    const isLearned = this.options.learnInitialState === true && !fixedStates.includes(name);
+    const learnedName = isLearned ? `${shortNames[name]}0_${suffix}` : null;
+    const carried = this.recurrentState(stateName(name, suffix), [batch, size], learnedName);
+    return learnedName === null ? carried : beginning(this.parameter(learnedName, [size], constant(0)), carried, batch);
   }
 
   private stateSize(name: StateName): number {
