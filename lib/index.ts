@@ -32,7 +32,15 @@ export { verify, type EquationCheck, type Verification, type VerifyOptions } fro
 export { vjp, type VjpOptions, type VjpResult } from './model/vjp';
 export { Dropout, dropout } from './nn/dropout';
 export { Embedding, embedding } from './nn/embedding';
-export { Gru, gru, type GruCallOptions, type GruOptions, type GruOutput, type GruState } from './nn/gru';
+export {
+  Gru,
+  gru,
+  type GruCallOptions,
+  type GruOptions,
+  type GruOutput,
+  type GruRecord,
+  type GruState,
+} from './nn/gru';
 export { constant, constantRange, normal, uniform, type Initializer } from './nn/initializer';
 export { Layer, type LayerConfig } from './nn/layer';
 export { Linear, linear, type LinearOptions } from './nn/linear';
@@ -45,9 +53,26 @@ export {
   type LossTerms,
   type Outputs,
 } from './nn/loss';
-export { Lstm, lstm, type LstmCallOptions, type LstmOptions, type LstmOutput, type LstmState } from './nn/lstm';
+export {
+  Lstm,
+  lstm,
+  type LstmCallOptions,
+  type LstmOptions,
+  type LstmOutput,
+  type LstmRecord,
+  type LstmState,
+} from './nn/lstm';
 export type { CellActivation, GateActivation, LstmCellOptions, LstmVariant } from './nn/lstmOptions';
-export { Rnn, rnn, type RnnCallOptions, type RnnOptions, type RnnOutput, type RnnState } from './nn/rnn';
+export type { LayerRecord } from './nn/records';
+export {
+  Rnn,
+  rnn,
+  type RnnCallOptions,
+  type RnnOptions,
+  type RnnOutput,
+  type RnnRecord,
+  type RnnState,
+} from './nn/rnn';
 export * from './ops/functions';
 export type { Dtype, ValueType, Variable } from './ops/op';
 export type { Dim, Shape } from './ops/shape';

@@ -119,10 +119,9 @@ export class Session {
 
 /** Cells of different kinds may have states of one name and size, which mean different things. */
 function expectKind(name: string, expected: string, received: unknown): void {
-  if (received !== expected)
-    throw new CheckpointError(
-      `session state: ${name}: expected the state of ${expected}, received that of ${received === undefined ? 'a layer whose kind the bytes do not tell' : String(received)}`,
-    );
+  if (received === expected) return;
+  const told = typeof received === 'string' ? received : 'a layer whose kind the bytes do not tell';
+  throw new CheckpointError(`session state: ${name}: expected the state of ${expected}, received that of ${told}`);
 }
 
 function parseState(bytes: Uint8Array): { tensors: FileContent['tensors']; kinds: Readonly<Record<string, unknown>> } {

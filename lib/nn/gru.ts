@@ -2,6 +2,7 @@ import { OptionError } from '../errors';
 import type { Variable } from '../ops/op';
 import { gru as gruOp } from '../ops/recurrent/gru';
 import { describe } from '../options';
+import type { LayerRecord } from './records';
 import {
   Recurrent,
   type CellCall,
@@ -20,7 +21,9 @@ export interface GruOptions extends RecurrentOptions, RegularizerOptions {
 /** h of every layer and direction: [numLayers·D, B, H], index layer·D + direction. */
 export type GruState = RecurrentState<'hiddenState'>;
 export type GruCallOptions = RecurrentCallOptions<GruState>;
-export type GruOutput = RecurrentOutput<GruState>;
+/** `gates` [T, B, 3H]: r, z, n after activation, side by side; `recurrent` [T, B, H]: W_hn h + b_hn, or r ⊙ h where the reset gate comes before. */
+export type GruRecord = LayerRecord & Readonly<Record<'gates' | 'recurrent', Variable>>;
+export type GruOutput = RecurrentOutput<GruState, GruRecord>;
 
 export interface Gru {
   (input: Variable, options?: GruCallOptions): GruOutput;
@@ -62,12 +65,12 @@ export class Gru extends Recurrent<'hiddenState'> {
     const { x, initial, weights, lengths, reverse } = call;
     const regularizers = hiddenRegularizers(x, this.options, this.hiddenSize);
     const attributes = { reverse, reset_after: this.options.resetAfter ?? true };
-    const { y, h_n } = x.builder.emit(
+    const { y, h_n, gates, recurrent } = x.builder.emit(
       gruOp,
       { x, h0: initial.hiddenState, ...weights, ...regularizers, lengths },
       attributes,
     );
-    return { y, hiddenState: h_n };
+    return { y, hiddenState: h_n, record: { gates, recurrent } };
   }
 }
 

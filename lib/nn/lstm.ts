@@ -3,6 +3,7 @@ import { lstm as lstmOp, lstmGates } from '../ops/recurrent/lstm';
 import { peepholeGates } from '../ops/recurrent/lstmVariant';
 import { constantRange, type Initializer } from './initializer';
 import { lstmCellOf, lstmOptionNames, type LstmCell, type LstmCellOptions } from './lstmOptions';
+import type { LayerRecord } from './records';
 import {
   Recurrent,
   type CellCall,
@@ -20,7 +21,9 @@ export interface LstmOptions extends RecurrentOptions, LstmCellOptions {}
 /** h and c of every layer and direction: [numLayers·D, B, H], index layer·D + direction. */
 export type LstmState = RecurrentState<StateNames>;
 export type LstmCallOptions = RecurrentCallOptions<LstmState>;
-export type LstmOutput = RecurrentOutput<LstmState>;
+/** `gates` [T, B, 4H]: i, f, g, o after activation, side by side; `cells` [T, B, H]: c_t. */
+export type LstmRecord = LayerRecord & Readonly<Record<'gates' | 'cells', Variable>>;
+export type LstmOutput = RecurrentOutput<LstmState, LstmRecord>;
 
 export interface Lstm {
   (input: Variable, options?: LstmCallOptions): LstmOutput;
@@ -82,8 +85,8 @@ export class Lstm extends Recurrent<StateNames> {
       ...this.regularizers(x),
     };
     const operands = { x, h0, c0, ...weights, ...ofOptions, lengths };
-    const { y, h_n, c_n } = x.builder.emit(lstmOp, operands, { reverse, ...kind });
-    return { y, hiddenState: h_n, cellState: c_n };
+    const { y, h_n, c_n, gates, cells } = x.builder.emit(lstmOp, operands, { reverse, ...kind });
+    return { y, hiddenState: h_n, cellState: c_n, record: { gates, cells } };
   }
 
   /** Zoneout's shares, drawn in training and expected otherwise, and the recurrent mask. */

@@ -10,6 +10,7 @@ import { applyDropout, applySequenceDropout } from './dropout';
 import { constant, uniform, type Initializer } from './initializer';
 import { Layer, type LayerConfig } from './layer';
 import { beginning } from './learnedState';
+import { withLayers, type LayerRecord } from './records';
 import { lastSize } from './size';
 import { activeTrace } from './trace';
 
@@ -62,9 +63,11 @@ export interface RecurrentCallOptions<State> {
 
 const callOptionNames: readonly (keyof RecurrentCallOptions<unknown>)[] = ['lengths', 'initialState'];
 
-export type RecurrentOutput<State> = State & {
+export type RecurrentOutput<State, Shown extends LayerRecord = LayerRecord> = State & {
   /** As the option `output` says. */
   readonly output: Variable;
+  /** What each layer and direction did at every step, index layer·D + direction; costs nothing unless it is returned or read. */
+  readonly layers: readonly Shown[];
 };
 
 /** The parameters of one layer in one direction, with a block of H rows for each gate. */
@@ -86,8 +89,14 @@ export interface CellCall<S extends StateName> {
   parameter(name: string, shape: readonly number[]): Variable;
 }
 
-/** y [T, B, H], and each state after the last step walked, [B, H]. Every cell has a hidden state. */
-export type CellResult<S extends StateName> = RecurrentState<S | 'hiddenState'> & { readonly y: Variable };
+/**
+ * y [T, B, H], and each state after the last step walked, [B, H]. Every cell has a hidden state. `record`: what else the
+ * cell shows of its steps, [T, B, ·] by name.
+ */
+export type CellResult<S extends StateName> = RecurrentState<S | 'hiddenState'> & {
+  readonly y: Variable;
+  readonly record?: Readonly<Record<string, Variable>>;
+};
 
 /** What a layer says of its cell. */
 export interface CellKind<S extends StateName> {
@@ -178,7 +187,8 @@ export abstract class Recurrent<S extends StateName> extends Layer {
       const finals = results.map((result) => withLeadingAxis(result[name]));
       return join(finals, 0);
     });
-    return { output, ...states };
+    const layers = results.map(({ y, record }): LayerRecord => ({ hidden: y, ...record }));
+    return withLayers({ output, ...states }, layers);
   }
 
   /** One layer in one direction. */
@@ -216,6 +226,7 @@ export abstract class Recurrent<S extends StateName> extends Layer {
       reverse,
       parameter: (name, shape) => parameter(name, shape),
     });
+    activeTrace().noteRecurrent(this, suffix, { hidden: result.y, ...result.record });
     if (!given) for (const name of this.cellKind.states) this.carryState(stateName(name, suffix), result[name]);
     return result;
   }

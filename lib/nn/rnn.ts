@@ -2,6 +2,7 @@ import { OptionError } from '../errors';
 import type { Variable } from '../ops/op';
 import { rnn as rnnOp } from '../ops/recurrent/rnn';
 import { describe } from '../options';
+import type { LayerRecord } from './records';
 import {
   Recurrent,
   type CellCall,
@@ -20,7 +21,9 @@ export interface RnnOptions extends RecurrentOptions, RegularizerOptions {
 /** h of every layer and direction: [numLayers·D, B, H], index layer·D + direction. */
 export type RnnState = RecurrentState<'hiddenState'>;
 export type RnnCallOptions = RecurrentCallOptions<RnnState>;
-export type RnnOutput = RecurrentOutput<RnnState>;
+/** `gates` [T, B, H]: what φ gives, which is `hidden` unless there is zoneout. */
+export type RnnRecord = LayerRecord & Readonly<Record<'gates', Variable>>;
+export type RnnOutput = RecurrentOutput<RnnState, RnnRecord>;
 
 export interface Rnn {
   (input: Variable, options?: RnnCallOptions): RnnOutput;
@@ -59,12 +62,12 @@ export class Rnn extends Recurrent<'hiddenState'> {
     const { x, initial, weights, lengths, reverse } = call;
     const regularizers = hiddenRegularizers(x, this.options, this.hiddenSize);
     const attributes = { reverse, relu: this.options.nonlinearity === 'relu' };
-    const { y, h_n } = x.builder.emit(
+    const { y, h_n, gates } = x.builder.emit(
       rnnOp,
       { x, h0: initial.hiddenState, ...weights, ...regularizers, lengths },
       attributes,
     );
-    return { y, hiddenState: h_n };
+    return { y, hiddenState: h_n, record: { gates } };
   }
 }
 

@@ -3,6 +3,7 @@ import { float32, int32, type ValueType, type Variable } from '../ops/op';
 import { formatShape } from '../ops/shape';
 import type { ProgramBuilder } from '../program/builder';
 import type { Initializer } from './initializer';
+import type { LayerRecord } from './records';
 
 export interface ParameterSpec {
   /** PyTorch's name, such as `encoder.weight_ih_l0`. */
@@ -49,6 +50,8 @@ export class Trace {
   readonly carried: CarriedState[] = [];
   /** Initial states that are inputs of the program. */
   readonly initialStates: Record<string, Variable> = {};
+  /** What recurrent layers show of their steps, by path, layer and direction: `encoder_l0`. */
+  readonly recurrentRecords = new Map<string, LayerRecord>();
   private randomKey: Variable | null = null;
   private begins: Variable | null = null;
 
@@ -98,6 +101,15 @@ export class Trace {
     if (typeof recurrentState !== 'object' || !recurrentState.told) return null;
     this.begins ??= this.builder.input(streamBeginsInput, float32(1));
     return this.begins;
+  }
+
+  /** Keeps what one layer and direction of a recurrent layer shows; a second call of it is told apart by number. */
+  noteRecurrent(layer: object, suffix: string, record: LayerRecord): void {
+    const place = `${this.pathOf(layer)}_${suffix}`;
+    const isTaken = (path: string) => this.recurrentRecords.has(path);
+    let path = place;
+    for (let call = 2; isTaken(path); call++) path = `${place} (call ${call})`;
+    this.recurrentRecords.set(path, record);
   }
 
   /** Whether final states go on to the next run. */
