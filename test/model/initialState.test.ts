@@ -2,13 +2,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Module } from '../../lib';
 import {
   gru,
   linear,
   load,
   lstm,
   meanSquaredError,
-  Module,
   NonFiniteError,
   OptionError,
   rnn,
@@ -157,7 +157,7 @@ describe.each(names)('%s', (cell) => {
       const scalar = async (path: string, index: number, step: number) => {
         const data = Float64Array.from(state[path]!.data);
         data[index]! += step;
-        await model.loadStateDict({ ...state, [path]: { ...state[path]!, data } } as never);
+        await model.loadStateDict({ ...state, [path]: { ...state[path]!, data } });
         const result = await model.predict<Float64Array>(ragged);
         return result.data.reduce((sum, value, k) => sum + value * cotangent.data[k]!, 0);
       };

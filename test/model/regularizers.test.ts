@@ -44,7 +44,7 @@ describe.each(cases)('%s with %j', (_, options, cell) => {
     const reference = await losses(network({}, 'reference').bind(batch));
     native.forEach((loss, step) => expect(loss).toBeCloseTo(reference[step]!, 5));
     expect(new Set(native).size).toBe(3);
-    const plain = await losses(network({ zoneout: 0, recurrentDropout: 0 } as Options).bind(batch));
+    const plain = await losses(network({ zoneout: 0, recurrentDropout: 0 }).bind(batch));
     expect(new Set(plain).size).toBe(1);
   });
 
