@@ -48,7 +48,8 @@ inline GruRow gru_row(const GruForward& op, const GruMemory& memory, int64_t lis
   };
   const float* seen = memory.hidden.h_rows[listed];
   return {seen, op.hidden.hidden_mask ? memory.hidden.h_before(op.hidden, row, step) : seen,
-          memory.hidden.h_at(op.hidden, row, step), at(op.gates, memory.gates, kGruGates * H), at(op.recurrent, memory.recurrent, H)};
+          memory.hidden.h_at(op.hidden, row, step), at(op.gates, memory.gates, kGruGates * H),
+          at(op.recurrent, memory.recurrent, H)};
 }
 
 // The bias of each panel, in the places of the tile: b_ih + b_hh where both enter alike.

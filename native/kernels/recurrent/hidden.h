@@ -61,8 +61,8 @@ struct HiddenMemory {
 LSTM_INLINE void mask_hidden(const HiddenForward& op, const HiddenMemory& memory, const float* h, int64_t row,
                              int64_t step, int64_t first, int64_t count) noexcept {
   const float* mask = op.hidden_mask + row * op.hidden_size + first;
-  store_first(memory.masked_at(op, row, step) + first,
-              multiply(load_first(h + first, count), load_first(mask, count)), count);
+  store_first(memory.masked_at(op, row, step) + first, multiply(load_first(h + first, count), load_first(mask, count)),
+              count);
 }
 
 // What regularization makes of h once the cell has stored it, for `count` units from `first` of one row:

@@ -30,7 +30,8 @@ inline double share_at(const CellCase& c, const Doubles& keep, size_t at, size_t
 // A row of h as the gates see it.
 inline Doubles seen_by_gates(const CellCase& c, const CellOperands& o, int64_t row, Doubles h) {
   const std::vector<float> mask = o.hidden_mask.floats();
-  for (size_t j = 0; c.mask && j < h.size(); ++j) h[j] *= static_cast<double>(mask[static_cast<size_t>(row) * h.size() + j]);
+  for (size_t j = 0; c.mask && j < h.size(); ++j)
+    h[j] *= static_cast<double>(mask[static_cast<size_t>(row) * h.size() + j]);
   return h;
 }
 
@@ -40,8 +41,8 @@ struct CellExpected {
 
 inline CellExpected cell_forward_reference(const CellCase& c, const CellOperands& o) {
   const auto H = static_cast<size_t>(c.units), I = static_cast<size_t>(c.inputs), positions = c.position(c.steps, 0);
-  CellExpected out{Doubles(positions * H), {}, Doubles(positions * static_cast<size_t>(c.gates()) * H),
-                   Doubles(positions * H)};
+  CellExpected out{
+      Doubles(positions * H), {}, Doubles(positions * static_cast<size_t>(c.gates()) * H), Doubles(positions * H)};
   const Doubles keep = widened(o.keep_hidden);
   const Doubles x = widened(o.x), w = widened(o.weight_ih), u = widened(o.weight_hh), initial = widened(o.h0);
   const Doubles b_ih = widened(o.bias_ih), b_hh = widened(o.bias_hh);
@@ -137,17 +138,16 @@ inline std::vector<Doubles> cell_backward_reference(const CellCase& c, const Cel
   const Doubles u = widened(o.weight_hh), gates = widened(forward[2][0]);
   Doubles dgates(positions * static_cast<size_t>(c.gates()) * H), drecurrent(positions * H);
   if (!c.is_gru()) {
-    const StatesBack back =
-        walk_back(c, o, forward[0][0], [&](size_t at, const Doubles&, const Doubles&, Doubles& dh) {
-          for (size_t j = 0; j < H; ++j) {
-            const double given = gates[at * H + j];
-            dgates[at * H + j] = c.cell == Cell::rnn_relu ? (given > 0 ? dh[j] : 0) : dh[j] * (1 - given * given);
-          }
-          dh.assign(H, 0);
-          Doubles dseen(H);
-          add_transposed(u, 0, &dgates[at * H], H, dseen);
-          return dseen;
-        });
+    const StatesBack back = walk_back(c, o, forward[0][0], [&](size_t at, const Doubles&, const Doubles&, Doubles& dh) {
+      for (size_t j = 0; j < H; ++j) {
+        const double given = gates[at * H + j];
+        dgates[at * H + j] = c.cell == Cell::rnn_relu ? (given > 0 ? dh[j] : 0) : dh[j] * (1 - given * given);
+      }
+      dh.assign(H, 0);
+      Doubles dseen(H);
+      add_transposed(u, 0, &dgates[at * H], H, dseen);
+      return dseen;
+    });
     return {dgates, back.dh0, back.dh};
   }
   const Doubles recurrent = widened(forward[3][0]);
