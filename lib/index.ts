@@ -31,7 +31,7 @@ export type { StateDict } from './model/stateDict';
 export { verify, type EquationCheck, type Verification, type VerifyOptions } from './model/verify';
 export { vjp, type VjpOptions, type VjpResult } from './model/vjp';
 export { Dropout, dropout } from './nn/dropout';
-export { Embedding, embedding } from './nn/embedding';
+export { Embedding, embedding, type EmbeddingOptions } from './nn/embedding';
 export {
   Gru,
   gru,
@@ -43,6 +43,8 @@ export {
 } from './nn/gru';
 export { constant, constantRange, normal, uniform, type Initializer } from './nn/initializer';
 export { Layer, type LayerConfig } from './nn/layer';
+export { LayerNorm, layerNorm, type LayerNormOptions } from './nn/layerNorm';
+export type { LengthOptions } from './nn/lengths';
 export { Linear, linear, type LinearOptions } from './nn/linear';
 export {
   crossEntropy,
@@ -63,7 +65,18 @@ export {
   type LstmState,
 } from './nn/lstm';
 export type { CellActivation, GateActivation, LstmCellOptions, LstmVariant } from './nn/lstmOptions';
+export {
+  AttentionPooling,
+  attentionPooling,
+  MaxPooling,
+  maxPooling,
+  MeanPooling,
+  meanPooling,
+  type AttentionPoolingOptions,
+  type AttentionPoolingOutput,
+} from './nn/pooling';
 export type { LayerRecord } from './nn/records';
+export { Residual, residual } from './nn/residual';
 export {
   Rnn,
   rnn,

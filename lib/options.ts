@@ -26,6 +26,11 @@ export function probability(owner: string, name: string, value: unknown): void {
   }
 }
 
+export function flag(owner: string, name: string, value: unknown): void {
+  if (typeof value !== 'boolean')
+    throw new OptionError(`${owner}: ${name}: expected true or false, received ${describe(value)}`);
+}
+
 export function filePath(owner: string, value: unknown): void {
   if (typeof value !== 'string' || value === '') {
     throw new OptionError(`${owner}: path: expected the name of a file, received ${describe(value)}`);

@@ -3,9 +3,12 @@ import { CheckpointError } from '../errors';
 import { Dropout } from '../nn/dropout';
 import { Embedding } from '../nn/embedding';
 import { Gru } from '../nn/gru';
-import { isLayer, Layer, type LayerConfig } from '../nn/layer';
+import { isLayer, Layer, layerPaths, type LayerConfig } from '../nn/layer';
+import { LayerNorm } from '../nn/layerNorm';
 import { Linear } from '../nn/linear';
 import { Lstm } from '../nn/lstm';
+import { AttentionPooling, MaxPooling, MeanPooling } from '../nn/pooling';
+import { Residual } from '../nn/residual';
 import { Rnn } from '../nn/rnn';
 import { describe } from '../options';
 import type { Module } from './module';
@@ -22,21 +25,40 @@ export type ModuleClasses = Readonly<
 
 /** Each kind of layer that is no module; its constructor checks what the file says. */
 const kinds: Readonly<Record<string, (config: never) => Layer>> = {
-  embedding: ({ vocabularySize, embeddingSize }: Embedding) => new Embedding(vocabularySize, embeddingSize),
+  embedding: ({ vocabularySize, embeddingSize, options }: Embedding) =>
+    new Embedding(vocabularySize, embeddingSize, options),
   lstm: ({ hiddenSize, options }: Lstm) => new Lstm(hiddenSize, options),
   gru: ({ hiddenSize, options }: Gru) => new Gru(hiddenSize, options),
   rnn: ({ hiddenSize, options }: Rnn) => new Rnn(hiddenSize, options),
   linear: ({ outputSize, options }: Linear) => new Linear(outputSize, options),
   dropout: ({ p }: Dropout) => new Dropout(p),
+  layerNorm: ({ options }: LayerNorm) => new LayerNorm(options),
+  meanPooling: () => new MeanPooling(),
+  maxPooling: () => new MaxPooling(),
+  attentionPooling: ({ options }: AttentionPooling) => new AttentionPooling(options),
 };
 
-export function makeModule(config: LayerConfig, options: ModuleOptions, classes: ModuleClasses): Module {
+/** Where in a model a layer stands, and what has been made before it. */
+interface Place {
+  readonly path: string;
+  /** By path. */
+  readonly made: Map<string, Layer>;
+}
+
+const below = ({ path, made }: Place, field: string): Place => ({ path: path ? `${path}.${field}` : field, made });
+
+export function makeModule(
+  config: LayerConfig,
+  options: ModuleOptions,
+  classes: ModuleClasses,
+  place: Place = { path: '', made: new Map() },
+): Module {
   if (config.kind === 'sequential' && Array.isArray(config.layers)) {
     const layers: Layer[] = [];
-    for (const layer of config.layers as (LayerConfig & { readonly with?: number })[]) {
+    for (const [index, layer] of (config.layers as (LayerConfig & { readonly with?: number })[]).entries()) {
       // A layer that stands in several places has one set of parameters.
       const shared = layer?.kind === 'shared' ? layers[layer.with ?? -1] : undefined;
-      layers.push(shared ?? makeLayer(layer, classes));
+      layers.push(shared ?? makeLayer(layer, classes, below(place, String(index))));
     }
     return new Sequential(layers, options);
   }
@@ -66,7 +88,30 @@ function makeOwn(name: string, own: ModuleClasses[string], options: ModuleOption
   }
 }
 
-function makeLayer(config: LayerConfig, classes: ModuleClasses): Layer {
+function makeLayer(config: LayerConfig, classes: ModuleClasses, place: Place): Layer {
+  const layer = makeAt(config, classes, place);
+  // With the layers of a module of the user's own, which made them itself.
+  for (const [inner, path] of layerPaths(layer)) {
+    const at = path ? below(place, path).path : place.path;
+    if (!place.made.has(at)) place.made.set(at, inner as Layer);
+  }
+  return layer;
+}
+
+function makeAt(config: LayerConfig, classes: ModuleClasses, place: Place): Layer {
+  if (config?.kind === 'residual')
+    return new Residual(makeLayer(config.layer as LayerConfig, classes, below(place, 'layer')));
   const make = Object.hasOwn(kinds, config?.kind) ? kinds[config.kind] : undefined;
-  return make ? make(config as never) : makeModule(config, {}, classes);
+  return make ? make(withTie(config, place) as never) : makeModule(config, {}, classes, place);
+}
+
+/** The path of a tied embedding becomes the embedding. */
+function withTie(config: LayerConfig, { path, made }: Place): LayerConfig {
+  const options = config.options as { readonly tiedTo?: unknown } | undefined;
+  if (config.kind !== 'linear' || options?.tiedTo === undefined) return config;
+  const tiedTo = made.get(options.tiedTo as string);
+  if (tiedTo instanceof Embedding) return { ...config, options: { ...options, tiedTo } };
+  throw new CheckpointError(
+    `architecture: ${path}: linear: tiedTo: expected the path of an embedding before it, received ${describe(options.tiedTo)}`,
+  );
 }

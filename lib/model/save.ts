@@ -2,6 +2,7 @@
 import { writeFileAtomically } from '../checkpoint/atomic';
 import { serializeChunks } from '../checkpoint/safetensors';
 import type { Vocabulary } from '../data/vocabulary';
+import { layerPaths } from '../nn/layer';
 import type { Network } from '../nn/network';
 import { formatVersion, metadataKey, type ModelMetadata } from './metadata';
 
@@ -16,7 +17,7 @@ export async function saveModel(network: Network, vocabulary: Vocabulary | null,
   const tensors = Object.fromEntries(await network.readParameters());
   const metadata = {
     version: formatVersion,
-    architecture: network.root.describe(),
+    architecture: network.root.describe(layerPaths(network.root)),
     inputs: inputs as ModelMetadata['inputs'],
     seed: network.seed,
     ...(vocabulary ? { vocabulary: vocabulary.toJSON() } : {}),

@@ -1,5 +1,5 @@
 import { DataError, OptionError } from '../errors';
-import { isLayer, type Layer, type LayerConfig } from '../nn/layer';
+import { isLayer, layerPaths, type Layer, type LayerConfig } from '../nn/layer';
 import type { LstmCallOptions } from '../nn/lstm';
 import { isVariable, type Variable } from '../ops/op';
 import { checkOptions } from '../options';
@@ -21,11 +21,11 @@ export class Sequential extends Module {
     Object.defineProperty(this, 'layers', { enumerable: false });
   }
 
-  override describe(): LayerConfig {
+  override describe(paths: ReadonlyMap<object, string> = layerPaths(this)): LayerConfig {
     if (this.constructor !== Sequential) return super.describe();
     const layers = this.layers.map((layer, index) => {
       const first = this.layers.indexOf(layer);
-      return first < index ? { kind: 'shared', with: first } : layer.describe();
+      return first < index ? { kind: 'shared', with: first } : layer.describe(paths);
     });
     return { kind: 'sequential', layers };
   }

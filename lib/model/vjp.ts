@@ -1,10 +1,10 @@
-import { DataError, OptionError } from '../errors';
+import { DataError } from '../errors';
 import type { ArrayView, Backend } from '../backend/backend';
 import type { Batch } from '../data/batch';
 import { batchFirst, countsOf, signatureOf, timeFirst, type Signature } from '../nn/signature';
 import { initialStatePrefix } from '../nn/trace';
 import { countNames, evaluateShape, type Counts } from '../ops/shape';
-import { checkOptions, describe } from '../options';
+import { checkOptions, flag } from '../options';
 import { gradient, type Seed } from '../program/gradient';
 import { inputArrays } from '../train/batch';
 import type { Module } from './module';
@@ -55,8 +55,7 @@ export async function vjp(
 ): Promise<VjpResult> {
   checkOptions('vjp', options, ['backend', 'initialStates', 'perStep']);
   const { backend: backendName = 'native', initialStates = {}, perStep = false } = options;
-  if (typeof perStep !== 'boolean')
-    throw new OptionError(`vjp: perStep: expected true or false, received ${describe(perStep)}`);
+  flag('vjp', 'perStep', perStep);
   const backend = backendNamed('vjp', backendName);
   const { network } = model;
   const arrays = inputArrays('inputs' in inputs ? (inputs as Batch) : { inputs: inputs });

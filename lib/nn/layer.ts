@@ -32,8 +32,12 @@ export abstract class Layer {
 
   abstract forward(...args: never[]): unknown;
 
-  /** The layer as JSON, for a model file: its kind and what makes it again. A class of the user's own is named alone. */
-  describe(): LayerConfig {
+  /**
+   * The layer as JSON, for a model file: its kind and what makes it again. A class of the user's own is named alone.
+   * `paths` are those of the network's layers, for a layer that refers to another.
+   */
+  describe(paths?: ReadonlyMap<object, string>): LayerConfig {
+    void paths;
     return { kind: this.constructor.name };
   }
 

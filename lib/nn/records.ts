@@ -22,3 +22,10 @@ export function withLayers<T extends object, R>(
 ): T & { readonly layers: readonly R[] } {
   return Object.defineProperty(result, 'layers', { value: layers, enumerable: false }) as T & { readonly layers: R[] };
 }
+
+/** What a layer returned, with another output; its records stay. */
+export const withOutput = <T extends { readonly output: Variable }>(result: T, output: Variable): T =>
+  Object.defineProperties(
+    {},
+    { ...Object.getOwnPropertyDescriptors(result), output: { value: output, enumerable: true } },
+  ) as T;

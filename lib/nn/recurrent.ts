@@ -1,17 +1,17 @@
 import { OptionError } from '../errors';
+import { add } from '../ops/functions/pairwise';
 import { concat } from '../ops/layout/concat';
-import { reshape } from '../ops/layout/reshape';
-import { slice } from '../ops/layout/slice';
 import { expectRank, expectShape, type Variable } from '../ops/op';
 import type { Dim } from '../ops/shape';
 import { expectVariable } from '../ops/variable';
-import { checkOptions, describe, positiveInteger, probability } from '../options';
+import { checkOptions, flag, positiveInteger, probability } from '../options';
 import { applyDropout, applySequenceDropout } from './dropout';
 import { constant, uniform, type Initializer } from './initializer';
 import { Layer, type LayerConfig } from './layer';
-import { beginning } from './learnedState';
 import { withLayers, type LayerRecord } from './records';
 import { lastSize } from './size';
+import { checkStackOptions, stackOutput } from './stack';
+import { beginning, stateAt, withLeadingAxis } from './states';
 import { activeTrace } from './trace';
 
 /** What every recurrent layer can be asked for. */
@@ -32,8 +32,19 @@ export interface RecurrentOptions {
   readonly bias?: boolean;
   /** Each state begins, where it is given none, not at zero but at a parameter, such as `h0_l0` [H], which itself begins there. Default false. */
   readonly learnInitialState?: boolean;
-  /** What a stack such as `sequential` hands on: the whole sequence [T, B, D·H] or the state after the last step [B, D·H]. Default 'sequence'. */
-  readonly output?: 'sequence' | 'last';
+  /**
+   * What a stack such as `sequential` hands on: the whole sequence [T, B, D·H], or [B, D·H]: the state after the last step,
+   * or the mean or the largest over the steps of each sequence (zeros where there are none; neither can be stepped).
+   * Default 'sequence'.
+   */
+  readonly output?: 'sequence' | 'last' | 'mean' | 'max';
+  /**
+   * Each layer above the first adds its input, before dropout, to its output: x_{k+1} = x_k + layer_k(x_k). Those sizes
+   * always agree, D·H in both directions; the first layer's input has a size of its own, so nothing is added to it
+   * (`residual(layer)` does so). Needs `numLayers` of 2 or more. States are the cells' own. Source: Wu et al. 2016 (GNMT).
+   * Default false.
+   */
+  readonly residual?: boolean;
 }
 
 const optionNames = [
@@ -46,6 +57,7 @@ const optionNames = [
   'bias',
   'learnInitialState',
   'output',
+  'residual',
 ];
 
 /** What a cell carries from step to step: its name in the interface, and in the names of carried states. */
@@ -131,19 +143,12 @@ export abstract class Recurrent<S extends StateName> extends Layer {
     super();
     const { kind, options: own = [] } = cellKind;
     checkOptions(kind, options, [...optionNames, ...own]);
-    const { numLayers = 1, dropout = 0, inputDropout = 0, weightDrop = 0, output = 'sequence' } = options;
-    const { learnInitialState = false } = options;
+    const { numLayers = 1, dropout = 0, inputDropout = 0, weightDrop = 0 } = options;
     positiveInteger(kind, 'hiddenSize', hiddenSize);
     positiveInteger(kind, 'numLayers', numLayers);
     for (const [name, value] of Object.entries({ dropout, inputDropout, weightDrop })) probability(kind, name, value);
-    if (output !== 'sequence' && output !== 'last') {
-      throw new OptionError(`${kind}: output: expected 'sequence' or 'last', received ${describe(output)}`);
-    }
-    if (typeof learnInitialState !== 'boolean') {
-      throw new OptionError(
-        `${kind}: learnInitialState: expected true or false, received ${describe(learnInitialState)}`,
-      );
-    }
+    checkStackOptions(kind, options);
+    flag(kind, 'learnInitialState', options.learnInitialState ?? false);
   }
 
   /** Writes the cell's equation over a sequence. */
@@ -161,7 +166,7 @@ export abstract class Recurrent<S extends StateName> extends Layer {
     const { kind } = this.cellKind;
     checkOptions(kind, options, callOptionNames);
     const { lengths = null, initialState } = options;
-    const { numLayers = 1, bidirectional = false, dropout = 0, output: wanted = 'sequence' } = this.options;
+    const { numLayers = 1, bidirectional = false, dropout = 0, residual = false } = this.options;
     lastSize(kind, input, this.options.inputSize);
     expectRank('input', input.type, 3, '[T, B, I]');
     if (lengths) {
@@ -172,6 +177,7 @@ export abstract class Recurrent<S extends StateName> extends Layer {
     const results: CellResult<S>[] = [];
     let sequence = input;
     for (let layer = 0; layer < numLayers; layer++) {
+      const below = sequence;
       if (layer > 0) sequence = applyDropout(sequence, dropout);
       sequence = applySequenceDropout(sequence, this.options.inputDropout ?? 0);
       const directions = (bidirectional ? [false, true] : [false]).map((reverse) =>
@@ -179,10 +185,11 @@ export abstract class Recurrent<S extends StateName> extends Layer {
       );
       const outputs = directions.map(({ y }) => y);
       sequence = join(outputs, 2);
+      if (residual && layer > 0) sequence = add(below, sequence);
       results.push(...directions);
     }
-    const last = results.slice(bidirectional ? -2 : -1).map(({ hiddenState }) => hiddenState);
-    const output = wanted === 'last' ? join(last, 1) : sequence;
+    const finals = results.map(({ hiddenState }) => hiddenState);
+    const output = stackOutput(kind, this.options, sequence, finals, lengths);
     const states = this.eachState((name) => {
       const finals = results.map((result) => withLeadingAxis(result[name]));
       return join(finals, 0);
@@ -280,15 +287,4 @@ const stateName = (name: StateName, suffix: string) => `${shortNames[name]}_${su
 function join(parts: readonly Variable[], axis: number): Variable {
   const [first] = parts as [Variable];
   return parts.length === 1 ? first : first.builder.emit(concat, { x: parts }, { axis }).y;
-}
-
-function withLeadingAxis(state: Variable): Variable {
-  return state.builder.emit(reshape, { x: state }, { shape: [1, ...state.type.shape] }).y;
-}
-
-function stateAt(states: Variable, index: number): Variable {
-  const [count, ...shape] = states.type.shape;
-  const { builder } = states;
-  const state = count === 1 ? states : builder.emit(slice, { x: states }, { axis: 0, begin: index, end: index + 1 }).y;
-  return builder.emit(reshape, { x: state }, { shape }).y;
 }

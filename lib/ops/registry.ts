@@ -6,6 +6,7 @@ import { dropout } from './elementwise/dropout';
 import { exp, log } from './elementwise/exponential';
 import { fill } from './elementwise/fill';
 import { embedding, embeddingBackward } from './embedding';
+import { layerNorm, layerNormBackward } from './layerNorm';
 import { broadcast, sum } from './layout/broadcast';
 import { concat } from './layout/concat';
 import { mean, meanBackward } from './layout/mean';
@@ -18,6 +19,11 @@ import { crossEntropy, crossEntropyBackward } from './loss/crossEntropy';
 import { meanSquaredError, meanSquaredErrorBackward } from './loss/meanSquaredError';
 import { matmul } from './matmul';
 import type { Op } from './op';
+import { maskedSoftmax, maskedSoftmaxBackward } from './pooling/maskedSoftmax';
+import { maskSteps } from './pooling/maskSteps';
+import { maxPooling, maxPoolingBackward } from './pooling/maxPooling';
+import { meanPooling, meanPoolingBackward } from './pooling/meanPooling';
+import { weightedPooling, weightedPoolingBackward } from './pooling/weightedPooling';
 import { gru, gruBackward, gruBackwardWeight } from './recurrent/gru';
 import { gruStep } from './recurrent/gruStep';
 import { lstm } from './recurrent/lstm';
@@ -76,6 +82,19 @@ export const registry = byName({
   matmul,
   embedding,
   embedding_backward: embeddingBackward,
+
+  layer_norm: layerNorm,
+  layer_norm_backward: layerNormBackward,
+
+  mean_pooling: meanPooling,
+  mean_pooling_backward: meanPoolingBackward,
+  max_pooling: maxPooling,
+  max_pooling_backward: maxPoolingBackward,
+  weighted_pooling: weightedPooling,
+  weighted_pooling_backward: weightedPoolingBackward,
+  masked_softmax: maskedSoftmax,
+  masked_softmax_backward: maskedSoftmaxBackward,
+  mask_steps: maskSteps,
 
   lstm,
   lstm_backward: lstmBackward,

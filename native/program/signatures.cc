@@ -57,8 +57,21 @@ constexpr Row kRows[] = {
     {"linear_backward_weight", "dy x", "dweight"},
     {"linear_backward_bias", "dy", "dbias"},
     {"matmul", "a b", "y", "transpose_a:boolean transpose_b:boolean"},
-    {"embedding", "tokens:int32 weight", "y"},
-    {"embedding_backward", "dy tokens:int32", "dweight"},
+    {"embedding", "tokens:int32 weight scale?", "y"},
+    {"embedding_backward", "dy tokens:int32 scale?", "dweight"},
+
+    {"layer_norm", "x weight? bias? lengths?:int32", "y mean! rstd!", "eps:number"},
+    {"layer_norm_backward", "dy x mean rstd weight? lengths?:int32", "dx! dweight! dbias!"},
+
+    {"mean_pooling", "x lengths?:int32", "y"},
+    {"mean_pooling_backward", "dy lengths?:int32", "dx"},
+    {"max_pooling", "x lengths?:int32", "y index!:int32"},
+    {"max_pooling_backward", "dy index:int32", "dx"},
+    {"weighted_pooling", "x weights lengths?:int32", "y"},
+    {"weighted_pooling_backward", "dy x weights lengths?:int32", "dx! dweights!"},
+    {"masked_softmax", "x lengths?:int32", "y"},
+    {"masked_softmax_backward", "y dy lengths?:int32", "dx"},
+    {"mask_steps", "x lengths:int32", "y"},
 
     {"lstm",
      "x h0? c0? weight_ih weight_hh bias_ih? bias_hh? weight_peephole? weight_hr? keep_hidden? keep_cell? hidden_mask? "

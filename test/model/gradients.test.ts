@@ -1,6 +1,6 @@
 /** Every gradient of a whole model against finite differences, in float64. */
 import { add, crossEntropy, embedding, linear, lstm, Module, sgd, vjp, type Inputs } from '../../lib';
-import type { ArrayView } from '../../lib/backend/backend';
+import { dot, expectGradients, pick, type Arrays } from '../support/modelGradients';
 import { ints } from '../support/models';
 import { Random } from '../support/random';
 
@@ -28,32 +28,6 @@ class Whole extends Module {
     return { output: this.head(output), hiddenState, cellState };
   }
 }
-
-type Arrays = Readonly<Record<string, ArrayView>>;
-const step = 1e-6;
-
-/** Compares the gradients with central differences of `loss`, element by element; every fifth one of long arrays. */
-async function expectGradients(values: Arrays, gradients: Arrays, loss: (values: Arrays) => Promise<number>) {
-  expect(Object.keys(gradients).sort()).toEqual(Object.keys(values).sort());
-  for (const [name, value] of Object.entries(values)) {
-    for (let index = 0; index < value.data.length; index += value.data.length > 20 ? 5 : 1) {
-      const lossAt = (distance: number) => {
-        const data = Float64Array.from(value.data, (element, k) => (k === index ? element + distance : element));
-        return loss({ ...values, [name]: { data, shape: value.shape } });
-      };
-      const difference = ((await lossAt(step)) - (await lossAt(-step))) / (2 * step);
-      const rule = gradients[name]!.data[index]!;
-      const close = Math.abs(rule - difference) <= 1e-8 + 1e-5 * Math.abs(difference);
-      if (!close) throw new Error(`${name}[${index}]: the rule gives ${rule}, the difference ${difference}`);
-    }
-  }
-}
-
-const dot = (a: ArrayLike<number>, b: ArrayLike<number>) =>
-  Array.from(a).reduce((sum, value, k) => sum + value * b[k]!, 0);
-
-const pick = (values: Arrays, wanted: (name: string) => boolean): Arrays =>
-  Object.fromEntries(Object.entries(values).filter(([name]) => wanted(name)));
 
 test('a training step descends along the gradient of the weighted loss, for every parameter', async () => {
   const model = new Whole({ backend: 'reference', seed: 3 }).bind(batch);

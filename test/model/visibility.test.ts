@@ -1,5 +1,5 @@
 /** Everything that a cell did is there for those who ask, and costs those nothing who do not. */
-import { gru, linear, lstm, Module, OptionError, rnn, sequential, vjp, type Batch } from '../../lib';
+import { gru, linear, lstm, Module, OptionError, residual, rnn, sequential, vjp, type Batch } from '../../lib';
 import type { ArrayView } from '../../lib/backend/backend';
 import type { Network } from '../../lib/nn/network';
 import type { RecurrentOptions } from '../../lib/nn/recurrent';
@@ -200,6 +200,20 @@ eachBackend((backend) => {
     const stack = sequential([linear(2), rnn(3)], { backend });
     const inStack = await vjp(stack, { inputs: batch.inputs }, noise(7, B, T, 3), { backend, perStep: true });
     expect(Object.keys(inStack.perStep)).toEqual(['1_l0']);
+  });
+
+  test('a layer around a recurrent one hands its records on', async () => {
+    class Around extends Module {
+      readonly encoder = residual(gru(I));
+      override forward(input: Variable) {
+        const { output, layers } = this.encoder(input);
+        return { output, hidden: layers[0]!.hidden };
+      }
+    }
+    const given = await new Around({ backend }).predict({ inputs: batch.inputs });
+    const { output, hidden } = given as unknown as Record<string, ArrayView>;
+    const sum = Array.from(batch.inputs.data, (value, k) => value + hidden!.data[k]!);
+    expect(relativeDistance(output!.data, sum)).toBeLessThan(1e-6);
   });
 
   test('a forward may still return all that a layer gives', async () => {

@@ -33,7 +33,11 @@ describe('options', () => {
     ['a hidden size of 0', () => lstm(0), 'lstm: hiddenSize: expected a positive integer, received 0'],
     ['a fraction of layers', () => lstm(4, { numLayers: 1.5 }), 'lstm: numLayers'],
     ['dropout of everything', () => lstm(4, { dropout: 1 }), 'lstm: dropout: expected a number in [0, 1)'],
-    ['another kind of output', () => lstm(4, { output: 'first' as never }), "lstm: output: expected 'sequence' or"],
+    [
+      'another kind of output',
+      () => lstm(4, { output: 'first' as never }),
+      "lstm: output: expected 'sequence', 'last', 'mean' or 'max', received 'first'",
+    ],
     ['an unknown one of linear', () => linear(4, { biases: false } as never), "linear: unknown option 'biases'"],
     ['a negative output size', () => linear(-1), 'linear: outputSize'],
     ['an embedding of nothing', () => embedding(0, 4), 'embedding: vocabularySize'],

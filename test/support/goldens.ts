@@ -43,6 +43,28 @@ export interface CellCase {
   readonly gradients: Tensors;
 }
 
+/** One forward and backward pass of a layer beside the cells. */
+interface LayerCase {
+  readonly case: string;
+  readonly parameters: Tensors;
+  readonly inputs: Tensors;
+  readonly cotangents: Tensors;
+  readonly outputs: Tensors;
+  readonly gradients: Tensors;
+}
+
+/** `nn.LayerNorm` over the last axis. */
+export interface LayerNormCase extends LayerCase {
+  readonly kind: 'layer-norm';
+  readonly config: { readonly eps: number; readonly elementwiseAffine: boolean };
+}
+
+/** Mean, max and attention pooling of padded sequences. */
+export interface PoolingCase extends LayerCase {
+  readonly kind: 'pooling';
+  readonly config: { readonly lengths: number[]; readonly attentionSize: number };
+}
+
 export interface TrajectoryCase {
   readonly case: string;
   readonly kind: 'trajectory';
@@ -74,6 +96,8 @@ export interface TrajectoryCase {
 interface Cases {
   readonly gradient: GradientCase;
   readonly cell: CellCase;
+  readonly 'layer-norm': LayerNormCase;
+  readonly pooling: PoolingCase;
   readonly trajectory: TrajectoryCase;
 }
 

@@ -1,5 +1,8 @@
+/** States of a recurrent layer as values of a program. */
 import { add, multiply } from '../ops/elementwise/arithmetic';
 import { broadcast } from '../ops/layout/broadcast';
+import { reshape } from '../ops/layout/reshape';
+import { slice } from '../ops/layout/slice';
 import type { Variable } from '../ops/op';
 import type { Dim } from '../ops/shape';
 import { activeTrace } from './trace';
@@ -22,4 +25,17 @@ export function beginning(learned: Variable, carried: Variable | null, batch: Di
   if (!begins) return carried;
   const atFirst = builder.emit(multiply, { a: learned, b: spread(begins, [size]) }, {}).y;
   return builder.emit(add, { a: carried, b: spread(atFirst, [batch, size]) }, {}).y;
+}
+
+/** [B, H] to [1, B, H]. */
+export function withLeadingAxis(state: Variable): Variable {
+  return state.builder.emit(reshape, { x: state }, { shape: [1, ...state.type.shape] }).y;
+}
+
+/** One of [numLayers·D, B, H]. */
+export function stateAt(states: Variable, index: number): Variable {
+  const [count, ...shape] = states.type.shape;
+  const { builder } = states;
+  const state = count === 1 ? states : builder.emit(slice, { x: states }, { axis: 0, begin: index, end: index + 1 }).y;
+  return builder.emit(reshape, { x: state }, { shape }).y;
 }
