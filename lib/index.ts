@@ -30,6 +30,13 @@ export { Session, type StepInput } from './model/session';
 export type { StateDict } from './model/stateDict';
 export { verify, type EquationCheck, type Verification, type VerifyOptions } from './model/verify';
 export { vjp, type VjpOptions, type VjpResult } from './model/vjp';
+export {
+  AttentionLstm,
+  attentionLstm,
+  type AttentionLstmCallOptions,
+  type AttentionLstmOptions,
+  type AttentionScore,
+} from './nn/attentionLstm';
 export { Dropout, dropout } from './nn/dropout';
 export { Embedding, embedding, type EmbeddingOptions } from './nn/embedding';
 export {

@@ -67,9 +67,9 @@ class Equation {
   std::vector<Tensor> operands_, outputs_;
   std::vector<const float*> packs_;
   std::vector<Slot> operand_slots_, output_slots_;
-  // Not reversed; sigmoid, sigmoid, tanh, sigmoid, and tanh of the cell; no clip.
+  // Not reversed; sigmoid, sigmoid, tanh, sigmoid, and tanh of the cell; no clips.
   double no_ = 0, activations_[5] = {0, 0, 1, 0, 1};
-  Attribute attributes_[3] = {{&no_, 1}, {activations_, 5}, {&no_, 1}};
+  Attribute attributes_[4] = {{&no_, 1}, {activations_, 5}, {&no_, 1}, {&no_, 1}};
   std::unique_ptr<Array> workspace_;
   Call call_;
 };
@@ -103,19 +103,27 @@ class LstmBenchmark {
     const Tensor gates = planned({T, B, 4 * H}), cells = planned({T, B, H}), dgates = planned({T, B, 4 * H});
     const float *ih = pack(PackKind::gates4, weight_ih), *hh = pack(PackKind::gates4, weight_hh);
     const float *hh_rows = pack(PackKind::rows, weight_hh), *ih_rows = pack(PackKind::rows, weight_ih);
-    const std::vector<Tensor> forward = {x,    none, none, weight_ih, weight_hh, bias, bias,
-                                         none, none, none, none,      none,      none};
+    std::vector<Tensor> forward = {x, none, none, weight_ih, weight_hh, bias, bias};
+    forward.resize(19, none);
+    std::vector<Tensor> backward = {dy, none, none, gates, cells, none, weight_hh};
+    backward.resize(24, none);
     Tensor no_gates = gates, no_cells = cells;
     no_gates.data = no_cells.data = nullptr;
+    // Outputs of options that nobody reads.
+    const auto with_unread = [](std::vector<Tensor> outputs, size_t count) {
+      outputs.resize(count, Tensor{});
+      return outputs;
+    };
     const auto add = [&](auto& list, KernelId id, std::vector<Tensor> operands, std::vector<Tensor> outputs,
                          std::vector<const float*> packs = {}) {
       list.push_back(std::make_unique<Equation>(id, operands, outputs, packs, threads));
     };
-    add(inference_, KernelId::lstm, forward, {y, h_n, c_n, no_gates, no_cells, no_cells}, {ih, hh, nullptr});
-    add(training_, KernelId::lstm, forward, {y, h_n, c_n, gates, cells, no_cells}, {ih, hh, nullptr});
-    add(training_, KernelId::lstm_backward,
-        {dy, none, none, gates, cells, none, weight_hh, none, none, none, none, none, none},
-        {dgates, planned({B, H}), planned({B, H}), no_cells}, {hh_rows, nullptr});
+    add(inference_, KernelId::lstm, forward, with_unread({y, h_n, c_n, no_gates, no_cells, no_cells}, 13),
+        {ih, hh, nullptr, nullptr});
+    add(training_, KernelId::lstm, forward, with_unread({y, h_n, c_n, gates, cells, no_cells}, 13),
+        {ih, hh, nullptr, nullptr});
+    add(training_, KernelId::lstm_backward, backward,
+        with_unread({dgates, planned({B, H}), planned({B, H}), no_cells}, 10), {hh_rows, nullptr, nullptr});
     add(training_, KernelId::linear_backward_input, {dgates, weight_ih}, {planned({T, B, I})}, {ih_rows});
     add(training_, KernelId::linear_backward_weight, {dgates, x}, {planned({4 * H, I})});
     add(training_, KernelId::lstm_backward_weight, {dgates, y, none, none}, {planned({4 * H, H})});

@@ -18,7 +18,9 @@ const namespace = 'session';
 /** One stream: recurrent state that goes on from step to step, over a snapshot of the parameters. */
 export class Session {
   private readonly store: Store;
-  private readonly executable: Executable;
+  private executable: Executable;
+  /** Prepares the step for memories of up to so many slots. */
+  private readonly prepare: (slots: number) => Executable;
   private readonly states: readonly StateSpec[];
   private readonly carried: ReadonlyMap<string, CarriedState>;
   private readonly signature: Signature;
@@ -33,7 +35,8 @@ export class Session {
     this.carried = new Map(written.carried.map((state) => [state.name, state]));
     if (this.states.length === 0)
       throw new OptionError('session: the network has no recurrent layer that begins from a carried state');
-    this.executable = network.backend.prepare(written.program, counts);
+    this.prepare = (slots) => network.backend.prepare(written.program, { ...counts, S: slots });
+    this.executable = this.prepare(counts.S);
     this.store = network.snapshotParameters(this.states);
     this.reset();
   }
@@ -43,14 +46,21 @@ export class Session {
    * `output`, or the first; `stepAll` gives all. On the reference backend `step<Float64Array>(input)`.
    */
   step<Elements extends NumberArray = Float32Array>(input: StepInput): Elements {
-    const { outputs } = this.executable.runSync(this.store, this.arrays(input));
+    const outputs = this.stepAll(input);
     const output = outputs[singleOutput] ?? Object.values(outputs)[0]!;
     return output.data as Elements;
   }
 
   /** As `step`, with all outputs by name. */
   stepAll(input: StepInput): Readonly<Record<string, ArrayView>> {
-    return this.executable.runSync(this.store, this.arrays(input)).outputs;
+    const arrays = this.arrays(input);
+    const slots = slotsOf(this.signature, arrays);
+    if (slots > this.executable.capacities.S) {
+      const larger = this.prepare(slots);
+      this.executable.dispose();
+      this.executable = larger;
+    }
+    return this.executable.runSync(this.store, arrays).outputs;
   }
 
   /** Goes back to the state before the first step: the learned one where there is one, else zeros. */
@@ -101,7 +111,7 @@ export class Session {
 
   private arrays(input: StepInput): Readonly<Record<string, ArrayView>> {
     const type = this.signature[singleInput];
-    if (!type) {
+    if (!type || Object.keys(this.signature).length > 1) {
       if (typeof input !== 'object' || input === null || 'length' in input)
         throw new DataError('step: expected arrays by input name for this network');
       return input;
@@ -115,6 +125,14 @@ export class Session {
       throw new DataError(`step: expected tokens, integers, received ${Array.from(numbers).join(', ')}`);
     return { [singleInput]: { data, shape } };
   }
+}
+
+/** The slots of the largest memory among the inputs; sizes that make no sense are found when they are bound. */
+function slotsOf(signature: Signature, arrays: Readonly<Record<string, ArrayView>>): number {
+  const sizes = Object.entries(signature).flatMap(([name, { shape }]) =>
+    shape.flatMap((dim, axis) => (dim === 'S' ? [arrays[name]?.shape?.[axis] ?? 1] : [])),
+  );
+  return Math.max(1, ...sizes.filter((size) => Number.isSafeInteger(size)));
 }
 
 /** Cells of different kinds may have states of one name and size, which mean different things. */

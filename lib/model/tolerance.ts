@@ -6,9 +6,13 @@ type ShapeOf = (operand: string) => readonly number[];
 const last = (shape: readonly number[]) => shape[shape.length - 1] ?? 1;
 const rows = (shape: readonly number[]) => shape.slice(0, -1).reduce((product, size) => product * size, 1);
 
-/** A gate's chain, and the projection's after it where there is one. */
+/** A gate's chain, with the gates of the step before where it sees them, and the projection's after it where there is one. */
 const lstmTerms = (shapeOf: ShapeOf) =>
-  last(shapeOf('x')) + last(shapeOf('weight_hh')) + (shapeOf('weight_hr')[1] ?? 0);
+  last(shapeOf('x')) + last(shapeOf('weight_hh')) + (shapeOf('weight_gate')[1] ?? 0) + (shapeOf('weight_hr')[1] ?? 0);
+
+/** The query's chain where there is a weight for it, a score's, and the one over the slots. */
+const attentionTerms = (shapeOf: ShapeOf) =>
+  (shapeOf('weight_query')[1] ?? 0) + last(shapeOf('keys')) + (shapeOf('keys')[1] ?? 0);
 
 /** The longest chain of float32 additions behind an element of an op's result, and the steps over which it grows. */
 const chains: Partial<Record<OpName, (shapeOf: ShapeOf) => { readonly terms: number; readonly steps?: number }>> = {
@@ -34,6 +38,13 @@ const chains: Partial<Record<OpName, (shapeOf: ShapeOf) => { readonly terms: num
   lstm_backward: (shapeOf) => ({ terms: last(shapeOf('gates')), steps: shapeOf('gates')[0] }),
   lstm_backward_weight: (shapeOf) => ({ terms: rows(shapeOf('dgates')) }),
   lstm_backward_peephole: (shapeOf) => ({ terms: rows(shapeOf('dgates')) }),
+  attention_lstm: (shapeOf) => ({ terms: lstmTerms(shapeOf) + attentionTerms(shapeOf), steps: shapeOf('x')[0] }),
+  attention_lstm_step: (shapeOf) => ({ terms: lstmTerms(shapeOf) + attentionTerms(shapeOf) }),
+  attention_lstm_backward: (shapeOf) => ({
+    terms: last(shapeOf('gates')) + attentionTerms(shapeOf),
+    steps: shapeOf('gates')[0],
+  }),
+  lstm_backward_norm: (shapeOf) => ({ terms: rows(shapeOf('dgates')) }),
   gru: (shapeOf) => ({ terms: last(shapeOf('x')) + last(shapeOf('weight_hh')), steps: shapeOf('x')[0] }),
   gru_step: (shapeOf) => ({ terms: last(shapeOf('x')) + last(shapeOf('weight_hh')) }),
   gru_backward: (shapeOf) => ({ terms: last(shapeOf('gates')), steps: shapeOf('gates')[0] }),

@@ -1,13 +1,14 @@
 import type { Variable } from '../ops/op';
 import { lstm as lstmOp, lstmGates } from '../ops/recurrent/lstm';
-import { peepholeGates } from '../ops/recurrent/lstmVariant';
-import { constantRange, type Initializer } from './initializer';
+import { peepholeGates, recurrentGates } from '../ops/recurrent/lstmVariant';
+import { constant, constantRange, type Initializer } from './initializer';
 import { lstmCellOf, lstmOptionNames, type LstmCell, type LstmCellOptions } from './lstmOptions';
 import type { LayerRecord } from './records';
 import {
   Recurrent,
   type CellCall,
   type CellResult,
+  type OptionalState,
   type RecurrentCallOptions,
   type RecurrentOptions,
   type RecurrentOutput,
@@ -15,11 +16,16 @@ import {
 } from './recurrent';
 import { recurrentMask, zoneoutShares } from './regularizers';
 
-type StateNames = 'hiddenState' | 'cellState';
+type StateNames = 'hiddenState' | 'cellState' | 'gateState';
+
+const states: readonly StateNames[] = ['hiddenState', 'cellState'];
 
 export interface LstmOptions extends RecurrentOptions, LstmCellOptions {}
-/** h and c of every layer and direction: [numLayers·D, B, H], index layer·D + direction. */
-export type LstmState = RecurrentState<StateNames>;
+/**
+ * h and c of every layer and direction: [numLayers·D, B, H], index layer·D + direction; and, with full gate recurrence
+ * alone, i, f and o side by side, [numLayers·D, B, 3H].
+ */
+export type LstmState = RecurrentState<'hiddenState' | 'cellState'> & OptionalState<'gateState'>;
 export type LstmCallOptions = RecurrentCallOptions<LstmState>;
 /** `gates` [T, B, 4H]: i, f, g, o after activation, side by side; `cells` [T, B, H]: c_t. */
 export type LstmRecord = LayerRecord & Readonly<Record<'gates' | 'cells', Variable>>;
@@ -41,7 +47,9 @@ export interface Lstm {
  * Parameters, for layer k and each direction, rows in the gate order i, f, g, o: `weight_ih_l{k} [4H, I]`,
  * `weight_hh_l{k} [4H, P]`, `bias_ih_l{k} [4H]`, `bias_hh_l{k} [4H]`, with `_reverse` appended for the backward
  * direction; `weight_hr_l{k} [P, H]` with a projection; `weight_peephole_l{k} [3H]` with peepholes, rows i, f, o; all
- * drawn from U(±1/√H). A gate that is not there, or coupled, keeps its rows, so that every variant has PyTorch's shapes;
+ * drawn from U(±1/√H). With full gate recurrence `weight_gate_l{k} [3H, 3H]`, rows and columns i, f, o, drawn alike. With
+ * layer normalization the gains `weight_ln_ih_l{k} [4H]`, `weight_ln_hh_l{k} [4H]` and `weight_ln_c_l{k} [H]`, ones at
+ * first, and `bias_ln_c_l{k} [H]`, zeros. A gate that is not there, or coupled, keeps its rows, so that every variant has PyTorch's shapes;
  * they have no effect and receive no gradient.
  * Sources: Hochreiter & Schmidhuber 1997; Gers et al. 2000 (forget gate); names and init as PyTorch `nn.LSTM`.
  */
@@ -63,7 +71,8 @@ export class Lstm extends Recurrent<StateNames> {
     super(
       {
         kind: 'lstm',
-        states: ['hiddenState', 'cellState'],
+        states: options.fullGateRecurrence || options.variant === 'FGR' ? [...states, 'gateState'] : states,
+        stateBlocks: { gateState: recurrentGates.length },
         gateCount: 4,
         options: lstmOptionNames,
         outputSize,
@@ -77,16 +86,26 @@ export class Lstm extends Recurrent<StateNames> {
   protected override cell(call: CellCall<StateNames>): CellResult<StateNames> {
     const { x, initial, weights, lengths, reverse, parameter } = call;
     const { hiddenSize: H, variant } = this;
-    const { kind, peepholes, projSize } = variant;
-    const { hiddenState: h0, cellState: c0 } = initial;
+    const { kind, peepholes, projSize, fullGateRecurrence, layerNorm } = variant;
+    const { hiddenState: h0, cellState: c0, gateState: g0 } = initial;
+    const gates = recurrentGates.length * H;
+    const norm = (name: string, size: number, value: number) =>
+      layerNorm ? parameter(name, [size], constant(value)) : null;
     const ofOptions = {
       weight_peephole: peepholes ? parameter('weight_peephole', [peepholeGates.length * H]) : null,
       weight_hr: projSize === null ? null : parameter('weight_hr', [projSize, H]),
+      weight_gate: fullGateRecurrence ? parameter('weight_gate', [gates, gates]) : null,
+      g0: fullGateRecurrence ? g0 : null,
+      weight_ln_ih: norm('weight_ln_ih', 4 * H, 1),
+      weight_ln_hh: norm('weight_ln_hh', 4 * H, 1),
+      weight_ln_c: norm('weight_ln_c', H, 1),
+      bias_ln_c: norm('bias_ln_c', H, 0),
       ...this.regularizers(x),
     };
     const operands = { x, h0, c0, ...weights, ...ofOptions, lengths };
-    const { y, h_n, c_n, gates, cells } = x.builder.emit(lstmOp, operands, { reverse, ...kind });
-    return { y, hiddenState: h_n, cellState: c_n, record: { gates, cells } };
+    const made = x.builder.emit(lstmOp, operands, { reverse, ...kind });
+    const record = { gates: made.gates, cells: made.cells };
+    return { y: made.y, hiddenState: made.h_n, cellState: made.c_n, gateState: made.g_n, record };
   }
 
   /** Zoneout's shares, drawn in training and expected otherwise, and the recurrent mask. */

@@ -8,7 +8,8 @@ export type CellActivation = GateActivation | 'identity';
 
 /**
  * The variants of Greff et al. 2017 ("LSTM: A Search Space Odyssey"): vanilla, and vanilla without input, forget or
- * output gate, without input or output activation, with coupled input and forget gates, without peepholes.
+ * output gate, without input or output activation, with coupled input and forget gates, without peepholes, and with full
+ * gate recurrence.
  */
 export type LstmVariant = keyof typeof variants;
 
@@ -32,6 +33,22 @@ export interface LstmCellOptions {
   readonly outputActivation?: CellActivation;
   /** Bounds c_t to ±cellClip; no gradient flows where it does. Default: no bound. */
   readonly cellClip?: number;
+  /**
+   * Bounds what enters the activation of each gate and of the candidate, peepholes included, to ±gateClip: the `clip` of
+   * ONNX. No gradient flows where it does, nor at the bound itself. Default: no bound.
+   */
+  readonly gateClip?: number;
+  /**
+   * i, f and o also see i, f and o of the step before, through a weight of their own; these are a third state, zeros at
+   * first. Of a gate that is not there they see 0, of a coupled forget gate 1 - i. Default false.
+   */
+  readonly fullGateRecurrence?: boolean;
+  /**
+   * Normalizes what x and what h add to the gates, each over all of them together, and c on its way to h (Ba et al. 2016);
+   * the carried c stays as it is. Gates without weights of their own take no part; what gates see of gates joins h before
+   * it is normalized; biases and peepholes are added afterwards. Default false.
+   */
+  readonly layerNorm?: boolean;
   /** What the forget gate's two biases add up to at first, in place of random numbers. */
   readonly forgetBias?: number;
   /** Projects h_t to this size, smaller than the hidden size, as PyTorch's `proj_size`. Default: no projection. */
@@ -51,6 +68,7 @@ const variants = {
   NOAF: { peepholes: true, outputActivation: 'identity' },
   CIFG: { peepholes: true, coupledGates: true },
   NP: { peepholes: false },
+  FGR: { peepholes: true, fullGateRecurrence: true },
 } as const satisfies Record<string, LstmCellOptions>;
 
 export const lstmOptionNames: readonly (keyof LstmCellOptions)[] = [
@@ -64,6 +82,9 @@ export const lstmOptionNames: readonly (keyof LstmCellOptions)[] = [
   'cellActivation',
   'outputActivation',
   'cellClip',
+  'gateClip',
+  'fullGateRecurrence',
+  'layerNorm',
   'forgetBias',
   'projSize',
   'zoneout',
@@ -74,6 +95,8 @@ export const lstmOptionNames: readonly (keyof LstmCellOptions)[] = [
 export interface LstmCell {
   readonly kind: LstmKindAttributes;
   readonly peepholes: boolean;
+  readonly fullGateRecurrence: boolean;
+  readonly layerNorm: boolean;
   readonly forgetBias: number | null;
   readonly projSize: number | null;
   readonly zoneout: { readonly hidden: number; readonly cell: number };
@@ -88,9 +111,10 @@ export function lstmCellOf(hiddenSize: number, given: LstmCellOptions & Recurren
   const options = withVariant(given);
   const { peepholes = false, coupledGates = false, inputGate = true, forgetGate = true, outputGate = true } = options;
   const { gateActivation = 'sigmoid', cellActivation = 'tanh', outputActivation = 'tanh' } = options;
-  const { cellClip, forgetBias = null, projSize = null, recurrentDropout = 0 } = options;
+  const { fullGateRecurrence = false, layerNorm = false } = options;
+  const { cellClip, gateClip, forgetBias = null, projSize = null, recurrentDropout = 0 } = options;
   const { zoneout = 0 } = options;
-  const flags = { peepholes, coupledGates, inputGate, forgetGate, outputGate };
+  const flags = { peepholes, coupledGates, inputGate, forgetGate, outputGate, fullGateRecurrence, layerNorm };
   for (const [name, value] of Object.entries(flags)) {
     if (typeof value !== 'boolean') refuse(`${name}: expected true or false, received ${describe(value)}`);
   }
@@ -99,8 +123,13 @@ export function lstmCellOf(hiddenSize: number, given: LstmCellOptions & Recurren
   expectActivation('outputActivation', outputActivation, cellActivations);
   if (coupledGates && !inputGate) refuse('coupledGates: without an input gate, 1 - i would always be 0');
   if (coupledGates && !forgetGate) refuse('coupledGates: the forget gate is 1 - i, so forgetGate cannot be false');
-  if (cellClip !== undefined && !(cellClip > 0 && cellClip < Infinity)) {
-    refuse(`cellClip: expected a positive number, received ${describe(cellClip)}`);
+  if (fullGateRecurrence && !inputGate && !forgetGate && !outputGate) {
+    refuse('fullGateRecurrence: there is no input, forget or output gate to recur');
+  }
+  for (const [name, clip] of Object.entries({ cellClip, gateClip })) {
+    if (clip !== undefined && !(clip > 0 && clip < Infinity)) {
+      refuse(`${name}: expected a positive number, received ${describe(clip)}`);
+    }
   }
   if (forgetBias !== null) expectForgetBias(options, forgetBias);
   if (projSize !== null && !(Number.isInteger(projSize) && projSize >= 1 && projSize < hiddenSize)) {
@@ -122,8 +151,10 @@ export function lstmCellOf(hiddenSize: number, given: LstmCellOptions & Recurren
     cell: outputActivation,
   } as const;
   return {
-    kind: lstmKind(places, cellClip ?? 0),
+    kind: lstmKind(places, cellClip ?? 0, gateClip ?? 0),
     peepholes,
+    fullGateRecurrence,
+    layerNorm,
     forgetBias,
     projSize,
     zoneout: { hidden, cell },

@@ -61,10 +61,12 @@ const optionNames = [
 ];
 
 /** What a cell carries from step to step: its name in the interface, and in the names of carried states. */
-const shortNames = { hiddenState: 'h', cellState: 'c' } as const;
+const shortNames = { hiddenState: 'h', cellState: 'c', gateState: 'g' } as const;
 export type StateName = keyof typeof shortNames;
 /** Each state of every layer and direction: [numLayers·D, B, H], index layer·D + direction. */
 export type RecurrentState<S extends StateName> = Readonly<Record<S, Variable>>;
+/** States that a cell has only with an option. */
+export type OptionalState<S extends StateName> = Readonly<Partial<Record<S, Variable>>>;
 
 export interface RecurrentCallOptions<State> {
   /** int32 [B]: steps of each sequence; nothing past a length has any part, and outputs there are 0. */
@@ -97,8 +99,10 @@ export interface CellCall<S extends StateName> {
   readonly weights: RecurrentWeights;
   readonly lengths: Variable | null;
   readonly reverse: boolean;
+  /** What the layer was called with, the cell's own options included. */
+  readonly options: RecurrentCallOptions<RecurrentState<S>>;
   /** A further parameter of this layer and direction; its name without `_l{k}`. */
-  parameter(name: string, shape: readonly number[]): Variable;
+  parameter(name: string, shape: readonly number[], initializer?: Initializer): Variable;
 }
 
 /**
@@ -118,8 +122,12 @@ export interface CellKind<S extends StateName> {
   readonly fixedStates?: readonly S[];
   /** Blocks of H rows in each weight and bias. */
   readonly gateCount: number;
+  /** Blocks of H in a state, where it is not one. */
+  readonly stateBlocks?: Readonly<Partial<Record<StateName, number>>>;
   /** Options beside those that every recurrent layer has. */
   readonly options?: readonly string[];
+  /** Options of a call beside those that every recurrent layer has. */
+  readonly callOptions?: readonly string[];
   /** The size of the hidden state, where it is not the hidden size. */
   outputSize?(): number;
   /** How a bias begins, where it is not like the weights. */
@@ -163,9 +171,9 @@ export abstract class Recurrent<S extends StateName> extends Layer {
     input: Variable,
     options: RecurrentCallOptions<RecurrentState<S>> = {},
   ): RecurrentOutput<RecurrentState<S>> {
-    const { kind } = this.cellKind;
-    checkOptions(kind, options, callOptionNames);
-    const { lengths = null, initialState } = options;
+    const { kind, callOptions = [] } = this.cellKind;
+    checkOptions(kind, options, [...callOptionNames, ...callOptions]);
+    const { lengths = null } = options;
     const { numLayers = 1, bidirectional = false, dropout = 0, residual = false } = this.options;
     lastSize(kind, input, this.options.inputSize);
     expectRank('input', input.type, 3, '[T, B, I]');
@@ -181,7 +189,7 @@ export abstract class Recurrent<S extends StateName> extends Layer {
       if (layer > 0) sequence = applyDropout(sequence, dropout);
       sequence = applySequenceDropout(sequence, this.options.inputDropout ?? 0);
       const directions = (bidirectional ? [false, true] : [false]).map((reverse) =>
-        this.direction(sequence, layer, reverse, lengths, initialState),
+        this.direction(sequence, layer, reverse, options),
       );
       const outputs = directions.map(({ y }) => y);
       sequence = join(outputs, 2);
@@ -203,9 +211,9 @@ export abstract class Recurrent<S extends StateName> extends Layer {
     x: Variable,
     layer: number,
     reverse: boolean,
-    lengths: Variable | null,
-    given: RecurrentState<S> | undefined,
+    options: RecurrentCallOptions<RecurrentState<S>>,
   ): CellResult<S> {
+    const { lengths = null, initialState: given } = options;
     const { bidirectional, bias = true, weightDrop = 0 } = this.options;
     const { kind, gateCount, biasInitializer } = this.cellKind;
     const H = this.hiddenSize;
@@ -231,7 +239,8 @@ export abstract class Recurrent<S extends StateName> extends Layer {
       weights,
       lengths,
       reverse,
-      parameter: (name, shape) => parameter(name, shape),
+      options,
+      parameter: (name, shape, by) => parameter(name, shape, by),
     });
     activeTrace().noteRecurrent(this, suffix, { hidden: result.y, ...result.record });
     if (!given) for (const name of this.cellKind.states) this.carryState(stateName(name, suffix), result[name]);
@@ -274,7 +283,8 @@ export abstract class Recurrent<S extends StateName> extends Layer {
   }
 
   private stateSize(name: StateName): number {
-    return name === 'hiddenState' ? (this.cellKind.outputSize?.() ?? this.hiddenSize) : this.hiddenSize;
+    if (name === 'hiddenState') return this.cellKind.outputSize?.() ?? this.hiddenSize;
+    return (this.cellKind.stateBlocks?.[name] ?? 1) * this.hiddenSize;
   }
 
   private eachState<T>(make: (name: S) => T): Record<S, T> {

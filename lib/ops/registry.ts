@@ -24,10 +24,13 @@ import { maskSteps } from './pooling/maskSteps';
 import { maxPooling, maxPoolingBackward } from './pooling/maxPooling';
 import { meanPooling, meanPoolingBackward } from './pooling/meanPooling';
 import { weightedPooling, weightedPoolingBackward } from './pooling/weightedPooling';
+import { attentionLstm } from './recurrent/attentionLstm';
+import { attentionLstmBackward } from './recurrent/attentionLstmBackward';
+import { attentionLstmStep } from './recurrent/attentionLstmStep';
 import { gru, gruBackward, gruBackwardWeight } from './recurrent/gru';
 import { gruStep } from './recurrent/gruStep';
 import { lstm } from './recurrent/lstm';
-import { lstmBackward, lstmBackwardPeephole, lstmBackwardWeight } from './recurrent/lstmBackward';
+import { lstmBackward, lstmBackwardNorm, lstmBackwardPeephole, lstmBackwardWeight } from './recurrent/lstmBackward';
 import { lstmStep } from './recurrent/lstmStep';
 import { rnn, rnnBackward, rnnBackwardWeight } from './recurrent/rnn';
 import { rnnStep } from './recurrent/rnnStep';
@@ -100,7 +103,11 @@ export const registry = byName({
   lstm_backward: lstmBackward,
   lstm_backward_weight: lstmBackwardWeight,
   lstm_backward_peephole: lstmBackwardPeephole,
+  lstm_backward_norm: lstmBackwardNorm,
   lstm_step: lstmStep,
+  attention_lstm: attentionLstm,
+  attention_lstm_backward: attentionLstmBackward,
+  attention_lstm_step: attentionLstmStep,
   gru,
   gru_backward: gruBackward,
   gru_backward_weight: gruBackwardWeight,

@@ -15,6 +15,8 @@
 #include "kernels/pooling/masked_softmax.inl"
 #include "kernels/pooling/pooling.inl"
 #include "kernels/random/dropout.inl"
+#include "kernels/recurrent/attention_lstm.inl"
+#include "kernels/recurrent/attention_lstm_backward.inl"
 #include "kernels/recurrent/gru.inl"
 #include "kernels/recurrent/gru_backward.inl"
 #include "kernels/recurrent/lstm.inl"

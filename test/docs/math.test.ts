@@ -56,7 +56,7 @@ test('the backward cell multiplies with that derivative: dc by f_t, and dh by th
     const dc = new Float64Array(H);
     dc[j] = 1;
     const dz = new Float64Array(4 * H);
-    lstmCellBackward({ gates, c: previous.c, nextC }, new Float64Array(H), dc, dz);
+    lstmCellBackward({ gates, c: previous.c, nextC }, new Float64Array(H), dc, { dz, dcells: new Float64Array(H) });
     return Array.from(dc, (direct, k) => {
       const dh = dz.reduce((sum, dzRow, row) => sum + dzRow * weights.weight_hh.data[row * H + k]!, 0);
       return direct + dh * previous.o[k]! * (1 - Math.tanh(previous.c[k]!) ** 2);

@@ -40,6 +40,11 @@ const cases: readonly (readonly [string, LstmOptions])[] = [
   ['no gates at all', { inputGate: false, forgetGate: false, outputGate: false }],
   ['other activations', { gateActivation: 'hardSigmoid', cellActivation: 'relu', outputActivation: 'identity' }],
   ['cell clipping', { cellClip: 0.1 }],
+  ['gate clipping', { gateClip: 0.3 }],
+  ['full gate recurrence', { fullGateRecurrence: true, numLayers: 2, bidirectional: true }],
+  ['full gate recurrence without a gate', { fullGateRecurrence: true, inputGate: false, peepholes: true }],
+  ['layer normalization', { layerNorm: true, numLayers: 2 }],
+  ['layer normalization without a gate', { layerNorm: true, coupledGates: true, bias: false }],
   ['a projection', { projSize: 2, numLayers: 2, bidirectional: true }],
   ['zoneout', { zoneout: 0.3 }],
   ['zoneout of the cell', { zoneout: { cell: 0.5 } }],
@@ -61,10 +66,27 @@ const cases: readonly (readonly [string, LstmOptions])[] = [
       recurrentDropout: 0.3,
       weightDrop: 0.2,
       zoneout: { hidden: 0.2, cell: 0.1 },
+      gateClip: 0.8,
+      fullGateRecurrence: true,
+      layerNorm: true,
+    },
+  ],
+  [
+    'all of them in one direction',
+    {
+      peepholes: true,
+      projSize: 4,
+      recurrentDropout: 0.3,
+      weightDrop: 0.2,
+      zoneout: 0.2,
+      cellClip: 0.5,
+      gateClip: 0.8,
+      fullGateRecurrence: true,
+      layerNorm: true,
     },
   ],
 ];
-const variants: readonly LstmVariant[] = ['V', 'NIG', 'NFG', 'NOG', 'NIAF', 'NOAF', 'CIFG', 'NP'];
+const variants: readonly LstmVariant[] = ['V', 'NIG', 'NFG', 'NOG', 'NIAF', 'NOAF', 'CIFG', 'NP', 'FGR'];
 
 describe('a training step', () => {
   test.each([...cases, ...variants.map((variant) => [`the variant ${variant}`, { variant }] as const)])(
@@ -149,6 +171,25 @@ describe('parameters', () => {
     });
   });
 
+  test('of full gate recurrence are drawn like the others; layer normalization begins as no gain and no bias', async () => {
+    const options: LstmOptions = { fullGateRecurrence: true, layerNorm: true };
+    expect(shapes(options)).toMatchObject({
+      '0.weight_gate_l0': [3 * H, 3 * H],
+      '0.weight_ln_ih_l0': [4 * H],
+      '0.weight_ln_hh_l0': [4 * H],
+      '0.weight_ln_c_l0': [H],
+      '0.bias_ln_c_l0': [H],
+    });
+    const drawn = await copies(regressor(options).bind(batch));
+    const bound = 1 / Math.sqrt(H);
+    expect(Math.max(...drawn['0.weight_gate_l0']!.map(Math.abs))).toBeLessThanOrEqual(bound);
+    expect(new Set(drawn['0.weight_gate_l0']).size).toBeGreaterThan(9 * H * H - 5);
+    expect(new Set(drawn['0.weight_ln_ih_l0'])).toEqual(new Set([1]));
+    expect(new Set(drawn['0.weight_ln_hh_l0'])).toEqual(new Set([1]));
+    expect(new Set(drawn['0.weight_ln_c_l0'])).toEqual(new Set([1]));
+    expect(new Set(drawn['0.bias_ln_c_l0'])).toEqual(new Set([0]));
+  });
+
   test('every variant but NP has peepholes, one for each of three gates', () => {
     for (const variant of variants) {
       expect(shapes({ variant })['0.weight_peephole_l0']).toEqual(variant === 'NP' ? undefined : [3 * H]);
@@ -176,11 +217,19 @@ describe('what has no meaning is refused, and why', () => {
     [{ variant: 'NIG', inputGate: true }, 'inputGate: true contradicts the variant NIG'],
     [
       { variant: 'XXX' as LstmVariant },
-      "variant: expected one of V, NIG, NFG, NOG, NIAF, NOAF, CIFG, NP, received 'XXX'",
+      "variant: expected one of V, NIG, NFG, NOG, NIAF, NOAF, CIFG, NP, FGR, received 'XXX'",
     ],
     [{ projSize: H }, 'projSize: expected an integer from 1 to 5, below the hidden size, received 6'],
     [{ projSize: 0 }, 'projSize: expected an integer from 1 to 5'],
     [{ cellClip: 0 }, 'cellClip: expected a positive number, received 0'],
+    [{ gateClip: -1 }, 'gateClip: expected a positive number, received -1'],
+    [{ gateClip: NaN }, 'gateClip: expected a positive number, received NaN'],
+    [{ variant: 'FGR', fullGateRecurrence: false }, 'fullGateRecurrence: false contradicts the variant FGR'],
+    [
+      { fullGateRecurrence: true, inputGate: false, forgetGate: false, outputGate: false },
+      'fullGateRecurrence: there is no input, forget or output gate to recur',
+    ],
+    [{ layerNorm: 1 as unknown as boolean }, 'layerNorm: expected true or false, received 1'],
     [{ zoneout: { cells: 0.1 } as object }, "lstm: zoneout: unknown option 'cells'; it has hidden, cell"],
     [{ zoneout: 1 }, 'zoneout: expected a number in [0, 1), received 1'],
     [{ weightDrop: -0.1 }, 'weightDrop: expected a number in [0, 1)'],

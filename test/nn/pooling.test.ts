@@ -195,6 +195,12 @@ describe.each([
     expect(() => model.session()).toThrow(`1: ${name}: the layer reads each sequence to its end, so it cannot carry`);
   });
 
+  test('it cannot be trained with carried state, for the same reason', async () => {
+    const options = { loss: meanSquaredError(), optimizer: adam(), carryState: true };
+    const training = after(make(), { backend: 'reference' }).trainStep({ inputs, targets: batch.targets }, options);
+    await expect(training).rejects.toThrow(`1: ${name}: the layer reads each sequence to its end`);
+  });
+
   test('what has no steps is refused by name', async () => {
     const model = sequential([lstm(3, { output: 'last' }), make()], { backend: 'reference' });
     await expect(model.predict({ inputs })).rejects.toThrow(ShapeError);

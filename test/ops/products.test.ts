@@ -96,6 +96,20 @@ describe('embedding', () => {
     checkGradient({ tokens, weight: random.normal(5, 2) }, writeOp(embedding, {}));
   });
 
+  test('a scale multiplies the rows of its token, and their gradient', () => {
+    const values = { tokens, weight: random.normal(5, 2), scale: floats([5], [2, 0, 1, 1, -0.5]) };
+    const scaled = evaluate(values, writeOp(embedding, {})).y!;
+    const plain = evaluate({ tokens, weight: values.weight }, writeOp(embedding, {})).y!;
+    scaled.data.forEach((value, k) => {
+      expect(value).toBe(values.scale.data[tokens.data[Math.floor(k / 2)]!]! * plain.data[k]!);
+    });
+    checkGradient(values, writeOp(embedding, {}), { constants: ['scale'] });
+    expect(() => checkGradient(values, writeOp(embedding, {}))).toThrow('scale: no gradient flows through it');
+    expect(() => evaluate({ ...values, scale: floats([2], [1, 1]) }, writeOp(embedding, {}))).toThrow(
+      'scale: expected [5], received [2]',
+    );
+  });
+
   test('tokens must be integers, and the weight a matrix', () => {
     const weight = random.normal(5, 2);
     expect(() => evaluate({ tokens: floats([1], [0]), weight }, writeOp(embedding, {}))).toThrow(

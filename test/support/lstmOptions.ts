@@ -1,7 +1,9 @@
 /** Options of an LSTM op one by one, to be tested alone and in every pair that composes. */
 import { lstmKind, type LstmActivations, type LstmKindAttributes } from '../../lib/ops/recurrent/lstmKind';
+import { lstmBackward } from '../../lib/ops/recurrent/lstmBackward';
+import type { Emit, Variable } from '../../lib/ops/op';
 import { floats, Random, type Tensor } from './random';
-import type { Values } from './evaluate';
+import type { Values, Variables } from './evaluate';
 
 export interface LstmSizes {
   readonly T: number;
@@ -16,6 +18,7 @@ export interface LstmSizes {
 export interface LstmOption {
   readonly activations?: Partial<LstmActivations>;
   readonly cellClip?: number;
+  readonly gateClip?: number;
   /** Operands, for T steps of B rows; `outputSize` is the size of h. */
   readonly operands?: (sizes: LstmSizes, outputSize: number, random: Random) => Values;
 }
@@ -43,6 +46,21 @@ export const lstmOptions: Readonly<Record<string, LstmOption>> = {
   'tanh gates': { activations: { input: 'tanh', forget: 'tanh', output: 'tanh' } },
   'relu gates': { activations: { input: 'relu', forget: 'relu', output: 'relu' } },
   'cell clipping': { cellClip: 0.4 },
+  'gate clipping': { gateClip: 0.6 },
+  'full gate recurrence': {
+    operands: ({ B, H }, _, random) => ({
+      weight_gate: random.uniform(-1 / Math.sqrt(H), 1 / Math.sqrt(H), 3 * H, 3 * H),
+      g0: random.uniform(0, 1, B, 3 * H),
+    }),
+  },
+  'layer normalization': {
+    operands: ({ H }, _, random) => ({
+      weight_ln_ih: random.uniform(0.5, 1.5, 4 * H),
+      weight_ln_hh: random.uniform(0.5, 1.5, 4 * H),
+      weight_ln_c: random.uniform(0.5, 1.5, H),
+      bias_ln_c: random.uniform(-0.5, 0.5, H),
+    }),
+  },
   projection: { operands: ({ H, P }, _, random) => ({ weight_hr: random.normal(P, H) }) },
   'zoneout of the hidden state': {
     operands: ({ T, B }, size, random) => ({ keep_hidden: coins(random, 1, T, B, size) }),
@@ -74,6 +92,10 @@ function exclude(a: LstmOption, b: LstmOption): boolean {
   );
 }
 
+/** Full gate recurrence wants a gate. */
+const hasGates = (names: readonly string[]): boolean =>
+  !['full gate recurrence', 'no input gate', 'no forget gate', 'no output gate'].every((name) => names.includes(name));
+
 /** Every pair of options that composes. */
 export const lstmOptionPairs: readonly (readonly [string, string])[] = Object.keys(lstmOptions).flatMap((a, index) =>
   Object.keys(lstmOptions)
@@ -91,7 +113,8 @@ export function randomLstmOptions(seed: number): readonly string[] {
   const wanted = 1 + Math.floor(random.next() * 6);
   const chosen: string[] = [];
   for (const { name } of shuffled) {
-    const composes = chosen.every((other) => !exclude(lstmOptions[name]!, lstmOptions[other]!));
+    const composes =
+      chosen.every((other) => !exclude(lstmOptions[name]!, lstmOptions[other]!)) && hasGates([...chosen, name]);
     if (chosen.length < wanted && composes) chosen.push(name);
   }
   return chosen;
@@ -121,6 +144,32 @@ export function lstmWith(
     kind: lstmKind(
       Object.assign({}, ...options.map(({ activations }) => activations)) as Partial<LstmActivations>,
       options.reduce((clip, { cellClip = 0 }) => Math.max(clip, cellClip), 0),
+      options.reduce((clip, { gateClip = 0 }) => Math.max(clip, gateClip), 0),
     ),
   };
+}
+
+/** All that reaches h and c, [T, B, ·], of the inputs and outputs of an `lstm` and the cotangents of its y and final states. */
+export function writeStateGradients(
+  inputs: Variables,
+  outputs: Variables,
+  cotangents: Variables,
+  attributes: LstmKindAttributes & { readonly reverse: boolean },
+  emit: Emit,
+): { readonly dh: Variable; readonly dcells: Variable } {
+  const slots = Object.keys(lstmBackward.operands);
+  const given = Object.fromEntries(
+    Object.entries({ ...cotangents, ...inputs }).filter(([slot]) => slots.includes(slot)),
+  );
+  const { gates, cells, bounds, normalized_ih, normalized_hh, normalized_c, scales } = outputs;
+  const saved = {
+    ...(attributes.gate_clip > 0 ? { bounds } : {}),
+    ...(inputs.weight_ln_c ? { normalized_ih, normalized_hh, normalized_c, scales } : {}),
+  };
+  const { dh, dcells } = emit(
+    lstmBackward,
+    { ...given, ...saved, gates: gates!, cells: cells!, weight_hh: inputs.weight_hh! },
+    attributes,
+  );
+  return { dh, dcells };
 }

@@ -1,3 +1,4 @@
+import { OptionError } from '../../errors';
 import {
   defineOp,
   expectRank,
@@ -12,10 +13,26 @@ import {
 } from '../op';
 import { multiplyDims, type Dim, type Shape } from '../shape';
 import { expectHiddenRegularizers, expectShare } from './hiddenRegularizers';
-import { lstmGradients } from './lstmBackward';
 import { lstmCell } from './lstmCell';
-import { expectLstmKind, isPlain, lstmKindAttributes, type LstmKindAttributes } from './lstmKind';
-import { lstmVariantCell, regularizersOf, type LstmRegularizers, type LstmVariantWeights } from './lstmVariant';
+import { lstmGradients } from './lstmGradients';
+import {
+  expectLstmKind,
+  isPlain,
+  lstmKindAttributes,
+  weightedGates,
+  writeGateBounds,
+  type LstmKindAttributes,
+} from './lstmKind';
+import {
+  lstmVariantCell,
+  normalizedOf,
+  recurrentGates,
+  regularizersOf,
+  type LstmRegularizers,
+  type LstmVariantNext,
+  type LstmVariantStep,
+  type LstmVariantWeights,
+} from './lstmVariant';
 import { rowOf, walk } from './sequence';
 
 export { lstmGates } from './lstmCell';
@@ -35,6 +52,26 @@ export const lstmRegularizerSlots = {
   keep_hidden: optional('float32'),
   keep_cell: optional('float32'),
   hidden_mask: optional('float32'),
+} as const satisfies Slots;
+
+/** The weights of full gate recurrence and of layer normalization; of the latter all four or none. */
+export const lstmFurtherWeightSlots = {
+  weight_gate: optional('float32'),
+  weight_ln_ih: optional('float32'),
+  weight_ln_hh: optional('float32'),
+  weight_ln_c: optional('float32'),
+  bias_ln_c: optional('float32'),
+} as const satisfies Slots;
+
+/** What only the way back reads, and only with the options that it belongs to. */
+export const lstmSavedSlots = {
+  /** The least and the greatest value of each gate, where their inputs are bounded: [4, 2]. */
+  bounds: onDemand('float32'),
+  /** W_ih x, W_hh h and c normalized, and by what each was scaled. */
+  normalized_ih: onDemand('float32'),
+  normalized_hh: onDemand('float32'),
+  normalized_c: onDemand('float32'),
+  scales: onDemand('float32'),
 } as const satisfies Slots;
 
 type Types<S extends Slots> = { readonly [K in keyof S]: S[K]['arity'] extends 'one' ? ValueType : ValueType | null };
@@ -59,6 +96,55 @@ export function expectLstmWeights(
   return { hiddenSize, outputSize };
 }
 
+/**
+ * Checks the weights that belong to full gate recurrence and layer normalization, and `before`, the gates of the step
+ * before; returns the type of these.
+ */
+export function expectLstmFurtherWeights(
+  { weight_gate, ...norm }: Types<typeof lstmFurtherWeightSlots>,
+  before: { readonly slot: string; readonly type: ValueType | null },
+  kind: LstmKindAttributes,
+  { batch, hiddenSize }: { readonly batch: Dim; readonly hiddenSize: Dim },
+): ValueType {
+  const gates = multiplyDims([recurrentGates.length, hiddenSize]);
+  const state = float32(batch, gates);
+  if (before.type) expectShape(before.slot, before.type, state.shape);
+  if (before.type && !weight_gate) throw new OptionError(`${before.slot}: without weight_gate no gate sees gates`);
+  if (weight_gate) {
+    expectShape('weight_gate', weight_gate, [gates, gates]);
+    const own = weightedGates(kind);
+    if (!recurrentGates.some((gate) => own.includes(gate))) {
+      throw new OptionError('weight_gate: expected an input, forget or output gate, which there is none of');
+    }
+  }
+  const shapes = {
+    weight_ln_ih: multiplyDims([4, hiddenSize]),
+    weight_ln_hh: multiplyDims([4, hiddenSize]),
+    weight_ln_c: hiddenSize,
+    bias_ln_c: hiddenSize,
+  };
+  for (const name of Object.keys(shapes) as (keyof typeof shapes)[]) {
+    const type = norm[name];
+    if (type) expectShape(name, type, [shapes[name]]);
+    else if (Object.values(norm).some((other) => other !== null)) {
+      throw new OptionError(`${name}: layer normalization needs all four of ${Object.keys(shapes).join(', ')}`);
+    }
+  }
+  return state;
+}
+
+/** The types of what the way back reads, for rows [T, B] or [B]. */
+export function lstmSavedTypes(rows: Shape, hiddenSize: Dim): Record<keyof typeof lstmSavedSlots, ValueType> {
+  const gates = float32(...rows, multiplyDims([4, hiddenSize]));
+  return {
+    bounds: float32(4, 2),
+    normalized_ih: gates,
+    normalized_hh: gates,
+    normalized_c: float32(...rows, hiddenSize),
+    scales: float32(...rows, 3),
+  };
+}
+
 export function expectLstmRegularizers(
   { keep_hidden, keep_cell, hidden_mask }: Types<typeof lstmRegularizerSlots>,
   rows: Shape,
@@ -72,11 +158,11 @@ export function expectLstmRegularizers(
 export function stepRow(
   weights: LstmVariantWeights,
   kind: LstmKindAttributes,
-  step: Parameters<typeof lstmVariantCell>[2],
-  next: Parameters<typeof lstmVariantCell>[3],
+  step: LstmVariantStep,
+  next: LstmVariantNext,
 ): void {
-  const { weight_peephole, weight_hr } = weights;
-  const options = [weight_peephole, weight_hr, step.keepCell, step.keepHidden, step.mask];
+  const { weight_peephole, weight_hr, weight_gate, weight_ln_c } = weights;
+  const options = [weight_peephole, weight_hr, weight_gate, weight_ln_c, step.keepCell, step.keepHidden, step.mask];
   if (isPlain(kind) && options.every((option) => option === null)) {
     lstmCell(weights, step, next);
     next.unprojected.set(next.h);
@@ -101,6 +187,9 @@ export const lstm = defineOp({
     c0: optional('float32'),
     ...lstmWeightSlots,
     ...lstmRegularizerSlots,
+    /** i, f and o of the step before the first, where gates see gates. */
+    g0: optional('float32'),
+    ...lstmFurtherWeightSlots,
     lengths: optional('int32'),
   },
   outputs: {
@@ -111,46 +200,74 @@ export const lstm = defineOp({
     cells: onDemand('float32'),
     /** o ⊙ φ(c): what a projection multiplies. */
     unprojected: onDemand('float32'),
+    /** i, f and o as the next step sees them, and after the last step walked. */
+    recurred: onDemand('float32'),
+    g_n: onDemand('float32'),
+    ...lstmSavedSlots,
   },
   attributes: { reverse: 'boolean', ...lstmKindAttributes },
-  infer({ x, h0, c0, lengths, keep_hidden, keep_cell, hidden_mask, ...weights }, kind) {
+  infer({ x, h0, c0, g0, lengths, ...rest }, kind) {
+    const { keep_hidden, keep_cell, hidden_mask, weight_gate, weight_ln_ih, weight_ln_hh, weight_ln_c, bias_ln_c } =
+      rest;
     expectRank('x', x, 3, '[T, B, I]');
     const [steps, batch, inputSize] = x.shape as [Dim, Dim, Dim];
-    const sizes = expectLstmWeights(weights, inputSize);
+    const sizes = expectLstmWeights(rest, inputSize);
     const { hiddenSize, outputSize } = sizes;
     expectLstmRegularizers({ keep_hidden, keep_cell, hidden_mask }, [steps, batch], sizes);
     expectLstmKind(kind);
+    const further = { weight_gate, weight_ln_ih, weight_ln_hh, weight_ln_c, bias_ln_c };
+    const g_n = expectLstmFurtherWeights(further, { slot: 'g0', type: g0 }, kind, { batch, hiddenSize });
     const [h, c] = [float32(batch, outputSize), float32(batch, hiddenSize)];
     if (h0) expectShape('h0', h0, h.shape);
     if (c0) expectShape('c0', c0, c.shape);
     if (lengths) expectShape('lengths', lengths, [batch]);
     const gates = float32(steps, batch, multiplyDims([4, hiddenSize]));
     const cells = float32(steps, batch, hiddenSize);
-    return { y: float32(steps, batch, outputSize), h_n: h, c_n: c, gates, cells, unprojected: cells };
+    return {
+      y: float32(steps, batch, outputSize),
+      h_n: h,
+      c_n: c,
+      gates,
+      cells,
+      unprojected: cells,
+      recurred: float32(steps, ...g_n.shape),
+      g_n,
+      ...lstmSavedTypes([steps, batch], hiddenSize),
+    };
   },
   gradient({ operands, outputs, cotangents, attributes, wants, emit }) {
-    const { y, gates, cells, unprojected } = outputs;
-    for (const slot of ['gates', 'cells', 'unprojected'] as const) refuseGradient(slot, cotangents[slot] !== null);
-    const arriving = { dy: cotangents.y, dh_n: cotangents.h_n, dc_n: cotangents.c_n };
-    return lstmGradients(operands, { y, gates, cells, unprojected }, arriving, attributes, wants, emit);
+    const { y, h_n, c_n, g_n, ...saved } = cotangents;
+    refuseGradient('g_n without weight_gate', g_n !== null && !operands.weight_gate);
+    for (const slot of Object.keys(saved) as (keyof typeof saved)[]) refuseGradient(slot, saved[slot] !== null);
+    const arriving = { dy: y, dh_n: h_n, dc_n: c_n, dg_n: g_n };
+    return lstmGradients(operands, outputs, arriving, attributes, wants, emit);
   },
   reference({ operands, outputs, attributes: { reverse, ...kind } }) {
-    const { x, h0, c0, lengths, keep_hidden, keep_cell, hidden_mask, ...weights } = operands;
-    const { y, h_n, c_n, gates, cells, unprojected } = outputs;
+    const { x, h0, c0, g0, lengths, keep_hidden, keep_cell, hidden_mask, ...weights } = operands;
+    const { y, h_n, c_n, g_n, gates, cells, unprojected, recurred, bounds } = outputs;
     const [steps, batch] = x.shape as [number, number];
     const regularizers: LstmRegularizers = { keep_hidden, keep_cell, hidden_mask };
+    writeGateBounds(kind, bounds.data as Float64Array);
     for (let b = 0; b < batch; b++) {
       let h = rowOf(h0, b) ?? new Float64Array(h_n.shape[1]!);
       let c = rowOf(c0, b) ?? new Float64Array(c_n.shape[1]!);
+      let g = rowOf(g0, b) ?? new Float64Array(g_n.shape[1]!);
       for (const t of walk(steps, lengths, b, reverse)) {
         const row = t * batch + b;
-        const next = { gates: rowOf(gates, row), h: rowOf(y, row), c: rowOf(cells, row) };
-        const step = { x: rowOf(x, row), h, c, ...regularizersOf(regularizers, b, row) };
-        stepRow(weights, kind, step, { ...next, unprojected: rowOf(unprojected, row) });
-        ({ h, c } = next);
+        const next = {
+          gates: rowOf(gates, row),
+          h: rowOf(y, row),
+          c: rowOf(cells, row),
+          recurred: rowOf(recurred, row),
+        };
+        const step = { x: rowOf(x, row), h, c, g, ...regularizersOf(regularizers, b, row) };
+        const written = { unprojected: rowOf(unprojected, row), normalized: normalizedOf(outputs, row) };
+        stepRow(weights, kind, step, { ...next, ...written });
+        ({ h, c, recurred: g } = next);
       }
       rowOf(h_n, b).set(h);
       rowOf(c_n, b).set(c);
+      rowOf(g_n, b).set(g);
     }
   },
 });

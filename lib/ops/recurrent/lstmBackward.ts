@@ -1,24 +1,18 @@
-import { linearBackwardWeight } from '../linear';
-import {
-  defineOp,
-  expectRank,
-  expectShape,
-  float32,
-  onDemand,
-  one,
-  optional,
-  type Attributes,
-  type Emit,
-  type Variable,
-  type View,
-} from '../op';
+import { defineOp, expectRank, expectShape, float32, onDemand, one, optional, type View } from '../op';
 import { multiplyDims, type Dim } from '../shape';
 import { backwardWeight } from './backwardWeight';
-import { addTransposedProduct, inputGradients } from './cell';
-import { maskHidden } from './hiddenRegularizers';
+import { addTransposedProduct } from './cell';
 import { lstmCellBackward } from './lstmCell';
-import { isPlain, lstmKindAttributes } from './lstmKind';
-import { lstmVariantCellBackward, peepholeGates, regularizersOf } from './lstmVariant';
+import { isPlain, lstmKindAttributes, type LstmKindAttributes } from './lstmKind';
+import {
+  gateGradients,
+  lstmVariantCellBackward,
+  normalizedOf,
+  peepholeGates,
+  recurrentGates,
+  regularizersOf,
+  type LstmVariantGradients,
+} from './lstmVariant';
 import { rowOf, walk } from './sequence';
 
 const attributes = { reverse: 'boolean', ...lstmKindAttributes } as const;
@@ -26,7 +20,9 @@ const attributes = { reverse: 'boolean', ...lstmKindAttributes } as const;
 /**
  * dgates[T,B,4H], the gradient before activation, and the gradients of the initial states: the steps in reverse, with
  * dh = dgates·W_hh and dc carried from each step to the one walked before it. `dprojected` is the gradient of what the
- * projection gives, before zoneout. All are 0 past a length.
+ * projection gives, before zoneout; `dh` and `dcells` are everything that reaches h_t and c_t. With layer normalization
+ * `dinput` and `drecurrent` are the gradients of W_ih x and of what is normalized together with W_hh h, `dvisible` that of
+ * γ_c ⊙ LN(c) + β_c; 0 without it. All are 0 past a length.
  */
 export const lstmBackward = defineOp({
   name: 'lstm_backward',
@@ -43,6 +39,17 @@ export const lstmBackward = defineOp({
     keep_hidden: optional('float32'),
     keep_cell: optional('float32'),
     hidden_mask: optional('float32'),
+    dg_n: optional('float32'),
+    weight_gate: optional('float32'),
+    weight_ln_ih: optional('float32'),
+    weight_ln_hh: optional('float32'),
+    weight_ln_c: optional('float32'),
+    bias_ln_c: optional('float32'),
+    bounds: optional('float32'),
+    normalized_ih: optional('float32'),
+    normalized_hh: optional('float32'),
+    normalized_c: optional('float32'),
+    scales: optional('float32'),
     lengths: optional('int32'),
   },
   outputs: {
@@ -50,61 +57,110 @@ export const lstmBackward = defineOp({
     dh0: onDemand('float32'),
     dc0: onDemand('float32'),
     dprojected: onDemand('float32'),
+    dg0: onDemand('float32'),
+    dh: onDemand('float32'),
+    dcells: onDemand('float32'),
+    dinput: onDemand('float32'),
+    drecurrent: onDemand('float32'),
+    dvisible: onDemand('float32'),
   },
   attributes,
-  infer({ dy, dh_n, dc_n, gates, cells, c0, weight_hh, lengths }) {
+  infer({ dy, dh_n, dc_n, dg_n, gates, cells, c0, weight_hh, lengths }) {
     expectRank('cells', cells, 3, '[T, B, H]');
     const [steps, batch, hiddenSize] = cells.shape as [Dim, Dim, Dim];
     const gateSize = multiplyDims([4, hiddenSize]);
     const outputSize = weight_hh.shape[1]!;
-    const [sequence, h, c] = [
+    const [sequence, h, c, g] = [
       float32(steps, batch, outputSize),
       float32(batch, outputSize),
       float32(batch, hiddenSize),
+      float32(batch, multiplyDims([recurrentGates.length, hiddenSize])),
     ];
     expectShape('gates', gates, [steps, batch, gateSize]);
     expectShape('weight_hh', weight_hh, [gateSize, outputSize]);
     if (dy) expectShape('dy', dy, sequence.shape);
     if (dh_n) expectShape('dh_n', dh_n, h.shape);
     if (dc_n) expectShape('dc_n', dc_n, c.shape);
+    if (dg_n) expectShape('dg_n', dg_n, g.shape);
     if (c0) expectShape('c0', c0, c.shape);
     if (lengths) expectShape('lengths', lengths, [batch]);
-    return { dgates: gates, dh0: h, dc0: c, dprojected: sequence };
+    return {
+      dgates: gates,
+      dh0: h,
+      dc0: c,
+      dprojected: sequence,
+      dg0: g,
+      dh: sequence,
+      dcells: cells,
+      dinput: gates,
+      drecurrent: gates,
+      dvisible: cells,
+    };
   },
   gradient: 'none',
-  reference({ operands, outputs: { dgates, dh0, dc0, dprojected }, attributes: { reverse, ...kind } }) {
-    const { dy, dh_n, dc_n, gates, cells, c0, weight_hh, weight_peephole, weight_hr, lengths } = operands;
+  reference({ operands, outputs, attributes: { reverse, ...kind } }) {
+    const { dy, dh_n, dc_n, dg_n, gates, cells, c0, weight_hh, weight_hr, weight_gate, bounds, lengths } = operands;
     const [steps, batch, hiddenSize] = cells.shape as [number, number, number];
     const outputSize = weight_hh.shape[1]!;
-    const zeros = new Float64Array(Math.max(hiddenSize, outputSize));
-    const plain = isPlain(kind) && weight_peephole === null;
+    const limits = bounds && Float64Array.from(bounds.data);
+    const zeros = new Float64Array(Math.max(3 * hiddenSize, outputSize));
     for (let b = 0; b < batch; b++) {
       const dh = Float64Array.from(rowOf(dh_n, b) ?? zeros.subarray(0, outputSize));
       const dc = Float64Array.from(rowOf(dc_n, b) ?? zeros.subarray(0, hiddenSize));
+      const dg = Float64Array.from(rowOf(dg_n, b) ?? zeros.subarray(0, 3 * hiddenSize));
       const order = walk(steps, lengths, b, reverse);
       for (let k = order.length - 1; k >= 0; k--) {
         const row = order[k]! * batch + b;
         const { keepHidden, keepCell, mask } = regularizersOf(operands, b, row);
         const dyRow = rowOf(dy, row) ?? zeros;
         for (let p = 0; p < outputSize; p++) dh[p]! += dyRow[p]!;
-        const dhNew = rowOf(dprojected, row);
+        rowOf(outputs.dh, row).set(dh);
+        const dhNew = rowOf(outputs.dprojected, row);
         dhNew.set(dh.map((gradient, p) => (1 - (keepHidden?.[p] ?? 0)) * gradient));
         const dhCell = weight_hr ? multiplyTransposed(weight_hr, dhNew) : dhNew;
         const c = k > 0 ? rowOf(cells, order[k - 1]! * batch + b) : (rowOf(c0, b) ?? zeros);
-        const dz = rowOf(dgates, row);
-        const state = { gates: rowOf(gates, row), c, nextC: rowOf(cells, row), keepCell };
-        if (plain && !keepCell) lstmCellBackward(state, dhCell, dc, dz);
-        else lstmVariantCellBackward(weight_peephole, kind, state, dhCell, dc, dz);
-        const dhGates = multiplyTransposed(weight_hh, dz);
+        const to = gradientRows(outputs, row);
+        const state = { gates: rowOf(gates, row), c, nextC: rowOf(cells, row), keepCell, bounds: limits };
+        cellBackward(operands, kind, { ...state, normalized: normalizedOf(operands, row) }, { dh: dhCell, dc, dg }, to);
+        const drecurrent = operands.weight_ln_c ? to.drecurrent : to.dz;
+        const dhGates = multiplyTransposed(weight_hh, drecurrent);
         for (let p = 0; p < outputSize; p++) {
           dh[p] = (keepHidden?.[p] ?? 0) * dh[p]! + (mask?.[p] ?? 1) * dhGates[p]!;
         }
+        gateGradients(weight_gate, drecurrent, dg);
       }
-      rowOf(dh0, b).set(dh);
-      rowOf(dc0, b).set(dc);
+      rowOf(outputs.dh0, b).set(dh);
+      rowOf(outputs.dc0, b).set(dc);
+      rowOf(outputs.dg0, b).set(dg);
     }
   },
 });
+type GradientSlots = 'dgates' | 'dcells' | 'dvisible' | 'dinput' | 'drecurrent';
+
+/** What a step's cell writes at a row of [T, B]. */
+const gradientRows = (outputs: Readonly<Record<GradientSlots, View>>, row: number): LstmVariantGradients => ({
+  dz: rowOf(outputs.dgates, row),
+  dcells: rowOf(outputs.dcells, row),
+  dvisible: rowOf(outputs.dvisible, row),
+  dinput: rowOf(outputs.dinput, row),
+  drecurrent: rowOf(outputs.drecurrent, row),
+});
+
+/** One row at one step, by the plain cell or by the one with options. */
+function cellBackward(
+  weights: Parameters<typeof lstmVariantCellBackward>[0] & { readonly weight_gate: View | null },
+  kind: LstmKindAttributes,
+  state: Parameters<typeof lstmVariantCellBackward>[2],
+  arriving: Parameters<typeof lstmVariantCellBackward>[3],
+  to: LstmVariantGradients,
+): void {
+  const { weight_peephole, weight_gate, weight_ln_c } = weights;
+  if (isPlain(kind) && [weight_peephole, weight_gate, weight_ln_c, state.keepCell].every((option) => option === null)) {
+    lstmCellBackward(state, arriving.dh, arriving.dc, to);
+  } else {
+    lstmVariantCellBackward(weights, kind, state, arriving, to);
+  }
+}
 
 /** weightᵀ·dy */
 function multiplyTransposed(weight: View, dy: Float64Array): Float64Array {
@@ -148,54 +204,47 @@ export const lstmBackwardPeephole = defineOp({
   },
 });
 
-/** Slots of the ops that have an LSTM's gradient, over a sequence. */
-type Operand =
-  | 'x'
-  | 'h0'
-  | 'c0'
-  | 'weight_ih'
-  | 'weight_hh'
-  | 'bias_ih'
-  | 'bias_hh'
-  | 'weight_peephole'
-  | 'weight_hr'
-  | 'keep_hidden'
-  | 'keep_cell'
-  | 'hidden_mask'
-  | 'lengths';
-
-/** The gradient rule over a sequence: what has to go step by step, then sums over all steps. */
-export function lstmGradients(
-  operands: Record<Operand, Variable | null> & Record<'x' | 'weight_ih' | 'weight_hh', Variable>,
-  { y, gates, cells, unprojected }: Record<'y' | 'gates' | 'cells' | 'unprojected', Variable>,
-  arriving: Record<'dy' | 'dh_n' | 'dc_n', Variable | null>,
-  attributes: Attributes<typeof lstmBackward.attributes>,
-  wants: (operand: Operand) => boolean,
-  emit: Emit,
-) {
-  const { x, h0, c0, weight_ih, weight_hh, hidden_mask, lengths, ...cell } = operands;
-  const { weight_peephole, weight_hr } = operands;
-  const { reverse } = attributes;
-  const { dgates, dh0, dc0, dprojected } = emit(
-    lstmBackward,
-    { ...arriving, gates, cells, c0, weight_hh, ...cell, hidden_mask, lengths },
-    attributes,
-  );
-  const masked = (h: Variable) => maskHidden(h, hidden_mask, emit);
-  return {
-    ...inputGradients(dgates, { x, weight_ih }, wants, emit),
-    h0: dh0,
-    c0: dc0,
-    weight_hh: wants('weight_hh')
-      ? emit(lstmBackwardWeight, { dgates, y: masked(y), h0: h0 && masked(h0), lengths }, { reverse }).dweight_hh
-      : null,
-    weight_peephole:
-      weight_peephole && wants('weight_peephole')
-        ? emit(lstmBackwardPeephole, { dgates, cells, c0, lengths }, { reverse }).dweight_peephole
-        : null,
-    weight_hr:
-      weight_hr && wants('weight_hr')
-        ? emit(linearBackwardWeight, { dy: dprojected, x: unprojected }, {}).dweight
-        : null,
-  };
-}
+/**
+ * The gradients of what layer normalization multiplies and adds: of each sum the factors are a row's gradient and what
+ * was normalized there.
+ */
+export const lstmBackwardNorm = defineOp({
+  name: 'lstm_backward_norm',
+  operands: {
+    dgates: one('float32'),
+    dvisible: one('float32'),
+    normalized_ih: one('float32'),
+    normalized_hh: one('float32'),
+    normalized_c: one('float32'),
+  },
+  outputs: {
+    dweight_ln_ih: onDemand('float32'),
+    dweight_ln_hh: onDemand('float32'),
+    dweight_ln_c: onDemand('float32'),
+    dbias_ln_c: onDemand('float32'),
+  },
+  attributes: {},
+  infer({ dgates, dvisible, normalized_ih, normalized_hh, normalized_c }) {
+    expectRank('dgates', dgates, 3, '[T, B, 4H]');
+    expectRank('dvisible', dvisible, 3, '[T, B, H]');
+    expectShape('dgates', dgates, [...dvisible.shape.slice(0, 2), multiplyDims([4, dvisible.shape[2]!])]);
+    expectShape('normalized_ih', normalized_ih, dgates.shape);
+    expectShape('normalized_hh', normalized_hh, dgates.shape);
+    expectShape('normalized_c', normalized_c, dvisible.shape);
+    const [gates, cell] = [float32(dgates.shape[2]!), float32(dvisible.shape[2]!)];
+    return { dweight_ln_ih: gates, dweight_ln_hh: gates, dweight_ln_c: cell, dbias_ln_c: cell };
+  },
+  gradient: 'none',
+  reference({ operands: { dgates, dvisible, normalized_ih, normalized_hh, normalized_c }, outputs }) {
+    const addProducts = (gradient: View, normalized: View | null, sum: View) => {
+      const width = sum.data.length;
+      for (let k = 0; k < gradient.data.length; k++) {
+        sum.data[k % width]! += gradient.data[k]! * (normalized?.data[k] ?? 1);
+      }
+    };
+    addProducts(dgates, normalized_ih, outputs.dweight_ln_ih);
+    addProducts(dgates, normalized_hh, outputs.dweight_ln_hh);
+    addProducts(dvisible, normalized_c, outputs.dweight_ln_c);
+    addProducts(dvisible, null, outputs.dbias_ln_c);
+  },
+});

@@ -74,13 +74,14 @@ export function gatesOf(gates: Float64Array, unit: number): [i: number, f: numbe
 
 /**
  * The derivative of `lstmCell` before its multiplies. On entry `dh` and `dc` are the gradients of h' and c'; writes the
- * gradient of z, and turns `dc` into the gradient of c along the direct path, dc'·f: the constant error carousel.
+ * gradient of z and all of the gradient of c', and turns `dc` into the gradient of c along the direct path, dc'·f: the
+ * constant error carousel.
  */
 export function lstmCellBackward(
   state: { readonly gates: Float64Array; readonly c: Float64Array; readonly nextC: Float64Array },
   dh: Float64Array,
   dc: Float64Array,
-  dz: Float64Array,
+  { dz, dcells }: { readonly dz: Float64Array; readonly dcells: Float64Array },
 ): void {
   const hiddenSize = dh.length;
   for (let j = 0; j < hiddenSize; j++) {
@@ -91,6 +92,7 @@ export function lstmCellBackward(
     dz[lstmGates.forget * hiddenSize + j] = dcTotal * state.c[j]! * f * (1 - f);
     dz[lstmGates.candidate * hiddenSize + j] = dcTotal * i * (1 - g * g);
     dz[lstmGates.output * hiddenSize + j] = dh[j]! * tanhC * o * (1 - o);
+    dcells[j] = dcTotal;
     dc[j] = dcTotal * f;
   }
 }

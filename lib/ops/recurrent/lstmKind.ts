@@ -49,15 +49,20 @@ export const plainActivations: LstmActivations = {
   cell: 'tanh',
 };
 
-/** Attributes that say which LSTM an op is; `cell_clip` 0 clips nothing. */
-export const lstmKindAttributes = { activations: 'integers', cell_clip: 'number' } as const satisfies AttributeSpec;
+/** Attributes that say which LSTM an op is; a clip of 0 clips nothing. */
+export const lstmKindAttributes = {
+  activations: 'integers',
+  cell_clip: 'number',
+  gate_clip: 'number',
+} as const satisfies AttributeSpec;
 export type LstmKindAttributes = Attributes<typeof lstmKindAttributes>;
 
-export function lstmKind(kind: Partial<LstmActivations> = {}, cellClip = 0): LstmKindAttributes {
+export function lstmKind(kind: Partial<LstmActivations> = {}, cellClip = 0, gateClip = 0): LstmKindAttributes {
   const { input, forget, candidate, output, cell } = { ...plainActivations, ...kind };
   return {
     activations: [input, forget, candidate, output, cell].map((name) => names.indexOf(name)),
     cell_clip: cellClip,
+    gate_clip: gateClip,
   };
 }
 
@@ -81,11 +86,37 @@ export function expectLstmKind(kind: LstmKindAttributes): void {
   if (forget === 'coupled' && input === 'one') {
     throw new OptionError('a forget gate coupled to an input gate that is not there would always be 0');
   }
-  if (!(kind.cell_clip >= 0 && kind.cell_clip < Infinity)) {
-    throw new OptionError(`cell_clip: expected a positive number, or 0 for none, received ${kind.cell_clip}`);
+  for (const name of ['cell_clip', 'gate_clip'] as const) {
+    const limit = kind[name];
+    if (!(limit >= 0 && limit < Infinity)) {
+      throw new OptionError(`${name}: expected a positive number, or 0 for none, received ${limit}`);
+    }
   }
 }
 
 /** Whether these are the attributes of the LSTM that has no options. */
-export const isPlain = ({ activations, cell_clip }: LstmKindAttributes): boolean =>
-  cell_clip === 0 && activations.every((code, place) => code === plainLstm.activations[place]);
+export const isPlain = ({ activations, cell_clip, gate_clip }: LstmKindAttributes): boolean =>
+  cell_clip === 0 && gate_clip === 0 && activations.every((code, place) => code === plainLstm.activations[place]);
+
+/** Whether a gate has weights of its own: it is there, and not coupled. */
+export const hasWeights = (gate: Activation): boolean => gate !== 'one' && gate !== 'coupled';
+
+/** The gates that have weights of their own, as numbers of `lstmGates`. */
+export function weightedGates(kind: LstmKindAttributes): readonly number[] {
+  const { input, forget, candidate, output } = activationsOf(kind);
+  return [input, forget, candidate, output].flatMap((name, gate) => (hasWeights(name) ? [gate] : []));
+}
+
+/**
+ * Where the input of an activation is bounded: the least and the greatest value that each gate then has, [4, 2]. A gate
+ * that has one of them was clipped, or is so close to the bound that its value is the same; no gradient flows through it.
+ */
+export function writeGateBounds(kind: LstmKindAttributes, bounds: Float64Array): void {
+  if (kind.gate_clip === 0) return;
+  const { input, forget, candidate, output } = activationsOf(kind);
+  [input, forget, candidate, output].forEach((name, gate) => {
+    if (!hasWeights(name)) return;
+    bounds[2 * gate] = activations[name].value(-kind.gate_clip);
+    bounds[2 * gate + 1] = activations[name].value(kind.gate_clip);
+  });
+}

@@ -1,7 +1,7 @@
 // The LSTM: forward over a sequence, and its single step.
 #pragma once
 
-#include "kernels/recurrent/lstm_variant.h"
+#include "kernels/recurrent/lstm_norm.h"
 
 namespace lstm::LSTM_ISA {
 
@@ -32,6 +32,7 @@ inline int64_t lstm_list_rows(const LstmForward& op, const LstmMemory& memory, R
     memory.rows[active] = {step > 0 ? memory.c_at(op, row, step - 1) : row_or(op.c0, row, H, memory.zeros),
                            memory.c_at(op, row, step), memory.h_at(op, row, step),
                            op.gates ? op.gates + position * kLstmGates * H : nullptr};
+    if (op.gates_recur) memory.g_rows[active] = memory.recurred_before(op, row, step);
     if (!op.plain) memory.options[active] = lstm_row_options(op, memory, row, step, position);
     ++active;
   }
@@ -57,6 +58,15 @@ LSTM_INLINE void lstm_cell(const float* z, const LstmRow& row, int64_t first, in
   store_first(gates + kOutputGate * hidden_size, o, count);
 }
 
+// The same tile with a third segment, the gates of the step before.
+inline void lstm_multiply_with_gates(const LstmForward& op, const LstmMemory& memory, Range tile, const Segment& x,
+                                     const Segment& h, int64_t panel, TileStart bias, TileEnd z) noexcept {
+  const int64_t G = op.recurrent_gates();
+  const Segment segments[] = {
+      x, h, {memory.g_rows + tile.begin, 1, op.packed_gate + panel * G * kRecurrentGates * kLanes, G}};
+  MixedTile<WholePanel, WholePanel, RecurrentGateColumns>::multiply(tile.size(), segments, bias, z);
+}
+
 // One step of the listed rows: z = b + W_ih x + W_hh h' tile by tile, each followed by the cell.
 inline void lstm_step_rows(const LstmForward& op, const LstmMemory& memory, int64_t active, Range panels) noexcept {
   const int64_t I = op.input_size, H = op.hidden_size, P = op.output_size;
@@ -70,14 +80,20 @@ inline void lstm_step_rows(const LstmForward& op, const LstmMemory& memory, int6
       const Segment segments[] = {{memory.x_rows + tile.begin, 1, columns_ih, I},
                                   {memory.h_rows + tile.begin, 1, columns_hh, P}};
       alignas(64) float z[kTileRows * kTileColumns];
-      multiply_tile(tile.size(), segments, 2, bias, {z, kTileColumns});
+      if (op.gates_recur) {
+        lstm_multiply_with_gates(op, memory, tile, segments[0], segments[1], panel, bias, {z, kTileColumns});
+      } else {
+        multiply_tile(tile.size(), segments, 2, bias, {z, kTileColumns});
+      }
       for (int64_t r = 0; r < tile.size(); ++r) {
         const LstmRow& row = memory.rows[tile.begin + r];
         const int64_t first = panel * kLanes;
         if (op.plain) {
           lstm_cell(z + r * kTileColumns, row, first, H - first, H);
         } else {
-          lstm_variant_cell(op, z + r * kTileColumns, row, memory.options[tile.begin + r], first, H - first);
+          const LstmRowOptions& options = memory.options[tile.begin + r];
+          const LstmOutputs outputs = lstm_variant_gates(op, z + r * kTileColumns, row, options, first, H - first);
+          lstm_variant_hidden(op, outputs, row, options, first, H - first);
         }
       }
     }
@@ -105,6 +121,20 @@ inline Range columns_of_panels(Range panels, int64_t columns, int64_t width) {
   return {panels.begin * columns, end < width ? end : width};
 }
 
+// Past the lengths, and where an option that they belong to is missing, outputs over time are 0.
+inline void lstm_clear_rest(const LstmForward& op, Range rows) noexcept {
+  const int64_t H = op.hidden_size;
+  clear_rows_past_lengths(op.walk, rows, op.y, op.output_size, true);
+  clear_rows_past_lengths(op.walk, rows, op.cells, H, true);
+  clear_rows_past_lengths(op.walk, rows, op.gates, kLstmGates * H, true);
+  clear_rows_past_lengths(op.walk, rows, op.unprojected, H, true);
+  clear_rows_past_lengths(op.walk, rows, op.recurred, kRecurrentGates * H, op.gates_recur);
+  clear_rows_past_lengths(op.walk, rows, op.normalized_input, kLstmGates * H, op.normalizes());
+  clear_rows_past_lengths(op.walk, rows, op.normalized_state, kLstmGates * H, op.normalizes());
+  clear_rows_past_lengths(op.walk, rows, op.normalized_cell, H, op.normalizes());
+  clear_rows_past_lengths(op.walk, rows, op.scales, 3, op.normalizes());
+}
+
 // Without options it is y, if somebody asks for it.
 inline void lstm_copy_unprojected(const LstmForward& op, Range rows) noexcept {
   if (!op.unprojected || rows.size() == 0) return;
@@ -115,30 +145,45 @@ inline void lstm_copy_unprojected(const LstmForward& op, Range rows) noexcept {
   }
 }
 
+// One step of the listed rows, up to h or what a projection multiplies. With layer normalization a row is whole only when
+// all panels are: where threads share these, they meet and then share the rows.
+inline void lstm_step_cells(const LstmForward& op, const LstmMemory& memory, int64_t active, const Share& share,
+                            Team& team) noexcept {
+  if (op.normalizes()) {
+    lstm_multiply_parts(op, memory, active, share.panels, share.rows.begin);
+    share.end_step(team);
+    const Range rows = share.by_rows ? Range{0, active} : team.split(active);
+    for (int64_t listed = rows.begin; listed < rows.end; ++listed) {
+      lstm_norm_row(op, memory, listed, memory.parts + (share.rows.begin + listed) * LstmMemory::parts_size(op));
+    }
+  } else {
+    lstm_step_rows(op, memory, active, share.panels);
+  }
+  share.end_step(team);
+}
+
 inline void lstm_forward(const LstmForward& op, void* workspace, Team& team) noexcept {
   const LstmMemory memory(op, workspace, team.rank());
   const int64_t H = op.hidden_size, P = op.output_size;
   const Share share(op.walk.batch, op.panels(), team), projection(op.walk.batch, panel_count(P), team);
-  clear(memory.zeros, H > P ? H : P);
-  lstm_bias(op, share.panels, memory.bias);
+  clear(memory.zeros, op.zeros());
+  lstm_bias(op, op.normalizes() ? Range{0, op.panels()} : share.panels, memory.bias);
   if (op.hidden_mask) lstm_mask_initial(op, memory, team);
   for (int64_t step = 0; step < op.walk.steps; ++step) {
     const int64_t active = lstm_list_rows(op, memory, share.rows, step);
-    lstm_step_rows(op, memory, active, share.panels);
-    share.end_step(team);
+    lstm_step_cells(op, memory, active, share, team);
     if (!op.projected) continue;
     lstm_project_rows(op, memory, active, projection.panels);
     share.end_step(team);
   }
-  const Range units = columns_of_panels(share.panels, kLanes, H);
+  const Range units = columns_of_panels(share.panels, kLanes, H), rows = team.split(op.walk.batch);
+  // With layer normalization a thread that has columns made rows of h, and meets the others after them.
   lstm_last_state(op, memory, share.rows, op.projected ? columns_of_panels(projection.panels, kTileColumns, P) : units,
                   units);
-  const Range rows = team.split(op.walk.batch);
-  clear_past_lengths(op.walk, rows, op.y, P);
-  clear_past_lengths(op.walk, rows, op.cells, H);
-  clear_past_lengths(op.walk, rows, op.gates, kLstmGates * H);
+  lstm_last_gates(op, memory, rows);
+  if (op.bounds && team.rank() == 0) lstm_write_bounds(op.kind, op.bounds);
   if (op.plain) lstm_copy_unprojected(op, rows);
-  clear_past_lengths(op.walk, rows, op.unprojected, H);
+  lstm_clear_rest(op, rows);
 }
 
 // What lstm and lstm_step have at the same places: weights and what regularizes, and the attributes from `attribute` on.
@@ -146,18 +191,29 @@ inline void lstm_read_cell(LstmForward& op, const Call& call, int attribute) noe
   const Tensor &weight_ih = call.operand(3), &weight_hh = call.operand(4);
   op.input_size = weight_ih.dim(1), op.hidden_size = weight_ih.dim(0) / kLstmGates, op.output_size = weight_hh.dim(1);
   op.bias_ih = call.operand_f32(5), op.bias_hh = call.operand_f32(6);
-  op.peepholes = {call.operand_f32(7), op.hidden_size};
-  op.projected = call.has(8);
-  op.keep_hidden = lstm_share_of(call, 9), op.keep_cell = lstm_share_of(call, 10);
-  op.hidden_mask = call.operand_f32(11);
+  op.peepholes = {call.operand_f32(kPeepholeSlot), op.hidden_size};
+  op.projected = call.has(kProjectionSlot);
+  op.keep_hidden = lstm_share_of(call, kKeepHiddenSlot), op.keep_cell = lstm_share_of(call, kKeepCellSlot);
+  op.hidden_mask = call.operand_f32(kMaskSlot);
+  op.gates_recur = call.has(kGateWeightSlot);
+  op.g0 = call.operand_f32(kGateStateSlot);
+  op.norm = LstmNorm(call);
   op.kind = lstm_kind_of(call, attribute);
-  op.plain = op.kind.plain();
-  for (int slot = 7; slot <= 11; ++slot) op.plain = op.plain && !call.has(slot);
+  op.plain = op.kind.plain() && !has_lstm_options(call);
+}
+
+// What both write for the way back, from output `slot` on.
+inline void lstm_read_saved(LstmForward& op, const Call& call, int slot) noexcept {
+  op.bounds = call.output(slot).f32();
+  op.normalized_input = call.output(slot + 1).f32(), op.normalized_state = call.output(slot + 2).f32();
+  op.normalized_cell = call.output(slot + 3).f32(), op.scales = call.output(slot + 4).f32();
 }
 
 inline void lstm_run(LstmForward op, const Call& call, Team& team) noexcept {
   op.packed_ih = call.packs[0], op.packed_hh = call.packs[1], op.packed_hr = call.packs[2];
-  const int64_t work = kLstmGates * op.hidden_size * (op.input_size + op.output_size);
+  op.packed_gate = call.packs[3];
+  const int64_t work = kLstmGates * op.hidden_size * (op.input_size + op.output_size) +
+                       kRecurrentGates * op.hidden_size * op.recurrent_gates();
   on_step_team(team, op.walk.batch, work, [&](Team& own) { lstm_forward(op, call.workspace, own); });
 }
 
@@ -165,19 +221,26 @@ inline void lstm_run(LstmForward op, const Call& call, Team& team) noexcept {
 // Computes  i, f, o = σ(W x_t + U h_{t-1} + b), g = tanh(same); c_t = f c_{t-1} + i g; h_t = o tanh(c_t); options: lstm_variant.h
 // Shapes    x [T,B,I], h0? [B,P], c0? [B,H], weight_ih [4H,I], weight_hh [4H,P], bias_ih?, bias_hh? [4H], weight_peephole? [3H],
 //           weight_hr? [P,H] (else P = H), keep_hidden? [T,B,P] or [P], keep_cell? [T,B,H] or [H], hidden_mask? [B,P],
-//           lengths? int32 [B] -> y [T,B,P], h_n [B,P], c_n [B,H], gates [T,B,4H], cells, unprojected [T,B,H], each when planned
-// Layout    weights packed as gates4, weight_hr as columns; gates in the order of lstm_gates.h, after activation
+//           g0? [B,3H], weight_gate? [3H,3H], weight_ln_ih?, weight_ln_hh? [4H], weight_ln_c?, bias_ln_c? [H],
+//           lengths? int32 [B] -> y [T,B,P], h_n [B,P], c_n [B,H], gates [T,B,4H], cells, unprojected [T,B,H],
+//           recurred [T,B,3H], g_n [B,3H], bounds [4,2], normalized_ih, normalized_hh [T,B,4H], normalized_c [T,B,H],
+//           scales [T,B,3], each when planned
+// Layout    weights packed as gates4, weight_gate as gates3, weight_hr as columns; gates in the order of lstm_gates.h, after activation
 // Aliasing  no output overlaps an operand
-// Accuracy  a gate is one FMA chain from b_ih + b_hh over I, then P; activations of simd/math.h
-// Source    Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000
+// Accuracy  a gate is one FMA chain from b_ih + b_hh over I, then P, then the gates of the step before; with layer
+//           normalization the chain over I and the rest start from 0, apart, and their statistics are those of lstm_norm.h;
+//           activations of simd/math.h
+// Source    Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000; Greff et al. 2017; Ba et al. 2016
 inline LstmForward lstm_forward_of(const Call& call) noexcept {
   const Tensor& x = call.operand(0);
   LstmForward op = {};
   lstm_read_cell(op, call, 1);
-  op.walk = {x.dim(0), x.dim(1), call.operand_i32(12), call.flag(0)};
+  op.walk = {x.dim(0), x.dim(1), call.operand_i32(kSlotsAfterOptions), call.flag(0)};
   op.x = x.f32(), op.h0 = call.operand_f32(1), op.c0 = call.operand_f32(2);
   op.y = call.output(0).f32(), op.h_n = call.output(1).f32(), op.c_n = call.output(2).f32();
   op.gates = call.output(3).f32(), op.cells = call.output(4).f32(), op.unprojected = call.output(5).f32();
+  op.recurred = call.output(6).f32(), op.g_n = call.output(7).f32();
+  lstm_read_saved(op, call, 8);
   op.plain = op.plain && (op.y || !op.unprojected);
   return op;
 }
@@ -190,8 +253,8 @@ void lstm(const Call& call, Team& team) noexcept { lstm_run(lstm_forward_of(call
 
 // lstm_step
 // Computes  one step of lstm
-// Shapes    x [B,I], h [B,P], c [B,H], the rest as lstm without T -> h_next [B,P], c_next [B,H], gates [B,4H] and
-//           unprojected [B,H] when planned
+// Shapes    x [B,I], h [B,P], c [B,H], the rest as lstm without T -> h_next [B,P], c_next [B,H] and, when planned,
+//           gates [B,4H], unprojected [B,H], g_next [B,3H] and what lstm has for the way back
 // Layout    as lstm
 // Aliasing  as lstm
 // Accuracy  the bits of lstm
@@ -203,7 +266,8 @@ inline LstmForward lstm_step_of(const Call& call) noexcept {
   op.walk = {1, x.dim(0), nullptr, false};
   op.x = x.f32(), op.h0 = call.operand(1).f32(), op.c0 = call.operand(2).f32();
   op.y = call.output(0).f32(), op.cells = call.output(1).f32(), op.gates = call.output(2).f32();
-  op.unprojected = call.output(3).f32();
+  op.unprojected = call.output(3).f32(), op.recurred = call.output(4).f32();
+  lstm_read_saved(op, call, 5);
   return op;
 }
 

@@ -2,8 +2,7 @@
 // weight_hr are those of one over dprojected.
 #pragma once
 
-#include "kernels/multiply/product.h"
-#include "kernels/recurrent/lstm_backward_variant.h"
+#include "kernels/recurrent/lstm_backward_phases.h"
 
 namespace lstm::LSTM_ISA {
 
@@ -67,14 +66,14 @@ inline void lstm_add_masked(const LstmBackward& op, const LstmBackwardMemory& me
 LSTM_INLINE void lstm_variant_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Vector dh,
                                        const LstmBackwardRow& at, int64_t row, int64_t position, int64_t first,
                                        int64_t count) noexcept {
+  if (op.dh) store_first(op.dh + position * op.output_size + first, dh, count);
   if (const float* share = op.keep_hidden.row(position)) {
     const Vector keep = load_first(share + first, count);
     store_first(memory.kept + row * op.output_size + first, multiply(keep, dh), count);
     dh = multiply(subtract(broadcast(1.0f), keep), dh);
   }
   if (op.projected || op.dprojected) store_first(memory.projected_at(op, row, position) + first, dh, count);
-  if (op.projected) return;
-  lstm_variant_cell_backward(op, dh, at, op.keep_cell.row(position), first, count);
+  if (!op.projected) lstm_cell_or_row(op, memory, dh, at, row, op.keep_cell.row(position), first, count);
 }
 
 // The listed rows at one step. The gradient of h starts as above; before a row's last step the chain over the next step's
@@ -114,54 +113,6 @@ inline void lstm_step_backward(const LstmBackward& op, const LstmBackwardMemory&
   }
 }
 
-// The cells behind a projection: dh · W_hr for all rows of the step, for panels of H.
-inline void lstm_project_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range rows, int64_t step,
-                                  Range panels) noexcept {
-  const int64_t H = op.hidden_size, P = op.output_size;
-  int64_t active = 0;
-  for (int64_t row = rows.begin; row < rows.end; ++row) {
-    if (step < op.walk.length(row)) memory.rows[active++] = row;
-  }
-  const Tiles tiles({0, active});
-  for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-    const int64_t first = panel * kTileColumns, count = H - first;
-    for (int64_t t = 0; t < tiles.count; ++t) {
-      const Range tile = tiles[t];
-      const float* projected[kTileRows] = {};
-      for (int64_t r = 0; r < tile.size(); ++r) {
-        const int64_t row = memory.rows[tile.begin + r];
-        projected[r] = memory.projected_at(op, row, op.walk.position(row, step));
-      }
-      alignas(64) float dh[kTileRows * kTileColumns];
-      const Segment segment = {projected, 1, op.packed_hr + panel * P * kTileColumns, P};
-      multiply_tile(tile.size(), &segment, 1, {kZeroColumns, 0}, {dh, kTileColumns});
-      for (int64_t r = 0; r < tile.size(); ++r) {
-        const int64_t row = memory.rows[tile.begin + r];
-        const LstmBackwardRow at = lstm_backward_row(op, memory, row, step);
-        const float* keep_cell = op.keep_cell.row(op.walk.position(row, step));
-        for (int64_t unit = 0; unit < kTileColumns && unit < count; unit += kLanes) {
-          lstm_variant_cell_backward(op, load(dh + r * kTileColumns + unit), at, keep_cell, first + unit, count - unit);
-        }
-      }
-    }
-  }
-}
-
-// Lists the rows that have this step: those for which it is the last, or the others.
-inline int64_t lstm_list_rows_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range rows,
-                                       int64_t step, bool last) noexcept {
-  int64_t active = 0;
-  for (int64_t row = rows.begin; row < rows.end; ++row) {
-    const int64_t final_step = op.walk.length(row) - 1;
-    if (last ? step != final_step : step >= final_step) continue;
-    memory.rows[active] = row;
-    memory.dgates_after[active] =
-        last ? nullptr : op.dgates + op.walk.position(row, step + 1) * kLstmGates * op.hidden_size;
-    ++active;
-  }
-  return active;
-}
-
 // dh0 = dgates of the first step · W_hh, masked, and what zoneout left; dh_n for a row of no steps.
 inline void lstm_initial_gradient(const LstmBackward& op, const LstmBackwardMemory& memory, Share share) noexcept {
   const int64_t P = op.output_size, depth = kLstmGates * op.hidden_size;
@@ -174,7 +125,7 @@ inline void lstm_initial_gradient(const LstmBackward& op, const LstmBackwardMemo
       // A row of no steps multiplies whatever stands at time 0; what it should have is copied over it.
       for (int64_t r = 0; r < tile.size(); ++r) {
         const int64_t row = tile.begin + r;
-        rows[r] = op.dgates + (op.walk.length(row) > 0 ? op.walk.position(row, 0) : row) * depth;
+        rows[r] = op.walk.length(row) > 0 ? memory.recurrent_at(op, row, 0) : op.dgates + row * depth;
       }
       multiply_panel(tile.size(), {rows, 1, op.packed_hh + panel * depth * kTileColumns, depth}, {kZeroColumns, 0},
                      {op.dh0 + tile.begin * P + first, P}, columns);
@@ -198,28 +149,40 @@ inline void lstm_initial_gradient(const LstmBackward& op, const LstmBackwardMemo
 // Computes  the gradients of lstm before its activations, of its initial state and of what its projection gives (without
 //           one, of h)
 // Shapes    dy? [T,B,P], dh_n? [B,P], dc_n? [B,H], gates [T,B,4H], cells [T,B,H], c0? [B,H], weight_hh [4H,P],
-//           weight_peephole?, weight_hr?, keep_hidden?, keep_cell?, hidden_mask? as lstm, lengths? int32 [B]
-//           -> dgates [T,B,4H] (0 past a length), dh0 [B,P], dc0 [B,H], dprojected [T,B,P] when planned
-// Layout    weight_hh and weight_hr packed as rows; gates in the order of lstm_gates.h
+//           weight_peephole?, weight_hr?, keep_hidden?, keep_cell?, hidden_mask? as lstm, dg_n? [B,3H], weight_gate? and
+//           those of layer normalization?, bounds?, normalized_*?, scales? as lstm, lengths? int32 [B]
+//           -> dgates [T,B,4H] (0 past a length), dh0 [B,P], dc0 [B,H], dprojected [T,B,P], dg0 [B,3H], dh [T,B,P],
+//           dcells [T,B,H], dinput, drecurrent [T,B,4H], dvisible [T,B,H] when planned
+// Layout    weight_hh, weight_hr and weight_gate packed as rows; gates in the order of lstm_gates.h
 // Aliasing  no output overlaps an operand
-// Accuracy  dh is one FMA chain from dy + dh_n over 4H; tanh(c) of simd/math.h; the cell as lstm_cell_backward says
+// Accuracy  dh is one FMA chain from dy + dh_n over 4H; that of i, f and o one from 0 over 3H; tanh(c) of simd/math.h; the
+//           cell as lstm_cell_backward and lstm_variant_gates_backward say; means as lstm_norm.h
 // Source    backpropagation through time, Werbos 1990
 inline LstmBackward lstm_backward_of(const Call& call) noexcept {
   const Tensor &gates = call.operand(3), &weight_hh = call.operand(6);
   LstmBackward op = {};
-  op.walk = {gates.dim(0), gates.dim(1), call.operand_i32(12), call.flag(0)};
+  op.walk = {gates.dim(0), gates.dim(1), call.operand_i32(kSlotsAfterOptions + 5), call.flag(0)};
   op.hidden_size = gates.dim(2) / kLstmGates, op.output_size = weight_hh.dim(1);
   op.dy = call.operand_f32(0), op.dh_n = call.operand_f32(1), op.dc_n = call.operand_f32(2);
   op.gates = gates.f32(), op.cells = call.operand(4).f32(), op.c0 = call.operand_f32(5);
-  op.peepholes = {call.operand_f32(7), op.hidden_size};
-  op.projected = call.has(8);
-  op.keep_hidden = lstm_share_of(call, 9), op.keep_cell = lstm_share_of(call, 10);
-  op.hidden_mask = call.operand_f32(11);
+  op.peepholes = {call.operand_f32(kPeepholeSlot), op.hidden_size};
+  op.projected = call.has(kProjectionSlot);
+  op.keep_hidden = lstm_share_of(call, kKeepHiddenSlot), op.keep_cell = lstm_share_of(call, kKeepCellSlot);
+  op.hidden_mask = call.operand_f32(kMaskSlot);
+  op.dg_n = call.operand_f32(kGateStateSlot);
+  op.gates_recur = call.has(kGateWeightSlot);
+  op.norm = LstmNorm(call);
+  op.bounds = {call.operand_f32(kSlotsAfterOptions)};
+  op.normalized_input = call.operand_f32(kSlotsAfterOptions + 1);
+  op.normalized_state = call.operand_f32(kSlotsAfterOptions + 2);
+  op.normalized_cell = call.operand_f32(kSlotsAfterOptions + 3);
+  op.scales = call.operand_f32(kSlotsAfterOptions + 4);
   op.kind = lstm_kind_of(call, 1);
-  op.plain = op.kind.plain();
-  for (int slot = 7; slot <= 11; ++slot) op.plain = op.plain && !call.has(slot);
   op.dgates = call.output(0).f32(), op.dh0 = call.output(1).f32(), op.dc0 = call.output(2).f32();
-  op.dprojected = call.output(3).f32();
+  op.dprojected = call.output(3).f32(), op.dg0 = call.output(4).f32();
+  op.dh = call.output(5).f32(), op.dcells = call.output(6).f32();
+  op.dinput = call.output(7).f32(), op.drecurrent = call.output(8).f32(), op.dvisible = call.output(9).f32();
+  op.plain = op.kind.plain() && !has_lstm_options(call) && !op.dh && !op.dcells;
   return op;
 }
 
@@ -242,31 +205,56 @@ inline void lstm_start_cells(const LstmBackward& op, const LstmBackwardMemory& m
   }
 }
 
+// Past the lengths, and where an option that they belong to is missing, outputs over time are 0.
+inline void lstm_clear_gradients(const LstmBackward& op, Range rows) noexcept {
+  const int64_t H = op.hidden_size, P = op.output_size;
+  clear_rows_past_lengths(op.walk, rows, op.dgates, kLstmGates * H, true);
+  clear_rows_past_lengths(op.walk, rows, op.dprojected, P, true);
+  clear_rows_past_lengths(op.walk, rows, op.dh, P, true);
+  clear_rows_past_lengths(op.walk, rows, op.dcells, H, true);
+  clear_rows_past_lengths(op.walk, rows, op.dinput, kLstmGates * H, op.normalizes());
+  clear_rows_past_lengths(op.walk, rows, op.drecurrent, kLstmGates * H, op.normalizes());
+  clear_rows_past_lengths(op.walk, rows, op.dvisible, H, op.normalizes());
+  const int64_t G = kRecurrentGates * H;
+  if (op.dg0 && !op.gates_recur) clear(op.dg0 + rows.begin * G, rows.size() * G);
+}
+
 inline void lstm_walk_back(const LstmBackward& op, void* workspace, Team& team) noexcept {
-  const int64_t H = op.hidden_size;
+  const int64_t H = op.hidden_size, batch = op.walk.batch;
   const LstmBackwardMemory memory(op, workspace, team.rank());
-  const Share outputs(op.walk.batch, panel_count(op.output_size), team), cells(op.walk.batch, panel_count(H), team);
+  const Share outputs(batch, panel_count(op.output_size), team), cells(batch, panel_count(H), team);
+  const Share gates(batch, panel_count(op.recurrent_gates()), team);
   clear(memory.zeros, H);
   lstm_start_cells(op, memory, cells);
-  clear_past_lengths(op.walk, team.split(op.walk.batch), op.dgates, kLstmGates * H);
-  clear_past_lengths(op.walk, team.split(op.walk.batch), op.dprojected, op.output_size);
+  lstm_clear_gradients(op, team.split(batch));
   for (int64_t step = op.walk.steps - 1; step >= 0; --step) {
+    if (op.gates_recur) {
+      lstm_gates_through_next(op, memory, gates, step, memory.dvalues);
+      gates.end_step(team);
+    }
     for (int last = 0; last < 2; ++last) {
       const int64_t active = lstm_list_rows_backward(op, memory, outputs.rows, step, last == 1);
       lstm_step_backward(op, memory, active, step, last == 1, outputs.panels);
     }
     outputs.end_step(team);
-    if (!op.projected) continue;
-    lstm_project_backward(op, memory, cells.rows, step, cells.panels);
-    cells.end_step(team);
+    if (op.projected) {
+      lstm_project_backward(op, memory, cells.rows, step, cells.panels);
+      cells.end_step(team);
+    }
+    if (op.normalizes()) {
+      lstm_norm_backward(op, memory, team.split(batch), step);
+      outputs.end_step(team);
+    }
   }
   if (op.dh0) lstm_initial_gradient(op, memory, outputs);
+  if (op.dg0 && op.gates_recur) lstm_gates_through_next(op, memory, gates, -1, op.dg0);
 }
 
 void lstm_backward(const Call& call, Team& team) noexcept {
   LstmBackward op = lstm_backward_of(call);
-  op.packed_hh = call.packs[0], op.packed_hr = call.packs[1];
-  const int64_t work = kLstmGates * op.hidden_size * op.output_size;
+  op.packed_hh = call.packs[0], op.packed_hr = call.packs[1], op.packed_gate = call.packs[2];
+  const int64_t work =
+      kLstmGates * op.hidden_size * op.output_size + kRecurrentGates * op.hidden_size * op.recurrent_gates();
   on_step_team(team, op.walk.batch, work, [&](Team& own) { lstm_walk_back(op, call.workspace, own); });
 }
 

@@ -19,13 +19,28 @@ struct LstmBackward {
   LstmPeepholes peepholes;
   LstmShare keep_hidden, keep_cell;
   const float* hidden_mask;
-  float *dgates, *dh0, *dc0, *dprojected;  // all but dgates may be null
+  bool gates_recur;          // i, f and o are seen by the step after
+  const float* packed_gate;  // rows
+  const float* dg_n;         // [B,3H]: zeros when null
+  LstmNorm norm;
+  LstmGateBounds bounds;
+  const float *normalized_input, *normalized_state, *normalized_cell, *scales;  // as lstm wrote them
+  float *dgates, *dh0, *dc0, *dprojected, *dg0;                                 // all but dgates may be null
+  float *dh, *dcells;  // all that reaches h and c, [T,B,·]; may be null
+  // With layer normalization: the gradients of W_ih x, of what is normalized with W_hh h, and of c normalized and scaled;
+  // each may be null.
+  float *dinput, *drecurrent, *dvisible;
+
+  bool normalizes() const { return norm.input != nullptr; }
+  int64_t recurrent_gates() const { return gates_recur ? kRecurrentGates * hidden_size : 0; }
 };
 
 struct LstmBackwardMemory {
   // Shared: the running gradient of c, [B,H]; what zoneout leaves of the gradient of h to the step before, and the
-  // gradient of what a projection gives, [B,P].
-  float *dc, *kept, *projected;
+  // gradient of what a projection gives, [B,P]; that of i, f and o through the step after, [B,3H]. With layer
+  // normalization, the gradient of o φ, [B,H], of c as φ sees it, [B,H], and of what W_hh multiplied, [B,4H] at this step
+  // and the one after.
+  float *dc, *kept, *projected, *dvalues, *arriving, *visible, *recurrent[2];
   // Of one thread.
   float* zeros = nullptr;
   const float** dgates_after = nullptr;
@@ -39,6 +54,11 @@ struct LstmBackwardMemory {
     if (op.dc0) dc = op.dc0;
     kept = carver.take<float>(op.keep_hidden.data ? batch * op.output_size : 0);
     projected = carver.take<float>(op.projected && !op.dprojected ? batch * op.output_size : 0);
+    const int64_t cells = op.normalizes() ? batch * op.hidden_size : 0;
+    dvalues = carver.take<float>(batch * op.recurrent_gates());
+    arriving = carver.take<float>(cells);
+    visible = carver.take<float>(op.dvisible ? 0 : cells);
+    for (float*& buffer : recurrent) buffer = carver.take<float>(op.drecurrent ? 0 : kLstmGates * cells);
     for (int t = 0; t <= thread; ++t) {
       zeros = carver.take<float>(op.hidden_size);
       dgates_after = carver.take<const float*>(batch);
@@ -50,38 +70,59 @@ struct LstmBackwardMemory {
   float* projected_at(const LstmBackward& op, int64_t row, int64_t position) const {
     return op.dprojected ? op.dprojected + position * op.output_size : projected + row * op.output_size;
   }
+  float* visible_at(const LstmBackward& op, int64_t row, int64_t position) const {
+    return op.dvisible ? op.dvisible + position * op.hidden_size : visible + row * op.hidden_size;
+  }
+  // The gradient of what the recurrent weights multiplied at a step.
+  float* recurrent_at(const LstmBackward& op, int64_t row, int64_t step) const {
+    const int64_t size = kLstmGates * op.hidden_size;
+    float* const all = op.normalizes() ? op.drecurrent : op.dgates;
+    return all ? all + op.walk.position(row, step) * size : recurrent[step & 1] + row * size;
+  }
 };
 
 // What one batch row reads and writes at one step.
 struct LstmBackwardRow {
   const float *gates, *cell, *cell_before;
-  float *dc, *dgates;
+  const float* dvalues;  // null where no step sees gates
+  float *dc, *dgates, *dcells;
 };
 
 inline LstmBackwardRow lstm_backward_row(const LstmBackward& op, const LstmBackwardMemory& memory, int64_t row,
                                          int64_t step) noexcept {
   const int64_t H = op.hidden_size, position = op.walk.position(row, step);
-  return {op.gates + position * kLstmGates * H, op.cells + position * H,
+  return {op.gates + position * kLstmGates * H,
+          op.cells + position * H,
           step > 0 ? op.cells + op.walk.position(row, step - 1) * H : row_or(op.c0, row, H, memory.zeros),
-          memory.dc + row * H, op.dgates + position * kLstmGates * H};
+          op.gates_recur ? memory.dvalues + row * kRecurrentGates * H : nullptr,
+          memory.dc + row * H,
+          op.dgates + position * kLstmGates * H,
+          op.dcells ? op.dcells + position * H : nullptr};
 }
 
-// lstm_cell_backward with options; keep_cell may be null. With p = φ(c) and a share k of zoneout
-//   do = (dh * p) * slope(o);  dc = dc' + dh * o * slope(p) + do * p_o;  the candidate has (1 - k) * dc, or 0 where clipped,
-//   di = (dc * g - dc * c', the latter if coupled) * slope(i),  df = (dc * c') * slope(f),  dg = (dc * i) * slope(g)
+// do = dh * p, and what the step after sends back; times the slope of o.
+LSTM_INLINE Vector lstm_output_gradient(const LstmBackward& op, Vector dh, Vector p, Vector o,
+                                        const LstmBackwardRow& row, int64_t first, int64_t count) noexcept {
+  Vector gradient = multiply(dh, p);
+  if (row.dvalues) gradient = add(gradient, load_first(row.dvalues + 2 * op.hidden_size + first, count));
+  return multiply(gradient, slope_within(op.kind.output, op.bounds, kOutputGate, o));
+}
+
+// From the gradients of z_o and of c, the peephole's part of the latter missing; keep_cell may be null. With a share k of
+// zoneout
+//   dc += dz_o * p_o;  the candidate has (1 - k) * dc, or 0 where clipped,
+//   df = dc * c',  di = dc * g, each and what the step after sends back,  di - df if coupled,  dg = dc * i, each * slope
 // and dc * f + di * p_i + df * p_f + k * dc goes on to the step before. For `count` units from `first`.
-LSTM_INLINE void lstm_variant_cell_backward(const LstmBackward& op, Vector dh, const LstmBackwardRow& row,
-                                            const float* keep_cell, int64_t first, int64_t count) noexcept {
+LSTM_INLINE void lstm_variant_gates_backward(const LstmBackward& op, Vector dzo, Vector dc, const LstmBackwardRow& row,
+                                             const float* keep_cell, int64_t first, int64_t count) noexcept {
   const LstmKind& kind = op.kind;
   const int64_t H = op.hidden_size;
   const float* gates = row.gates + first;
   const Vector i = load_first(gates + kInputGate * H, count), f = load_first(gates + kForgetGate * H, count);
-  const Vector g = load_first(gates + kCellGate * H, count), o = load_first(gates + kOutputGate * H, count);
+  const Vector g = load_first(gates + kCellGate * H, count);
   const Vector before = load_first(row.cell_before + first, count);
-  const Vector p = activate(kind.cell, load_first(row.cell + first, count));
-  const Vector dzo = multiply(multiply(dh, p), slope_at(kind.output, o));
-  Vector dc = fma(multiply(dh, o), slope_at(kind.cell, p), load_first(row.dc + first, count));
   if (op.peepholes.input) dc = fma(dzo, load_first(op.peepholes.output + first, count), dc);
+  if (row.dcells) store_first(row.dcells + first, dc, count);
   Vector kept = zero();
   if (keep_cell) {
     const Vector keep = load_first(keep_cell + first, count);
@@ -92,10 +133,15 @@ LSTM_INLINE void lstm_variant_cell_backward(const LstmBackward& op, Vector dh, c
     // The candidate as the forward pass had it, to the bit.
     dc = select(less(broadcast(kind.clip), abs(fma(f, before, multiply(i, g)))), zero(), dc);
   }
-  const Vector df = multiply(dc, before);
-  Vector di = multiply(dc, g);
+  Vector df = multiply(dc, before), di = multiply(dc, g);
+  if (row.dvalues) {
+    di = add(di, load_first(row.dvalues + first, count));
+    df = add(df, load_first(row.dvalues + H + first, count));
+  }
   if (kind.forget == LstmActivation::coupled) di = subtract(di, df);
-  const Vector dzi = multiply(di, slope_at(kind.input, i)), dzf = multiply(df, slope_at(kind.forget, f));
+  const Vector dzi = multiply(di, slope_within(kind.input, op.bounds, kInputGate, i));
+  const Vector dzf = multiply(df, slope_within(kind.forget, op.bounds, kForgetGate, f));
+  const Vector dzg = multiply(multiply(dc, i), slope_within(kind.candidate, op.bounds, kCellGate, g));
   Vector onwards = fma(dc, f, kept);
   if (op.peepholes.input) {
     onwards = fma(dzi, load_first(op.peepholes.input + first, count), onwards);
@@ -105,8 +151,18 @@ LSTM_INLINE void lstm_variant_cell_backward(const LstmBackward& op, Vector dh, c
   float* dgates = row.dgates + first;
   store_first(dgates + kInputGate * H, dzi, count);
   store_first(dgates + kForgetGate * H, dzf, count);
-  store_first(dgates + kCellGate * H, multiply(multiply(dc, i), slope_at(kind.candidate, g)), count);
+  store_first(dgates + kCellGate * H, dzg, count);
   store_first(dgates + kOutputGate * H, dzo, count);
+}
+
+// lstm_cell_backward with options. With p = φ(c):  dc = dc' + dh * o * slope(p), then as above.
+LSTM_INLINE void lstm_variant_cell_backward(const LstmBackward& op, Vector dh, const LstmBackwardRow& row,
+                                            const float* keep_cell, int64_t first, int64_t count) noexcept {
+  const Vector o = load_first(row.gates + kOutputGate * op.hidden_size + first, count);
+  const Vector p = activate(op.kind.cell, load_first(row.cell + first, count));
+  const Vector dzo = lstm_output_gradient(op, dh, p, o, row, first, count);
+  const Vector dc = fma(multiply(dh, o), slope_at(op.kind.cell, p), load_first(row.dc + first, count));
+  lstm_variant_gates_backward(op, dzo, dc, row, keep_cell, first, count);
 }
 
 }  // namespace lstm::LSTM_ISA

@@ -1,4 +1,5 @@
-// The gradients of what an LSTM multiplies its own states with: the recurrent weight and the peepholes.
+// The gradients of what an LSTM multiplies its own states with: the recurrent weight, the peepholes and the gains of layer
+// normalization.
 #pragma once
 
 #include "kernels/multiply/product.h"
@@ -62,6 +63,41 @@ void lstm_backward_peephole(const Call& call, Team& team) noexcept {
     store_first(dweight + H + unit, forget, count);
     store_first(dweight + 2 * H + unit, output, count);
   }
+}
+
+// sum += gradient * factor over the rows, for some columns; factor 1 where it is null. Row by row, so that memory is one stream.
+inline void sum_column_products(DenseRows gradient, const float* factor, int64_t rows, Range columns,
+                                float* sum) noexcept {
+  if (!sum || columns.size() <= 0) return;
+  clear(sum + columns.begin, columns.size());
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* factors = factor ? factor + row * gradient.stride : nullptr;
+    for (int64_t at = columns.begin; at < columns.end; at += kLanes) {
+      const int64_t count = columns.end - at;
+      const Vector d = load_first(gradient(row) + at, count), before = load_first(sum + at, count);
+      store_first(sum + at, factors ? fma(d, load_first(factors + at, count), before) : add(before, d), count);
+    }
+  }
+}
+
+// lstm_backward_norm
+// Computes  dweight_ln_ih = Σ over t and b of dgates * normalized_ih, dweight_ln_hh likewise, dweight_ln_c = Σ of dvisible *
+//           normalized_c, dbias_ln_c = Σ of dvisible
+// Shapes    dgates [T,B,4H], dvisible [T,B,H], normalized_ih, normalized_hh [T,B,4H], normalized_c [T,B,H]
+//           -> dweight_ln_ih, dweight_ln_hh [4H], dweight_ln_c, dbias_ln_c [H], each when planned
+// Layout    dense
+// Aliasing  no output overlaps an operand
+// Accuracy  one FMA chain over the rows of [T,B] in increasing order
+// Source    Ba, Kiros & Hinton 2016
+void lstm_backward_norm(const Call& call, Team& team) noexcept {
+  const Tensor &dgates = call.operand(0), &dvisible = call.operand(1);
+  const int64_t H = dvisible.dim(2), rows = dvisible.rows();
+  const Range gates = team.split(kLstmGates * H, kLanes), cells = team.split(H, kLanes);
+  const DenseRows of_gates = {dgates.f32(), kLstmGates * H}, of_cells = {dvisible.f32(), H};
+  sum_column_products(of_gates, call.operand_f32(2), rows, gates, call.output(0).f32());
+  sum_column_products(of_gates, call.operand_f32(3), rows, gates, call.output(1).f32());
+  sum_column_products(of_cells, call.operand_f32(4), rows, cells, call.output(2).f32());
+  sum_column_products(of_cells, nullptr, rows, cells, call.output(3).f32());
 }
 
 }  // namespace lstm::LSTM_ISA

@@ -18,11 +18,26 @@ struct LstmForward {
   const float* packed_hr;              // columns
   const float *bias_ih, *bias_hh;      // may be null
   LstmPeepholes peepholes;
-  LstmShare keep_hidden, keep_cell;      // zoneout
-  const float* hidden_mask;              // [B, output_size]; may be null
+  LstmShare keep_hidden, keep_cell;  // zoneout
+  const float* hidden_mask;          // [B, output_size]; may be null
+  bool gates_recur;                  // the gates of the step before are a third segment
+  const float* packed_gate;          // gates3
+  const float* g0;                   // [B,3H]: zeros when null
+  LstmNorm norm;
   float *y, *h_n, *c_n, *gates, *cells;  // each may be null
   float* unprojected;                    // o φ(c), [T,B,H]; may be null
+  float *recurred, *g_n;                 // i, f and o as the next step sees them, [T,B,3H]; may be null
+  // For the way back, each may be null: LstmGateBounds; with layer normalization, W_ih x, W_hh h and c normalized and
+  // [T,B,3] by what each was scaled.
+  float *bounds, *normalized_input, *normalized_state, *normalized_cell, *scales;
 
+  bool normalizes() const { return norm.input != nullptr; }
+  int64_t recurrent_gates() const { return gates_recur ? kRecurrentGates * hidden_size : 0; }
+  // The widest state.
+  int64_t zeros() const {
+    const int64_t states = hidden_size > output_size ? hidden_size : output_size;
+    return states > recurrent_gates() ? states : recurrent_gates();
+  }
   int64_t panels() const { return (hidden_size + kLanes - 1) / kLanes; }
 };
 
@@ -32,19 +47,22 @@ struct LstmRow {
   float *c, *h, *gates;
 };
 
-// The same for what options need; each may be null but h_before.
+// The same for what options need; each pointer may be null but h_before.
 struct LstmRowOptions {
   const float *h_before, *keep_hidden, *keep_cell, *mask;
-  float *unprojected, *masked;
+  float *unprojected, *masked, *recurred;
+  int64_t position;  // the row of [T,B,·]
 };
 
 struct LstmMemory {
   // Shared: the running states [B,·], where no output keeps them. h alternates between steps, because a thread may
-  // still read the last step's while another writes this one's; so does masked, h as the gates see it.
-  float *h[2], *masked[2], *c, *unprojected;
+  // still read the last step's while another writes this one's; so do masked, h as the gates see it, and
+  // recurred, the gates as the next step sees them. Where layer normalization keeps apart what x and h add to the gates,
+  // both parts of each listed row, in panels.
+  float *h[2], *masked[2], *recurred[2], *c, *unprojected, *parts;
   // Of one thread.
   float *zeros = nullptr, *bias = nullptr;
-  const float **x_rows = nullptr, **h_rows = nullptr;
+  const float **x_rows = nullptr, **h_rows = nullptr, **g_rows = nullptr;
   LstmRow* rows = nullptr;
   LstmRowOptions* options = nullptr;
   size_t bytes;
@@ -54,13 +72,16 @@ struct LstmMemory {
     const int64_t batch = op.walk.batch, state = batch * op.hidden_size, output = batch * op.output_size;
     for (float*& buffer : h) buffer = carver.take<float>(op.y ? 0 : output);
     for (float*& buffer : masked) buffer = carver.take<float>(op.hidden_mask ? output : 0);
+    for (float*& buffer : recurred) buffer = carver.take<float>(op.recurred ? 0 : batch * op.recurrent_gates());
     c = carver.take<float>(op.cells ? 0 : state);
     unprojected = carver.take<float>(op.projected && !op.unprojected ? state : 0);
+    parts = carver.take<float>(op.normalizes() ? batch * parts_size(op) : 0);
     for (int t = 0; t <= thread; ++t) {
-      zeros = carver.take<float>(op.hidden_size > op.output_size ? op.hidden_size : op.output_size);
+      zeros = carver.take<float>(op.zeros());
       bias = carver.take<float>(op.panels() * kTileColumns);
       x_rows = carver.take<const float*>(batch);
       h_rows = carver.take<const float*>(batch);
+      g_rows = carver.take<const float*>(op.gates_recur ? batch : 0);
       rows = carver.take<LstmRow>(batch);
       options = carver.take<LstmRowOptions>(op.plain ? 0 : batch);
     }
@@ -79,6 +100,16 @@ struct LstmMemory {
   float* masked_at(const LstmForward& op, int64_t row, int64_t step) const {
     return op.hidden_mask ? masked[step & 1] + row * op.output_size : nullptr;
   }
+  float* recurred_at(const LstmForward& op, int64_t row, int64_t step) const {
+    const int64_t size = op.recurrent_gates();
+    if (size == 0) return nullptr;
+    return op.recurred ? op.recurred + op.walk.position(row, step) * size : recurred[step & 1] + row * size;
+  }
+  // The gates of the step before.
+  const float* recurred_before(const LstmForward& op, int64_t row, int64_t step) const {
+    return step > 0 ? recurred_at(op, row, step - 1) : row_or(op.g0, row, op.recurrent_gates(), zeros);
+  }
+  static int64_t parts_size(const LstmForward& op) { return 2 * op.panels() * kTileColumns; }
   float* unprojected_at(const LstmForward& op, int64_t row, int64_t position) const {
     const int64_t H = op.hidden_size;
     if (op.unprojected) return op.unprojected + position * H;

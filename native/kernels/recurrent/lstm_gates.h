@@ -10,4 +10,7 @@ enum LstmGate : int { kInputGate, kForgetGate, kCellGate, kOutputGate, kLstmGate
 // A panel of a gates4 pack holds the four gates of kLanes units, a vector each.
 static_assert(kLstmGates == kTileVectors);
 
+// What the gates of the step before add to, in a gates3 pack.
+using RecurrentGateColumns = Columns<kInputGate, kForgetGate, kOutputGate>;
+
 }  // namespace lstm::LSTM_ISA

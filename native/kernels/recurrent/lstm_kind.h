@@ -1,7 +1,7 @@
 // Which LSTM an op is: what each gate and the cell go through, and the bound of the cell.
 #pragma once
 
-#include "kernels/call.h"
+#include "kernels/recurrent/sequence.h"
 #include "simd/math.h"
 
 namespace lstm::LSTM_ISA {
@@ -55,21 +55,97 @@ LSTM_INLINE Vector slope_at(LstmActivation activation, Vector y) {
   }
 }
 
+// What an activation has when its input is bounded to ±clip: [gate][least, greatest], or null for no bound.
+struct LstmGateBounds {
+  const float* data;
+};
+
+// The slope where a gate's value is y; none where its input was clipped.
+LSTM_INLINE Vector slope_within(LstmActivation activation, LstmGateBounds bounds, int gate, Vector y) {
+  const Vector slope = slope_at(activation, y);
+  if (!bounds.data) return slope;
+  const Vector low = broadcast(bounds.data[2 * gate]), high = broadcast(bounds.data[2 * gate + 1]);
+  return select(either(less_equal(y, low), less_equal(high, y)), zero(), slope);
+}
+
 struct LstmKind {
   LstmActivation input, forget, candidate, output, cell;
-  float clip;  // 0: none
+  float clip, gate_clip;  // of the cell, and of what enters a gate's activation; 0: none
+
+  // In the order of lstm_gates.h.
+  LstmActivation gate(int gate) const {
+    return gate == 0 ? input : gate == 1 ? forget : gate == 2 ? candidate : output;
+  }
+  // Whether a gate has weights of its own: it is there, and not coupled.
+  bool weighted(int place) const {
+    return gate(place) != LstmActivation::one && gate(place) != LstmActivation::coupled;
+  }
 
   bool plain() const {
-    return clip == 0 && input == LstmActivation::sigmoid && forget == LstmActivation::sigmoid &&
+    return clip == 0 && gate_clip == 0 && input == LstmActivation::sigmoid && forget == LstmActivation::sigmoid &&
            candidate == LstmActivation::tanh && output == LstmActivation::sigmoid && cell == LstmActivation::tanh;
   }
 };
 
-// From the attributes `activations` and `cell_clip`, at `attribute` and the one after.
+// From the attributes `activations`, `cell_clip` and `gate_clip`, at `attribute` and after it.
 inline LstmKind lstm_kind_of(const Call& call, int attribute) noexcept {
   const double* codes = call.attributes[attribute].values;
   const auto code = [codes](int place) { return static_cast<LstmActivation>(static_cast<int>(codes[place])); };
-  return {code(0), code(1), code(2), code(3), code(4), static_cast<float>(call.number(attribute + 1))};
+  return {code(0),
+          code(1),
+          code(2),
+          code(3),
+          code(4),
+          static_cast<float>(call.number(attribute + 1)),
+          static_cast<float>(call.number(attribute + 2))};
+}
+
+// Operand slots that lstm, lstm_step and lstm_backward have at the same places: what belongs to options.
+enum LstmSlot : int {
+  kPeepholeSlot = 7,
+  kProjectionSlot,
+  kKeepHiddenSlot,
+  kKeepCellSlot,
+  kMaskSlot,
+  kGateStateSlot,  // of the step before, or its gradient
+  kGateWeightSlot,
+  kNormInputSlot,
+  kNormStateSlot,
+  kNormCellSlot,
+  kNormCellBiasSlot,
+  kSlotsAfterOptions
+};
+
+inline bool has_lstm_options(const Call& call) noexcept {
+  for (int slot = kPeepholeSlot; slot < kSlotsAfterOptions; ++slot) {
+    if (call.has(slot)) return true;
+  }
+  return false;
+}
+
+// The gains and the bias of layer normalization; missing when null.
+struct LstmNorm {
+  const float *input, *state;     // [4H]
+  const float *cell, *cell_bias;  // [H]
+
+  LstmNorm() = default;
+  explicit LstmNorm(const Call& call)
+      : input(call.operand_f32(kNormInputSlot)),
+        state(call.operand_f32(kNormStateSlot)),
+        cell(call.operand_f32(kNormCellSlot)),
+        cell_bias(call.operand_f32(kNormCellBiasSlot)) {}
+};
+
+// The gates that the next step may see: input, forget and output.
+constexpr int kRecurrentGates = 3;
+
+// clear_past_lengths, or all of the rows' time where nothing was written.
+inline void clear_rows_past_lengths(const SequenceWalk& walk, Range rows, float* matrix, int64_t width,
+                                    bool written) noexcept {
+  if (!matrix || written) return clear_past_lengths(walk, rows, matrix, width);
+  for (int64_t time = 0; time < walk.steps; ++time) {
+    clear(matrix + (time * walk.batch + rows.begin) * width, rows.size() * width);
+  }
 }
 
 // A peephole weight [3H]; missing when null. Its rows belong to the input, the forget and the output gate.

@@ -16,38 +16,62 @@ LSTM_INLINE void lstm_store_hidden(Vector h, const LstmRow& row, const LstmRowOp
   if (options.masked) store_first(options.masked + first, multiply(h, load_first(options.mask + first, count)), count);
 }
 
-// lstm_cell with options. Peepholes join z by one FMA each; with shares k of zoneout
-//   c = clip(f * c' + i * g), then k * c' + (1 - k) * c;  z_o sees this c;  h = o * φ(c)
-// Without a projection h is stored; with one, what it multiplies is. `count` units from `first`.
-LSTM_INLINE void lstm_variant_cell(const LstmForward& op, const float* z, const LstmRow& row,
-                                   const LstmRowOptions& options, int64_t first, int64_t count) noexcept {
+struct LstmOutputs {
+  Vector o, c;
+};
+
+// lstm_cell with options, up to c and o. Peepholes join z by one FMA each, then ±gate_clip bounds it; with shares k of
+// zoneout
+//   c = clip(f * c' + i * g), then k * c' + (1 - k) * c;  z_o sees this c
+// `count` units from `first`; z holds the four gates of kLanes units.
+LSTM_INLINE LstmOutputs lstm_variant_gates(const LstmForward& op, const float* z, const LstmRow& row,
+                                           const LstmRowOptions& options, int64_t first, int64_t count) noexcept {
   const LstmKind& kind = op.kind;
   const bool peepholes = op.peepholes.input;
+  const auto bounded = [limit = kind.gate_clip](Vector v) {
+    return limit > 0 ? clamp(v, broadcast(-limit), broadcast(limit)) : v;
+  };
   const Vector c_before = load_first(row.c_before + first, count);
   Vector zi = load(z + kInputGate * kLanes), zf = load(z + kForgetGate * kLanes), zo = load(z + kOutputGate * kLanes);
   if (peepholes) {
     zi = fma(load_first(op.peepholes.input + first, count), c_before, zi);
     zf = fma(load_first(op.peepholes.forget + first, count), c_before, zf);
   }
-  const Vector i = activate(kind.input, zi);
+  const Vector i = activate(kind.input, bounded(zi));
   const bool coupled = kind.forget == LstmActivation::coupled;
-  const Vector f = coupled ? subtract(broadcast(1.0f), i) : activate(kind.forget, zf);
-  const Vector g = activate(kind.candidate, load(z + kCellGate * kLanes));
+  const Vector f = coupled ? subtract(broadcast(1.0f), i) : activate(kind.forget, bounded(zf));
+  const Vector g = activate(kind.candidate, bounded(load(z + kCellGate * kLanes)));
   Vector c = fma(f, c_before, multiply(i, g));
   if (kind.clip > 0) c = clamp(c, broadcast(-kind.clip), broadcast(kind.clip));
   if (options.keep_cell) c = mix(load_first(options.keep_cell + first, count), c_before, c);
   if (peepholes) zo = fma(load_first(op.peepholes.output + first, count), c, zo);
-  const Vector o = activate(kind.output, zo);
-  const Vector h = multiply(o, activate(kind.cell, c));
+  const Vector o = activate(kind.output, bounded(zo));
+  store_first(row.c + first, c, count);
+  if (options.recurred) {
+    // Of a gate that is not there the next step sees nothing.
+    const auto seen = [](LstmActivation gate, Vector v) { return gate == LstmActivation::one ? zero() : v; };
+    float* recurred = options.recurred + first;
+    store_first(recurred, seen(kind.input, i), count);
+    store_first(recurred + op.hidden_size, seen(kind.forget, f), count);
+    store_first(recurred + 2 * op.hidden_size, seen(kind.output, o), count);
+  }
+  if (row.gates) {
+    float* gates = row.gates + first;
+    store_first(gates + kInputGate * op.hidden_size, i, count);
+    store_first(gates + kForgetGate * op.hidden_size, f, count);
+    store_first(gates + kCellGate * op.hidden_size, g, count);
+    store_first(gates + kOutputGate * op.hidden_size, o, count);
+  }
+  return {o, c};
+}
+
+// o * φ(c), c being what layer normalization makes of it, if there is one. Without a projection h is stored; with one,
+// what it multiplies is.
+LSTM_INLINE void lstm_variant_hidden(const LstmForward& op, LstmOutputs outputs, const LstmRow& row,
+                                     const LstmRowOptions& options, int64_t first, int64_t count) noexcept {
+  const Vector h = multiply(outputs.o, activate(op.kind.cell, outputs.c));
   if (!op.projected) lstm_store_hidden(h, row, options, first, count);
   if (options.unprojected) store_first(options.unprojected + first, h, count);
-  store_first(row.c + first, c, count);
-  if (!row.gates) return;
-  float* gates = row.gates + first;
-  store_first(gates + kInputGate * op.hidden_size, i, count);
-  store_first(gates + kForgetGate * op.hidden_size, f, count);
-  store_first(gates + kCellGate * op.hidden_size, g, count);
-  store_first(gates + kOutputGate * op.hidden_size, o, count);
 }
 
 inline LstmRowOptions lstm_row_options(const LstmForward& op, const LstmMemory& memory, int64_t row, int64_t step,
@@ -58,7 +82,32 @@ inline LstmRowOptions lstm_row_options(const LstmForward& op, const LstmMemory& 
           op.keep_cell.row(position),
           row_or(op.hidden_mask, row, P, nullptr),
           memory.unprojected_at(op, row, position),
-          memory.masked_at(op, row, step)};
+          memory.masked_at(op, row, step),
+          memory.recurred_at(op, row, step),
+          position};
+}
+
+// What the gates are where their inputs are clipped; gates that have no activation are left at 0.
+inline void lstm_write_bounds(const LstmKind& kind, float* bounds) noexcept {
+  for (int gate = 0; gate < kLstmGates; ++gate) {
+    const bool bounded = kind.gate_clip > 0 && kind.weighted(gate);
+    const auto value = [&](float z) { return bounded ? activate(kind.gate(gate), broadcast(z)) : zero(); };
+    store_first(bounds + 2 * gate, value(-kind.gate_clip), int64_t{1});
+    store_first(bounds + 2 * gate + 1, value(kind.gate_clip), int64_t{1});
+  }
+}
+
+// The gates after a row's last step as the next one would see them, or the initial ones of an empty row.
+inline void lstm_last_gates(const LstmForward& op, const LstmMemory& memory, Range rows) noexcept {
+  const int64_t size = kRecurrentGates * op.hidden_size;
+  for (int64_t row = rows.begin; op.g_n && row < rows.end; ++row) {
+    if (!op.gates_recur) {
+      clear(op.g_n + row * size, size);
+    } else {
+      const float* last = memory.recurred_before(op, row, op.walk.length(row));
+      memcpy(op.g_n + row * size, last, sizeof(float) * static_cast<size_t>(size));
+    }
+  }
 }
 
 // The initial h as the gates of the first step see it. Every thread may read any row of it.

@@ -18,6 +18,26 @@ LSTM_INLINE float row_exponential_sum(const float* x, int64_t n, float max) {
                          [=](size_t i, size_t count) { return exp(subtract(load_first(x + i, count), shift)); });
 }
 
+// y = e^(x - max) / Σ e^(x - max) over a row; y may be x.
+LSTM_INLINE void softmax_row(const float* x, float* y, int64_t n) {
+  const Vector max = broadcast(row_max(x, n));
+  map_range(
+      {0, n}, y, [=](Vector v) { return exp(subtract(v, max)); }, x);
+  const Vector sum = broadcast(
+      reduce<LaneSum>(static_cast<size_t>(n), [y](size_t i, size_t count) { return load_first(y + i, count); }));
+  map_range(
+      {0, n}, y, [=](Vector v) { return divide(v, sum); }, y);
+}
+
+// dx = y * (dy - Σ y * dy) over a row; dx may be y or dy.
+LSTM_INLINE void softmax_row_backward(const float* y, const float* dy, float* dx, int64_t n) {
+  const Vector dot = broadcast(reduce<LaneSum>(static_cast<size_t>(n), [=](size_t i, size_t count) {
+    return multiply(load_first(y + i, count), load_first(dy + i, count));
+  }));
+  map_range(
+      {0, n}, dx, [=](Vector v, Vector dv) { return multiply(v, subtract(dv, dot)); }, y, dy);
+}
+
 LSTM_INLINE float log_of(float x) {
   float lanes[kLanes];
   store(lanes, log(broadcast(x)));

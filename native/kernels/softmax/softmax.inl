@@ -17,15 +17,7 @@ void softmax(const Call& call, Team& team) noexcept {
   const int64_t size = y.rank == 0 ? 1 : y.dim(-1);
   const Range rows = team.split(y.rows());
   for (int64_t row = rows.begin; row < rows.end; ++row) {
-    const float* x = call.operand(0).f32() + row * size;
-    float* out = y.f32() + row * size;
-    const Vector max = broadcast(row_max(x, size));
-    map_range(
-        {0, size}, out, [=](Vector v) { return exp(subtract(v, max)); }, x);
-    const Vector sum = broadcast(
-        reduce<LaneSum>(static_cast<size_t>(size), [out](size_t i, size_t n) { return load_first(out + i, n); }));
-    map_range(
-        {0, size}, out, [=](Vector v) { return divide(v, sum); }, out);
+    softmax_row(call.operand(0).f32() + row * size, y.f32() + row * size, size);
   }
 }
 
@@ -34,13 +26,8 @@ void softmax_backward(const Call& call, Team& team) noexcept {
   const int64_t size = dx.rank == 0 ? 1 : dx.dim(-1);
   const Range rows = team.split(dx.rows());
   for (int64_t row = rows.begin; row < rows.end; ++row) {
-    const float* y = call.operand(0).f32() + row * size;
-    const float* dy = call.operand(1).f32() + row * size;
-    const Vector dot = broadcast(reduce<LaneSum>(static_cast<size_t>(size), [=](size_t i, size_t n) {
-      return multiply(load_first(y + i, n), load_first(dy + i, n));
-    }));
-    map_range(
-        {0, size}, dx.f32() + row * size, [=](Vector v, Vector dv) { return multiply(v, subtract(dv, dot)); }, y, dy);
+    softmax_row_backward(call.operand(0).f32() + row * size, call.operand(1).f32() + row * size, dx.f32() + row * size,
+                         size);
   }
 }
 

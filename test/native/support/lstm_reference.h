@@ -48,7 +48,8 @@ inline const std::vector<double> kPlainActivations = {0, 0, 1, 0, 1};
 
 inline KernelCase forward_case(const LstmCase& c, const LstmOperands& o) {
   const auto when = [](bool present, const Array& array) { return present ? Arrays{array} : Arrays{}; };
-  const Dims state = {c.batch, c.units}, sequence = {c.steps, c.batch, c.units};
+  const Dims state = {c.batch, c.units}, sequence = {c.steps, c.batch, c.units},
+             gates = {c.steps, c.batch, 4 * c.units};
   return {KernelId::lstm,
           {{o.x},
            when(c.initial, o.h0),
@@ -62,18 +63,38 @@ inline KernelCase forward_case(const LstmCase& c, const LstmOperands& o) {
            {},
            {},
            {},
+           {},
+           {},
+           {},
+           {},
+           {},
+           {},
            lengths_of(c, o)},
           {{empty(sequence)},
            {empty(state)},
            {empty(state)},
-           {empty({c.steps, c.batch, 4 * c.units})},
+           {empty(gates)},
            {empty(sequence)},
-           {empty(sequence)}},
-          {{c.reverse ? 1.0 : 0.0}, kPlainActivations, {0}},
+           {empty(sequence)},
+           {empty({c.steps, c.batch, 3 * c.units})},
+           {empty({c.batch, 3 * c.units})},
+           {empty({4, 2})},
+           {empty(gates)},
+           {empty(gates)},
+           {empty(sequence)},
+           {empty({c.steps, c.batch, 3})}},
+          {{c.reverse ? 1.0 : 0.0}, kPlainActivations, {0}, {0}},
           {},
-          {{3, PackKind::gates4}, {4, PackKind::gates4}, {8, PackKind::columns}}};
+          {{3, PackKind::gates4}, {4, PackKind::gates4}, {8, PackKind::columns}, {13, PackKind::gates3}}};
 }
 
+inline Arrays unplanned(Dims dims) {
+  Array array = empty(std::move(dims));
+  array.planned = false;
+  return {array};
+}
+
+// dh, dcells and what belongs to options are left out: they make another cell of it, or nothing.
 inline KernelCase backward_case(const LstmCase& c, const LstmOperands& o, const LstmCotangents& d, const Array& gates,
                                 const Array& cells) {
   const Dims state = {c.batch, c.units};
@@ -90,11 +111,31 @@ inline KernelCase backward_case(const LstmCase& c, const LstmOperands& o, const 
            {},
            {},
            {},
+           {},
+           {},
+           {},
+           {},
+           {},
+           {},
+           {},
+           {},
+           {},
+           {},
+           {},
            lengths_of(c, o)},
-          {{empty(gates.dims)}, {empty(state)}, {empty(state)}, {empty(d.dy.dims)}},
-          {{c.reverse ? 1.0 : 0.0}, kPlainActivations, {0}},
+          {{empty(gates.dims)},
+           {empty(state)},
+           {empty(state)},
+           {empty(d.dy.dims)},
+           unplanned({c.batch, 3 * c.units}),
+           unplanned(d.dy.dims),
+           unplanned(cells.dims),
+           unplanned(gates.dims),
+           unplanned(gates.dims),
+           unplanned(cells.dims)},
+          {{c.reverse ? 1.0 : 0.0}, kPlainActivations, {0}, {0}},
           {},
-          {{6, PackKind::rows}, {8, PackKind::rows}}};
+          {{6, PackKind::rows}, {8, PackKind::rows}, {13, PackKind::rows}}};
 }
 
 inline double logistic(double x) { return 1 / (1 + std::exp(-x)); }

@@ -249,9 +249,15 @@ describe('shapes', () => {
     keep_hidden: null,
     keep_cell: null,
     hidden_mask: null,
+    weight_gate: null,
+    weight_ln_ih: null,
+    weight_ln_hh: null,
+    weight_ln_c: null,
+    bias_ln_c: null,
   };
   const types = {
     ...absent,
+    g0: null,
     x: float32('T', 'B', 2),
     h0: float32('B', 3),
     c0: float32('B', 3),
@@ -271,11 +277,31 @@ describe('shapes', () => {
       gates: float32('T', 'B', 12),
       cells: float32('T', 'B', 3),
       unprojected: float32('T', 'B', 3),
+      recurred: float32('T', 'B', 9),
+      g_n: float32('B', 9),
+      bounds: float32(4, 2),
+      normalized_ih: float32('T', 'B', 12),
+      normalized_hh: float32('T', 'B', 12),
+      normalized_c: float32('T', 'B', 3),
+      scales: float32('T', 'B', 3),
     });
     const { gates, cells, y, h_n, c_n } = forward;
     const { c0, h0, weight_hh, lengths } = types;
-    const backward = { dy: y, dh_n: h_n, dc_n: c_n, gates, cells, c0, weight_hh, lengths, ...absent };
-    expect(lstmBackward.infer(backward, attributes)).toEqual({ dgates: gates, dh0: h0, dc0: c0, dprojected: y });
+    const saved = { bounds: null, normalized_ih: null, normalized_hh: null, normalized_c: null, scales: null };
+    const arriving = { dy: y, dh_n: h_n, dc_n: c_n, dg_n: null };
+    const backward = { ...arriving, gates, cells, c0, weight_hh, lengths, ...absent, ...saved };
+    expect(lstmBackward.infer(backward, attributes)).toEqual({
+      dgates: gates,
+      dh0: h0,
+      dc0: c0,
+      dprojected: y,
+      dg0: float32('B', 9),
+      dh: y,
+      dcells: cells,
+      dinput: gates,
+      drecurrent: gates,
+      dvisible: cells,
+    });
     expect(lstmBackwardWeight.infer({ dgates: gates, y, h0, lengths }, { reverse: false })).toEqual({
       dweight_hh: weight_hh,
     });
@@ -301,7 +327,7 @@ describe('shapes', () => {
     ['c', float32('B', 4), 'c: expected [B, 3], received [B, 4]'],
   ])('a wrong %s of a step is refused by name', (slot, type, message) => {
     const { weight_ih, weight_hh, bias_ih, bias_hh, h0, c0 } = types;
-    const step = { ...absent, x: float32('B', 2), h: h0, c: c0, weight_ih, weight_hh, bias_ih, bias_hh };
+    const step = { ...absent, g: null, x: float32('B', 2), h: h0, c: c0, weight_ih, weight_hh, bias_ih, bias_hh };
     expect(() => lstmStep.infer({ ...step, [slot]: type }, plainLstm)).toThrow(message);
   });
 });

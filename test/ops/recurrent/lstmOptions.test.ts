@@ -1,10 +1,11 @@
 import { lstm } from '../../../lib/ops/recurrent/lstm';
+import { lstmBackward } from '../../../lib/ops/recurrent/lstmBackward';
 import { lstmCell } from '../../../lib/ops/recurrent/lstmCell';
 import { lstmKind, plainLstm, type LstmKindAttributes } from '../../../lib/ops/recurrent/lstmKind';
 import { lstmStep } from '../../../lib/ops/recurrent/lstmStep';
-import { lstmVariantCell } from '../../../lib/ops/recurrent/lstmVariant';
+import { lstmVariantCell, normalizedOf } from '../../../lib/ops/recurrent/lstmVariant';
 import { checkGradient } from '../../support/checkGradient';
-import { evaluate, writeOp } from '../../support/evaluate';
+import { evaluate, writeOp, type Values } from '../../support/evaluate';
 import { lstmData, lstmOptionPairs, lstmOptions, lstmWith, randomLstmOptions } from '../../support/lstmOptions';
 import { floats, integers, Random } from '../../support/random';
 
@@ -12,6 +13,9 @@ const sizes = { T: 4, B: 3, I: 2, H: 3, P: 2 };
 const ragged = integers([3], [0, 1, 4]);
 const names = Object.keys(lstmOptions);
 const write = (kind: LstmKindAttributes, reverse = false) => writeOp(lstm, { reverse, ...kind });
+/** Nothing flows through the gates' state where there is none. */
+const resultsOf = ({ weight_gate }: Values, ...results: string[]) =>
+  results.filter((name) => weight_gate || !name.startsWith('g_'));
 const sigma = (z: number) => 1 / (1 + Math.exp(-z));
 
 describe('the equations', () => {
@@ -25,16 +29,21 @@ describe('the equations', () => {
       bias_ih: view(4 * H),
       bias_hh: view(4 * H),
     };
-    const step = { x: view(I).data, h: view(H).data, c: view(H).data, keepCell: null, keepHidden: null, mask: null };
+    const unregularized = { keepCell: null, keepHidden: null, mask: null };
+    const step = { x: view(I).data, h: view(H).data, c: view(H).data, g: null, ...unregularized };
     const empty = () => ({
       gates: new Float64Array(4 * H),
       h: new Float64Array(H),
       c: new Float64Array(H),
       unprojected: new Float64Array(H),
+      recurred: new Float64Array(3 * H),
+      normalized: normalizedOf({ normalized_ih: null, normalized_hh: null, normalized_c: null, scales: null }, 0),
     });
     const [plain, variant] = [empty(), empty()];
+    const absent = { weight_peephole: null, weight_hr: null, weight_gate: null };
+    const unnormalized = { weight_ln_ih: null, weight_ln_hh: null, weight_ln_c: null, bias_ln_c: null };
     lstmCell(weights, step, plain);
-    lstmVariantCell({ ...weights, weight_peephole: null, weight_hr: null }, plainLstm, step, variant);
+    lstmVariantCell({ ...weights, ...absent, ...unnormalized }, plainLstm, step, variant);
     expect(variant).toEqual({ ...plain, unprojected: plain.h });
   });
 
@@ -84,6 +93,109 @@ describe('the equations', () => {
     expectState(state(lstmKind({}, 0.5), peephole), from(-0.5, sigma(z[3] - 0.25)));
   });
 
+  test('gate clipping bounds what enters an activation, peepholes included', () => {
+    const [ci, cf, cg, co] = [0.3, -0.2, 0.5, 0.4];
+    const c = sigma(cf) * c0 + sigma(ci) * Math.tanh(cg);
+    expectState(state(lstmKind({}, 0, 0.5)), from(c, sigma(co)));
+    const peephole = { weight_peephole: floats([3], [-9, 0, 9]) };
+    const bounded = sigma(cf) * c0 + sigma(0.5) * Math.tanh(cg);
+    expectState(state(lstmKind({}, 0, 0.5), peephole), from(bounded, sigma(bounded > 0 ? 0.5 : -0.5)));
+  });
+
+  test('no gradient flows where a gate is clipped, nor at the bound', () => {
+    const kind = { reverse: false, ...lstmKind({}, 0, 0.4) };
+    const operands = { ...one, bias_ih: floats([4], [0, 0, 0, 0]) };
+    const { dgates } = evaluate({ ...operands, dy: floats([1, 1, 1], [1]) }, ({ dy, ...inputs }, emit) => {
+      const { gates, cells, bounds } = writeOp(lstm, kind)(inputs, emit);
+      const { c0, weight_hh } = inputs;
+      const given = { dy: dy!, gates: gates!, cells: cells!, bounds: bounds!, c0: c0!, weight_hh: weight_hh! };
+      return { dgates: emit(lstmBackward, given, kind).dgates };
+    });
+    // z is 0.3, -0.2, 0.9 and 0.4, which is the bound.
+    expect(Array.from(dgates!.data, (gradient) => gradient !== 0)).toEqual([true, true, false, false]);
+  });
+
+  test('full gate recurrence: i, f and o see i, f and o of the step before', () => {
+    const [g0, rows] = [
+      [0.2, 0.7, 0.4],
+      [
+        [1, 2, 3],
+        [-1, 0.5, 2],
+        [0.25, -2, 1],
+      ],
+    ] as const;
+    const seen = rows.map((row) => row.reduce((sum, weight, k) => sum + weight * g0[k]!, 0));
+    const extra = { weight_gate: floats([3, 3], rows.flat()), g0: floats([1, 3], g0) };
+    const [zi, zf, zo] = [z[0] + seen[0]!, z[1] + seen[1]!, z[3] + seen[2]!];
+    const c = sigma(zf) * c0 + sigma(zi) * g;
+    expectState(state(plainLstm, extra), from(c, sigma(zo)));
+    const { g_n } = evaluate({ ...one, ...extra }, write(plainLstm));
+    expectState(Array.from(g_n!.data), [sigma(zi), sigma(zf), sigma(zo)]);
+    const absent = evaluate({ ...one, ...extra }, write(lstmKind({ input: 'one', forget: 'sigmoid' })));
+    expectState(Array.from(absent.g_n!.data), [0, sigma(zf), sigma(zo)]);
+  });
+
+  test('layer normalization is of all gates together, x and h apart, and of c on its way to h alone', () => {
+    const H = 2;
+    const random = new Random(11);
+    const norm = (v: readonly number[]) => {
+      const mean = v.reduce((a, b) => a + b, 0) / v.length;
+      const variance = v.reduce((sum, value) => sum + (value - mean) ** 2, 0) / v.length;
+      return v.map((value) => (value - mean) / Math.sqrt(variance + 1e-5));
+    };
+    const values = {
+      x: random.normal(1, 1, 1),
+      h0: random.normal(1, H),
+      c0: random.normal(1, H),
+      weight_ih: random.normal(4 * H, 1),
+      weight_hh: random.normal(4 * H, H),
+      bias_ih: random.normal(4 * H),
+      weight_ln_ih: random.normal(4 * H),
+      weight_ln_hh: random.normal(4 * H),
+      weight_ln_c: random.normal(H),
+      bias_ln_c: random.normal(H),
+    };
+    const { x, h0: h, c0: before, weight_ih, weight_hh, bias_ih, ...gains } = values;
+    const rows = Array.from({ length: 4 * H }, (_, row) => row);
+    const ofInput = norm(rows.map((row) => weight_ih.data[row]! * x.data[0]!));
+    const ofState = norm(
+      rows.map((row) => weight_hh.data[2 * row]! * h.data[0]! + weight_hh.data[2 * row + 1]! * h.data[1]!),
+    );
+    const zs = rows.map(
+      (row) =>
+        gains.weight_ln_ih.data[row]! * ofInput[row]! +
+        gains.weight_ln_hh.data[row]! * ofState[row]! +
+        bias_ih.data[row]!,
+    );
+    const c = [0, 1].map((j) => sigma(zs[H + j]!) * before.data[j]! + sigma(zs[j]!) * Math.tanh(zs[2 * H + j]!));
+    const expected = norm(c).map((n, j) => {
+      const visible = gains.weight_ln_c.data[j]! * n + gains.bias_ln_c.data[j]!;
+      return sigma(zs[3 * H + j]!) * Math.tanh(visible);
+    });
+    const { h_n, c_n } = evaluate(values, write(plainLstm));
+    expectState(Array.from(c_n!.data), c);
+    expectState(Array.from(h_n!.data), expected);
+  });
+
+  test('gates without weights of their own take no part in layer normalization, and their rows have no effect', () => {
+    const { values, kind } = lstmWith(['layer normalization', 'coupled gates', 'no output gate'], sizes);
+    const moved = (name: string, rows: number) => {
+      const { shape, data } = values[name]!;
+      const width = shape[1] ?? 1;
+      const changed = Float64Array.from(data, (v, k) =>
+        [1, 3].includes(Math.floor(k / width / sizes.H)) ? v + rows : v,
+      );
+      return { [name]: floats(shape, changed) };
+    };
+    const others = {
+      ...moved('weight_ih', 3),
+      ...moved('weight_hh', -2),
+      ...moved('bias_hh', 5),
+      ...moved('weight_ln_ih', 1),
+    };
+    expect(evaluate({ ...values, ...others }, write(kind)).y).toEqual(evaluate(values, write(kind)).y);
+  });
+
   test('zoneout keeps its share of the state before, and the output gate sees what is kept of the cell', () => {
     const [h, c] = state(plainLstm, { keep_cell: floats([1], [0.75]), keep_hidden: floats([1], [0.125]) });
     const kept = 0.75 * c0 + 0.25 * c1;
@@ -109,7 +221,7 @@ describe('the equations', () => {
 describe('gradients meet finite differences', () => {
   test.each(names)('with %s, in both directions, with lengths, on each output', (name) => {
     const { values, kind } = lstmWith([name], sizes);
-    for (const on of [['y'], ['h_n'], ['c_n']]) {
+    for (const on of resultsOf(values, 'y', 'h_n', 'c_n', 'g_n').map((result) => [result])) {
       for (const reverse of [false, true]) {
         checkGradient({ ...values, lengths: ragged }, write(kind, reverse), { on, constants: lstmData });
       }
@@ -119,7 +231,10 @@ describe('gradients meet finite differences', () => {
   test.each(lstmOptionPairs)('with %s and %s', (a, b) => {
     const { values, kind } = lstmWith([a, b], { ...sizes, T: 3, B: 2 });
     const lengths = integers([2], [2, 3]);
-    checkGradient({ ...values, lengths }, write(kind), { on: ['y', 'c_n'], constants: lstmData });
+    checkGradient({ ...values, lengths }, write(kind), {
+      on: resultsOf(values, 'y', 'c_n', 'g_n'),
+      constants: lstmData,
+    });
   });
 
   test('with 300 random combinations, along random directions', () => {
@@ -128,7 +243,7 @@ describe('gradients meet finite differences', () => {
       const lengths = integers([2], [seed % 4, 3]);
       checkGradient({ ...values, lengths }, write(kind, seed % 2 === 1), {
         directions: true,
-        on: ['y', 'h_n', 'c_n'],
+        on: resultsOf(values, 'y', 'h_n', 'c_n', 'g_n'),
         constants: lstmData,
       });
     }
@@ -136,7 +251,7 @@ describe('gradients meet finite differences', () => {
 
   test.each(names)('for a single step with %s', (name) => {
     const { values, kind } = lstmWith([name], { ...sizes, T: 1 });
-    const { x, h0, c0, ...rest } = values;
+    const { x, h0, c0, g0, ...rest } = values;
     const step = Object.fromEntries(
       Object.entries(rest).map(([slot, value]) =>
         slot.startsWith('keep') && value.shape.length === 3
@@ -144,8 +259,9 @@ describe('gradients meet finite differences', () => {
           : [slot, value],
       ),
     );
-    checkGradient({ x: { ...x!, shape: [3, 2] }, h: h0!, c: c0!, ...step }, writeOp(lstmStep, kind), {
-      on: ['h_next', 'c_next'],
+    const state = { h: h0!, c: c0!, ...(g0 ? { g: g0 } : {}) };
+    checkGradient({ x: { ...x!, shape: [3, 2] }, ...state, ...step }, writeOp(lstmStep, kind), {
+      on: resultsOf(values, 'h_next', 'c_next', 'g_next'),
       constants: lstmData,
     });
   });
@@ -154,7 +270,7 @@ describe('gradients meet finite differences', () => {
 describe('streaming', () => {
   test.each(names)('a chain of steps is the sequence, bit for bit, with %s', (name) => {
     const { values, kind } = lstmWith([name], sizes);
-    const { x, h0, c0, keep_hidden, keep_cell, ...weights } = values;
+    const { x, h0, c0, g0, keep_hidden, keep_cell, ...weights } = values;
     const whole = evaluate(values, write(kind));
     const at = (value: typeof x, t: number) => {
       if (!value || value.shape.length === 1) return value;
@@ -162,49 +278,15 @@ describe('streaming', () => {
       const size = value.data.length / sizes.T;
       return floats(shape, value.data.slice(t * size, (t + 1) * size));
     };
-    let state = { h: h0!, c: c0! };
+    const gateState = (data: ArrayLike<number>): Values => (g0 ? { g: floats(g0.shape, data) } : {});
+    let state: Values = { h: h0!, c: c0!, ...gateState(g0?.data ?? []) };
     for (let t = 0; t < sizes.T; t++) {
       const shares = Object.entries({ keep_hidden: at(keep_hidden, t), keep_cell: at(keep_cell, t) });
       const given = Object.fromEntries(shares.filter(([, share]) => share)) as Record<string, NonNullable<typeof x>>;
       const next = evaluate({ x: at(x, t)!, ...state, ...weights, ...given }, writeOp(lstmStep, kind));
-      state = { h: floats(h0!.shape, next.h_next!.data), c: floats(c0!.shape, next.c_next!.data) };
+      const [h, c] = [floats(h0!.shape, next.h_next!.data), floats(c0!.shape, next.c_next!.data)];
+      state = { h, c, ...gateState(next.g_next!.data) };
     }
-    expect(state).toEqual({ h: whole.h_n, c: whole.c_n });
-  });
-});
-
-describe('what has no meaning is refused', () => {
-  const { values } = lstmWith([], sizes);
-  const run =
-    (kind: LstmKindAttributes, extra = {}) =>
-    () =>
-      evaluate({ ...values, ...extra }, write(kind));
-
-  test('coupled gates without an input gate', () => {
-    expect(run(lstmKind({ input: 'one', forget: 'coupled' }))).toThrow('would always be 0');
-  });
-
-  test('a candidate, or a cell, that is always 1', () => {
-    expect(run(lstmKind({ candidate: 'one' }))).toThrow("only a gate can be 'one'");
-    expect(run(lstmKind({ cell: 'coupled' }))).toThrow("only the forget gate 'coupled'");
-  });
-
-  test.each([-1, NaN, Infinity])('a clip of %p', (clip) => {
-    expect(run(lstmKind({}, clip))).toThrow('cell_clip: expected a positive number');
-  });
-
-  test('activations that are not five known ones', () => {
-    expect(run({ activations: [0, 0, 1, 0], cell_clip: 0 })).toThrow('expected 5 numbers');
-    expect(run({ activations: [0, 0, 1, 0, 9], cell_clip: 0 })).toThrow('expected 5 numbers');
-  });
-
-  test.each([
-    ['weight_peephole', [4], 'weight_peephole: expected [9], received [4]'],
-    ['keep_cell', [3, 3], 'keep_cell: expected [4, 3, 3], received [3, 3]'],
-    ['keep_hidden', [2], 'keep_hidden: expected [3], received [2]'],
-    ['hidden_mask', [3, 2], 'hidden_mask: expected [3, 3], received [3, 2]'],
-    ['weight_hr', [2, 3], 'weight_hr: expected [3, 3], received [2, 3]'],
-  ])('a %s of another shape', (slot, shape, message) => {
-    expect(run(plainLstm, { [slot]: new Random(1).normal(...shape) })).toThrow(message);
+    expect(state).toEqual({ h: whole.h_n, c: whole.c_n, ...(g0 ? { g: whole.g_n } : {}) });
   });
 });

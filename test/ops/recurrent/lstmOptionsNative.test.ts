@@ -15,26 +15,44 @@ import {
   lstmOptions,
   lstmWith,
   randomLstmOptions,
+  writeStateGradients,
   type LstmSizes,
 } from '../../support/lstmOptions';
 import { floats, integers, Random } from '../../support/random';
 
 const names = Object.keys(lstmOptions);
-const results = ['y', 'h_n', 'c_n'];
+const results = (options: readonly string[]) =>
+  options.includes('full gate recurrence') ? ['y', 'h_n', 'c_n', 'g_n'] : ['y', 'h_n', 'c_n'];
+const saved = ['gates', 'cells', 'unprojected', 'recurred', 'bounds', 'normalized_ih', 'normalized_hh', 'normalized_c'];
 
 /** Forward and the gradients of every float input, as one program. */
-function trainingProgram(values: Values, cotangents: Values, kind: LstmKindAttributes, reverse: boolean): Program {
+function trainingProgram(
+  options: readonly string[],
+  values: Values,
+  cotangents: Values,
+  kind: LstmKindAttributes,
+  reverse: boolean,
+): Program {
   const builder = new ProgramBuilder();
   const variables = declareInputs(builder, values);
   const seeds = declareInputs(builder, cotangents);
   const outputs = writeOp(lstm, { reverse, ...kind })(variables, builder.emit.bind(builder));
-  for (const name of [...results, 'gates', 'cells', 'unprojected']) builder.output(name, outputs[name]!);
+  for (const name of [...results(options), ...saved, 'scales']) builder.output(name, outputs[name]!);
   const targets = Object.keys(values).filter((name) => name !== 'lengths' && !lstmData.includes(name));
   const gradients = gradient(
     builder,
-    results.map((name) => ({ variable: outputs[name]!, cotangent: seeds[`d${name}`]! })),
+    results(options).map((name) => ({ variable: outputs[name]!, cotangent: seeds[`d${name}`]! })),
     targets.map((name) => variables[name]!),
   );
+  const { dh, dcells } = writeStateGradients(
+    variables,
+    outputs,
+    seeds,
+    { reverse, ...kind },
+    builder.emit.bind(builder),
+  );
+  builder.output('gradient of h', dh);
+  builder.output('gradient of c', dcells);
   targets.forEach((name, k) => gradients[k] && builder.output(`gradient of ${name}`, gradients[k]));
   return builder.finish();
 }
@@ -62,8 +80,9 @@ function setUp(options: readonly string[], sizes: LstmSizes, reverse: boolean, r
     dy: random.normal(T, B, size),
     dh_n: random.normal(B, size),
     dc_n: random.normal(B, H),
+    ...(options.includes('full gate recurrence') ? { dg_n: random.normal(B, 3 * H) } : {}),
   });
-  return { write: (v: Values, d: Values) => trainingProgram(v, d, kind, reverse), values: given, cotangents };
+  return { write: (v: Values, d: Values) => trainingProgram(options, v, d, kind, reverse), values: given, cotangents };
 }
 
 function runOn(backend: Backend, program: Program, inputs: Values): Readonly<Record<string, ArrayView>> {
@@ -77,7 +96,8 @@ function expectClose(options: readonly string[], sizes: LstmSizes, reverse: bool
   const [received, expected] = [runOn(native, program, inputs), runOn(reference, program, inputs)];
   const { T, B, I, H } = sizes;
   for (const [name, value] of Object.entries(expected)) {
-    const forward = float32Bound({ terms: I + H, steps: T });
+    const seen = options.includes('full gate recurrence') ? 3 * H : 0;
+    const forward = float32Bound({ terms: I + H + seen, steps: T });
     const bound = name.startsWith('gradient')
       ? forward + float32Bound({ terms: Math.max(4 * H, B), steps: T, backward: true })
       : forward;
@@ -147,7 +167,7 @@ function lastRow<V extends ArrayView>(values: Readonly<Record<string, V>>, count
 test.each(names)('%s: a stream of steps has the bits of the sequence', (name) => {
   const sizes = { T: 4, B: 7, I: 5, H: 33, P: 19 };
   const { values, kind } = lstmWith([name], sizes);
-  const { x, h0, c0, keep_hidden, keep_cell, ...weights } = rounded(values);
+  const { x, h0, c0, g0, keep_hidden, keep_cell, ...weights } = rounded(values);
   const write = (inputs: Values, op: 'sequence' | 'step') => {
     const builder = new ProgramBuilder();
     const variables = declareInputs(builder, inputs);
@@ -156,15 +176,18 @@ test.each(names)('%s: a stream of steps has the bits of the sequence', (name) =>
       op === 'sequence'
         ? writeOp(lstm, { reverse: false, ...kind })(variables, emit)
         : writeOp(lstmStep, kind)(variables, emit);
-    for (const slot of op === 'sequence' ? ['h_n', 'c_n'] : ['h_next', 'c_next']) builder.output(slot, outputs[slot]!);
+    for (const slot of op === 'sequence' ? ['h_n', 'c_n', 'g_n'] : ['h_next', 'c_next', 'g_next'])
+      builder.output(slot, outputs[slot]!);
     return runOn(native, builder.finish(), inputs);
   };
   const shares = (at: (value: NonNullable<typeof x>) => NonNullable<typeof x>): Values =>
     Object.fromEntries(
       Object.entries({ keep_hidden, keep_cell }).flatMap(([slot, value]) => (value ? [[slot, at(value)]] : [])),
     );
-  const whole = write({ x: x!, h0: h0!, c0: c0!, ...weights, ...shares((value) => value) }, 'sequence');
-  let state = { h: h0!, c: c0! };
+  const gateState = (slot: string, data: ArrayLike<number>): Values => (g0 ? { [slot]: floats(g0.shape, data) } : {});
+  const before = gateState('g0', g0?.data ?? []);
+  const whole = write({ x: x!, h0: h0!, c0: c0!, ...before, ...weights, ...shares((value) => value) }, 'sequence');
+  let state: Values = { h: h0!, c: c0!, ...gateState('g', g0?.data ?? []) };
   for (let t = 0; t < sizes.T; t++) {
     const at = (value: NonNullable<typeof x>) => {
       if (value.shape.length === 1) return value;
@@ -172,8 +195,11 @@ test.each(names)('%s: a stream of steps has the bits of the sequence', (name) =>
       return floats(value.shape.slice(1), value.data.slice(t * size, (t + 1) * size));
     };
     const next = write({ x: at(x!), ...state, ...weights, ...shares(at) }, 'step');
-    state = { h: floats(h0!.shape, next.h_next!.data), c: floats(c0!.shape, next.c_next!.data) };
+    const [h, c] = [floats(h0!.shape, next.h_next!.data), floats(c0!.shape, next.c_next!.data)];
+    state = { h, c, ...gateState('g', next.g_next!.data) };
   }
-  expect(Array.from(state.h.data)).toEqual(Array.from(whole.h_n!.data));
-  expect(Array.from(state.c.data)).toEqual(Array.from(whole.c_n!.data));
+  const last = g0 ? { h: whole.h_n, c: whole.c_n, g: whole.g_n } : { h: whole.h_n, c: whole.c_n };
+  for (const [name, value] of Object.entries(last)) {
+    expect(Array.from(state[name]!.data)).toEqual(Array.from(value!.data));
+  }
 });

@@ -1,0 +1,224 @@
+// The LSTM whose hidden state attends to a memory in each step: forward over a sequence, and its single step. The cell is
+// that of lstm.inl, which writes the hidden state before attention to a place of its own.
+#pragma once
+
+#include "kernels/recurrent/attention.h"
+#include "kernels/recurrent/lstm.inl"
+
+namespace lstm::LSTM_ISA {
+
+struct AttentionForward {
+  LstmForward lstm;  // plain; its y, h_n and h0 are attended states
+  Attention attention;
+  float *unattended, *queries, *alphas;  // [T,B,H], [T,B,A], [T,B,S]; each may be null
+};
+
+struct AttentionForwardMemory {
+  // Shared, where no output keeps them: [B,H] and [B,A]. A row's is written and read within one step.
+  float *unattended, *queries;
+  // Of one thread: the attention of a row, and the rows of lstm.rows.
+  float* alphas;
+  int64_t* rows;
+  LstmMemory lstm;
+
+  AttentionForwardMemory(const AttentionForward& op, Carver carver, const Team& team) noexcept
+      : AttentionForwardMemory(op, carver, team.rank(), team.size()) {}
+  AttentionForwardMemory(const AttentionForward& op, Carver& carver, int thread, int team_size) noexcept
+      : unattended(carver.take<float>(op.unattended ? 0 : op.lstm.walk.batch * op.attention.hidden_size)),
+        queries(
+            carver.take<float>(op.queries || !op.attention.additive() ? 0 : op.lstm.walk.batch * op.attention.size)),
+        alphas(own(carver, carver.take<float>(op.attention.slots * team_size), op.attention.slots * thread)),
+        rows(own(carver, carver.take<int64_t>(op.lstm.walk.batch * team_size), op.lstm.walk.batch * thread)),
+        lstm(op.lstm, carver.base ? carver.base + carver.used : nullptr, thread) {
+    carver.used += lstm.bytes;
+  }
+
+  float* unattended_at(const AttentionForward& op, int64_t row, int64_t position) const {
+    const int64_t H = op.attention.hidden_size;
+    return op.unattended ? op.unattended + position * H : unattended + row * H;
+  }
+  // What the scores are of.
+  float* query_at(const AttentionForward& op, int64_t row, int64_t position) const {
+    const int64_t A = op.attention.size;
+    if (op.queries) return op.queries + position * A;
+    return op.attention.additive() ? queries + row * A : unattended_at(op, row, position);
+  }
+
+ private:
+  template <class T>
+  static T* own(const Carver& carver, T* all, int64_t offset) noexcept {
+    return carver.base ? all + offset : nullptr;
+  }
+};
+
+// As lstm_list_rows, the cell's h going to where the attention finds it.
+inline int64_t attention_list_rows(const AttentionForward& op, const AttentionForwardMemory& memory, Range rows,
+                                   int64_t step) noexcept {
+  const SequenceWalk& walk = op.lstm.walk;
+  const int64_t active = lstm_list_rows(op.lstm, memory.lstm, rows, step);
+  int64_t listed = 0;
+  for (int64_t row = rows.begin; row < rows.end; ++row) {
+    if (step >= walk.length(row)) continue;
+    memory.lstm.rows[listed].h = memory.unattended_at(op, row, walk.position(row, step));
+    memory.rows[listed++] = row;
+  }
+  return active;
+}
+
+// q = W_q h̃ for some of the listed rows.
+inline void attention_queries(const AttentionForward& op, const AttentionForwardMemory& memory, Range listed,
+                              int64_t step) noexcept {
+  const int64_t H = op.attention.hidden_size, A = op.attention.size;
+  const Tiles tiles(listed);
+  for (int64_t panel = 0; panel < panel_count(A); ++panel) {
+    const int64_t first = panel * kTileColumns;
+    for (int64_t t = 0; t < tiles.count; ++t) {
+      const Range tile = tiles[t];
+      const float* hidden[kTileRows] = {};
+      for (int64_t r = 0; r < tile.size(); ++r) hidden[r] = memory.lstm.rows[tile.begin + r].h;
+      alignas(64) float query[kTileRows * kTileColumns];
+      const Segment segment = {hidden, 1, op.attention.packed_query + first * H, H};
+      multiply_tile(tile.size(), &segment, 1, {kZeroColumns, 0}, {query, kTileColumns});
+      for (int64_t r = 0; r < tile.size(); ++r) {
+        const int64_t row = memory.rows[tile.begin + r];
+        float* to = memory.query_at(op, row, op.lstm.walk.position(row, step)) + first;
+        for (int64_t n = 0; n < kTileColumns; n += kLanes) {
+          store_first(to + n, load(query + r * kTileColumns + n), A - first - n);
+        }
+      }
+    }
+  }
+}
+
+// From h̃ to h, for some of the listed rows.
+inline void attention_step_rows(const AttentionForward& op, const AttentionForwardMemory& memory, Range listed,
+                                int64_t step) noexcept {
+  const Attention& attention = op.attention;
+  if (attention.additive()) attention_queries(op, memory, listed, step);
+  for (int64_t k = listed.begin; k < listed.end; ++k) {
+    const int64_t row = memory.rows[k], position = op.lstm.walk.position(row, step);
+    const float* hidden = memory.lstm.rows[k].h;
+    float* query = memory.query_at(op, row, position);
+    if (!attention.additive() && query != hidden) {
+      memcpy(query, hidden, sizeof(float) * static_cast<size_t>(attention.hidden_size));
+    }
+    attend(attention, row, hidden, query, op.alphas ? op.alphas + position * attention.slots : memory.alphas,
+           memory.lstm.h_at(op.lstm, row, step));
+  }
+}
+
+inline void attention_forward(const AttentionForward& op, void* workspace, Team& team) noexcept {
+  const AttentionForwardMemory memory(op, Carver{static_cast<char*>(workspace)}, team);
+  const LstmForward& lstm = op.lstm;
+  const int64_t H = lstm.hidden_size;
+  const Share share(lstm.walk.batch, lstm.panels(), team);
+  clear(memory.lstm.zeros, H);
+  lstm_bias(lstm, share.panels, memory.lstm.bias);
+  for (int64_t step = 0; step < lstm.walk.steps; ++step) {
+    const int64_t active = attention_list_rows(op, memory, share.rows, step);
+    lstm_step_rows(lstm, memory.lstm, active, share.panels);
+    share.end_step(team);
+    // All threads list all rows where they share out the columns.
+    attention_step_rows(op, memory, share.by_rows ? Range{0, active} : team.split(active), step);
+    share.end_step(team);
+  }
+  const Range units = columns_of_panels(share.panels, kLanes, H), rows = team.split(lstm.walk.batch);
+  lstm_last_state(lstm, memory.lstm, share.rows, units, units);
+  clear_past_lengths(lstm.walk, rows, lstm.y, H);
+  clear_past_lengths(lstm.walk, rows, lstm.cells, H);
+  clear_past_lengths(lstm.walk, rows, lstm.gates, kLstmGates * H);
+  clear_past_lengths(lstm.walk, rows, op.unattended, H);
+  clear_past_lengths(lstm.walk, rows, op.queries, op.attention.size);
+  clear_past_lengths(lstm.walk, rows, op.alphas, op.attention.slots);
+}
+
+// What an op attends to, from its operand `slot` on.
+inline Attention attention_of(const Call& call, int slot) noexcept {
+  const Tensor &keys = call.operand(slot), &values = call.operand(slot + 1);
+  return {keys.dim(1),
+          keys.dim(2),
+          values.dim(2),
+          keys.f32(),
+          values.f32(),
+          nullptr,
+          call.operand_f32(slot + 3),
+          call.operand_i32(slot + 4)};
+}
+
+// What attention_lstm and attention_lstm_step have at the same places.
+inline AttentionForward attention_cell_of(const Call& call) noexcept {
+  const Tensor& weight_ih = call.operand(3);
+  AttentionForward op = {};
+  op.attention = attention_of(call, 7);
+  op.lstm.input_size = weight_ih.dim(1);
+  op.lstm.hidden_size = op.lstm.output_size = op.attention.hidden_size;
+  op.lstm.plain = true;
+  op.lstm.x = call.operand(0).f32(), op.lstm.h0 = call.operand_f32(1), op.lstm.c0 = call.operand_f32(2);
+  op.lstm.bias_ih = call.operand_f32(5), op.lstm.bias_hh = call.operand_f32(6);
+  return op;
+}
+
+inline size_t attention_forward_memory(const AttentionForward& op, int team_size) noexcept {
+  Carver carver{nullptr};
+  AttentionForwardMemory(op, carver, team_size - 1, team_size);
+  return carver.used;
+}
+
+inline void attention_run(AttentionForward op, const Call& call, Team& team) noexcept {
+  op.lstm.packed_ih = call.packs[0], op.lstm.packed_hh = call.packs[1], op.attention.packed_query = call.packs[2];
+  const int64_t H = op.lstm.hidden_size;
+  const int64_t work = kLstmGates * H * (op.lstm.input_size + H) + op.attention.slots * (op.attention.size + H);
+  on_step_team(team, op.lstm.walk.batch, work, [&](Team& own) { attention_forward(op, call.workspace, own); });
+}
+
+// attention_lstm
+// Computes  c_t and h̃_t as lstm from h_{t-1}; α_t = softmax over s of score(h̃_t, k_s); h_t = h̃_t + Σ_s α_ts v_s; the score is
+//           h̃ · k_s or, with weight_score v, v · tanh(q + k_s), q = weight_query h̃ (outputs queries: h̃ or q, attention: α)
+// Shapes    x [T,B,I], h0?, c0? [B,H], weight_ih [4H,I], weight_hh [4H,H], bias_ih?, bias_hh? [4H], keys [B,S,A], values [B,S,H],
+//           weight_query? [A,H], weight_score? [A] (without them A = H), memory_lengths?, lengths? int32 [B]
+//           -> y [T,B,H], h_n, c_n [B,H], gates [T,B,4H], cells, unattended [T,B,H], queries [T,B,A], attention [T,B,S], when planned
+// Layout    weights as lstm, weight_query packed as columns
+// Aliasing  no output overlaps an operand
+// Accuracy  the cell as lstm; q one FMA chain over H; a score in 16 virtual lanes over A; h one FMA chain from h̃ over S
+// Source    Luong, Pham & Manning 2015 (general); Bahdanau, Cho & Bengio 2015 (additive)
+inline AttentionForward attention_lstm_of(const Call& call) noexcept {
+  const Tensor& x = call.operand(0);
+  AttentionForward op = attention_cell_of(call);
+  op.lstm.walk = {x.dim(0), x.dim(1), call.operand_i32(12), call.flag(0)};
+  op.lstm.y = call.output(0).f32(), op.lstm.h_n = call.output(1).f32(), op.lstm.c_n = call.output(2).f32();
+  op.lstm.gates = call.output(3).f32(), op.lstm.cells = call.output(4).f32();
+  op.unattended = call.output(5).f32(), op.queries = call.output(6).f32(), op.alphas = call.output(7).f32();
+  return op;
+}
+
+size_t attention_lstm_workspace(const Call& call, int team_size) noexcept {
+  return attention_forward_memory(attention_lstm_of(call), team_size);
+}
+
+void attention_lstm(const Call& call, Team& team) noexcept { attention_run(attention_lstm_of(call), call, team); }
+
+// attention_lstm_step
+// Computes  one step of attention_lstm
+// Shapes    x [B,I], h, c [B,H], the rest as attention_lstm without T -> h_next, c_next [B,H]; gates [B,4H], unattended [B,H],
+//           queries [B,A] and attention [B,S] when planned
+// Layout    as attention_lstm
+// Aliasing  as attention_lstm
+// Accuracy  the bits of attention_lstm
+// Source    as attention_lstm
+inline AttentionForward attention_lstm_step_of(const Call& call) noexcept {
+  AttentionForward op = attention_cell_of(call);
+  op.lstm.walk = {1, call.operand(0).dim(0), nullptr, false};
+  op.lstm.y = call.output(0).f32(), op.lstm.cells = call.output(1).f32(), op.lstm.gates = call.output(2).f32();
+  op.unattended = call.output(3).f32(), op.queries = call.output(4).f32(), op.alphas = call.output(5).f32();
+  return op;
+}
+
+size_t attention_lstm_step_workspace(const Call& call, int team_size) noexcept {
+  return attention_forward_memory(attention_lstm_step_of(call), team_size);
+}
+
+void attention_lstm_step(const Call& call, Team& team) noexcept {
+  attention_run(attention_lstm_step_of(call), call, team);
+}
+
+}  // namespace lstm::LSTM_ISA
