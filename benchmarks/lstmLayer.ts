@@ -13,17 +13,15 @@
 import type { Executable, Store } from '../lib/backend/backend';
 import { native } from '../lib/backend/native/native';
 import { slice } from '../lib/ops/layout/slice';
-import { float32, float64, type Variable } from '../lib/ops/op';
+import { float32, type Variable } from '../lib/ops/op';
 import { lstm } from '../lib/ops/recurrent/lstm';
 import { plainLstm } from '../lib/ops/recurrent/lstmKind';
 import { elementCount } from '../lib/ops/shape';
-import { gradientNorm } from '../lib/ops/update/gradientNorm';
-import { sgd } from '../lib/optim/sgd';
 import { ProgramBuilder } from '../lib/program/builder';
-import { gradient } from '../lib/program/gradient';
 import type { Program } from '../lib/program/program';
 import { secondsOf } from './measure';
 import type { Pass } from './report';
+import { numbers, stateSpecs, writeBackward } from './trainStep';
 
 export interface LayerSize {
   readonly T: number;
@@ -66,9 +64,7 @@ export class LstmLayer {
     const { T, B } = size;
     this.executable = native.prepare(pass === 'train' ? trainProgram(size) : inferProgram(size), { T, B, S: 1 });
     this.store = native.createStore();
-    this.store.allocate(
-      this.executable.program.states.map(({ name, value }) => ({ name, ...fixedType(this.executable.program, value) })),
-    );
+    this.store.allocate(stateSpecs(this.executable.program));
     for (const { name, dtype, shape } of this.store.states.values()) {
       const scale = name === 'x' ? 1 : 1 / Math.sqrt(size.H);
       // Learning rate and weight decay stay 0.
@@ -97,21 +93,7 @@ function trainProgram(size: LayerSize): Program {
   const operands = statesOf(builder, size);
   const { y } = builder.emit(lstm, operands, { reverse: false, ...plainLstm });
   const dy = builder.state('dy', float32(size.T, size.B, size.H));
-  const found = gradient(builder, [{ variable: y, cotangent: dy }], Object.values(operands));
-  const gradients = Object.fromEntries(Object.keys(operands).map((name, index) => [name, found[index]!]));
-  // The biases have one gradient in common.
-  const { norm } = builder.emit(gradientNorm, { gradients: [...new Set(Object.values(gradients))] }, {});
-  builder.output('norm', norm);
-  builder.guard('norm', norm);
-  const trainables = Object.entries(parameterShapes(size)).map(([path, shape]) => ({
-    path,
-    shape,
-    parameter: operands[path as keyof typeof operands],
-    gradient: gradients[path]!,
-  }));
-  const learning_rate = builder.state('learning_rate', float64(1));
-  const weight_decay = builder.state('weight_decay', float64(1));
-  builder.commit(() => sgd().emit(builder, trainables, { learning_rate, weight_decay, scale: null }));
+  writeBackward(builder, { y, dy }, operands, parameterShapes(size));
   return builder.finish();
 }
 
@@ -128,12 +110,3 @@ function statesOf(builder: ProgramBuilder, size: LayerSize) {
     bias_hh: state('bias_hh'),
   };
 }
-
-function fixedType(program: Program, value: number) {
-  const { dtype, shape } = program.values[value]!;
-  return { dtype, shape: shape.map(Number) };
-}
-
-/** Numbers in (-scale, scale) without a pattern, the same in every run. */
-export const numbers = (count: number, scale: number) =>
-  Float32Array.from({ length: count }, (_, index) => scale * Math.sin(index * index));

@@ -16,6 +16,8 @@ export interface Row {
   readonly rooflinePercent: number;
   /** A peer's time over ours, by peer. */
   readonly ratio: Readonly<Record<string, number>>;
+  /** What a suite says beside this, by column. */
+  readonly figures?: Readonly<Record<string, number>>;
 }
 
 export interface Report {
@@ -76,8 +78,18 @@ export function geometricMeans(rows: readonly Row[]): Report['geomean'] {
 
 export function formatReport({ machine, rows }: Report): string {
   const peers = [...new Set(rows.flatMap(({ ratio }) => Object.keys(ratio)))];
-  const header = ['suite', 'case', 'pass', 'ms', 'GFLOP/s', '% of peak', ...peers.map((peer) => `x ${peer}`)];
-  const lines = rows.map(({ suite, case: name, pass, ms, gflops, rooflinePercent, ratio }) => [
+  const columns = [...new Set(rows.flatMap(({ figures = {} }) => Object.keys(figures)))];
+  const header = [
+    'suite',
+    'case',
+    'pass',
+    'ms',
+    'GFLOP/s',
+    '% of peak',
+    ...peers.map((peer) => `x ${peer}`),
+    ...columns,
+  ];
+  const lines = rows.map(({ suite, case: name, pass, ms, gflops, rooflinePercent, ratio, figures }) => [
     suite,
     name,
     pass,
@@ -85,6 +97,7 @@ export function formatReport({ machine, rows }: Report): string {
     gflops.toFixed(1),
     rooflinePercent.toFixed(0),
     ...peers.map((peer) => ratio[peer]?.toFixed(2) ?? ''),
+    ...columns.map((column) => figures?.[column]?.toFixed(2) ?? ''),
   ]);
   const table = [header, ...lines];
   const widths = header.map((_, column) => Math.max(...table.map((cells) => cells[column]!.length)));

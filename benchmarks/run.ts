@@ -8,15 +8,19 @@ import { describeMachine, formatReport, geometricMeans, type Report, type Row } 
 import { layer } from './suites/layer';
 import { predict } from './suites/predict';
 import { threads } from './suites/threads';
+import { variants } from './suites/variants';
 
-/** By name: takes the number of rounds, returns rows. */
-const suites: Readonly<Record<string, (rounds: number) => Promise<Row[]>>> = { layer, predict, threads };
+/** Measures the cases whose name is wanted. */
+type Suite = (rounds: number, wanted: (name: string) => boolean) => Promise<Row[]>;
+
+const suites: Readonly<Record<string, Suite>> = { layer, predict, threads, variants };
 
 const leastRounds = 7;
 
 const usage = `npm run bench -- [options]
 
   --suite NAME     one of ${Object.keys(suites).join(', ')}; may be given several times; default layer
+  --filter TEXT    only the cases whose name contains it; may be given several times
   --threads N      threads of the team; default as the library chooses
   --isa NAME       scalar, avx2 or avx512; default the fastest
   --rounds N       timed rounds, ${leastRounds} or more; default 15
@@ -32,6 +36,7 @@ function readOptions() {
   const { values } = parseArgs({
     options: {
       suite: { type: 'string', multiple: true, default: ['layer'] },
+      filter: { type: 'string', multiple: true, default: [''] },
       threads: { type: 'string' },
       isa: { type: 'string' },
       rounds: { type: 'string', default: '15' },
@@ -68,7 +73,9 @@ async function main(): Promise<number> {
   if (options.threads !== undefined) setThreads(Number(options.threads));
   const machine = await describeMachine();
   const rows: Row[] = [];
-  for (const name of options.suite) rows.push(...(await suites[name]!(options.rounds)));
+  const wanted = (name: string) => options.filter.some((text) => name.includes(text));
+  for (const name of options.suite) rows.push(...(await suites[name]!(options.rounds, wanted)));
+  if (rows.length === 0) throw new UsageError(`--filter: no case of ${options.suite.join(', ')} has such a name`);
   const report: Report = { machine, rows, geomean: geometricMeans(rows) };
   console.log(formatReport(report));
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);

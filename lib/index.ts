@@ -93,6 +93,7 @@ export {
   type RnnRecord,
   type RnnState,
 } from './nn/rnn';
+export { Slstm, slstm, type SlstmCallOptions, type SlstmOptions, type SlstmOutput, type SlstmState } from './nn/slstm';
 export * from './ops/functions';
 export type { Dtype, ValueType, Variable } from './ops/op';
 export type { Dim, Shape } from './ops/shape';

@@ -10,9 +10,9 @@ export const sizes: readonly LayerSize[] = [
 ];
 export const passes: readonly Pass[] = ['infer', 'train'];
 
-export async function layer(rounds: number): Promise<Row[]> {
+export async function layer(rounds: number, wanted: (name: string) => boolean): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const size of sizes) {
+  for (const size of sizes.filter((size) => wanted(nameOf(size)))) {
     for (const pass of passes) rows.push(await measureRow(size, pass, rounds));
   }
   return rows;

@@ -4,14 +4,15 @@
  */
 import { lstm, sequential } from '../../lib';
 import { measurePeak } from '../../lib/backend/native/native';
-import { nameOf, numbers, operationsOf, type LayerSize } from '../lstmLayer';
+import { nameOf, operationsOf, type LayerSize } from '../lstmLayer';
 import { alternate, secondsOf } from '../measure';
 import { rowBesidePeak, type Row } from '../report';
+import { numbers } from '../trainStep';
 import { sizes } from './layer';
 
-export async function predict(rounds: number): Promise<Row[]> {
+export async function predict(rounds: number, wanted: (name: string) => boolean): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const size of sizes) rows.push(await measureRow(size, rounds));
+  for (const size of sizes.filter((size) => wanted(nameOf(size)))) rows.push(await measureRow(size, rounds));
   return rows;
 }
 

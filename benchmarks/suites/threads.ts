@@ -14,11 +14,11 @@ const sizes: readonly LayerSize[] = [...layerSizes, { T: 50, B: 8, I: 128, H: 12
 const teams = [1, 2, 4, 8] as const;
 const anchor = 2;
 
-export async function threads(rounds: number): Promise<Row[]> {
+export async function threads(rounds: number, wanted: (name: string) => boolean): Promise<Row[]> {
   const before = getThreads();
   const rows: Row[] = [];
   try {
-    for (const size of sizes) {
+    for (const size of sizes.filter((size) => wanted(nameOf(size)))) {
       for (const pass of passes) rows.push(...(await measureRows(size, pass, rounds)));
     }
   } finally {

@@ -10,6 +10,7 @@ import { Lstm } from '../nn/lstm';
 import { AttentionPooling, MaxPooling, MeanPooling } from '../nn/pooling';
 import { Residual } from '../nn/residual';
 import { Rnn } from '../nn/rnn';
+import { Slstm } from '../nn/slstm';
 import { describe } from '../options';
 import type { Module } from './module';
 import type { ModuleOptions } from './options';
@@ -30,6 +31,7 @@ const kinds: Readonly<Record<string, (config: never) => Layer>> = {
   lstm: ({ hiddenSize, options }: Lstm) => new Lstm(hiddenSize, options),
   gru: ({ hiddenSize, options }: Gru) => new Gru(hiddenSize, options),
   rnn: ({ hiddenSize, options }: Rnn) => new Rnn(hiddenSize, options),
+  slstm: ({ hiddenSize, options }: Slstm) => new Slstm(hiddenSize, options),
   linear: ({ outputSize, options }: Linear) => new Linear(outputSize, options),
   dropout: ({ p }: Dropout) => new Dropout(p),
   layerNorm: ({ options }: LayerNorm) => new LayerNorm(options),

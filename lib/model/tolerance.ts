@@ -53,6 +53,10 @@ const chains: Partial<Record<OpName, (shapeOf: ShapeOf) => { readonly terms: num
   rnn_step: (shapeOf) => ({ terms: last(shapeOf('x')) + last(shapeOf('weight_hh')) }),
   rnn_backward: (shapeOf) => ({ terms: last(shapeOf('gates')), steps: shapeOf('gates')[0] }),
   rnn_backward_weight: (shapeOf) => ({ terms: rows(shapeOf('dgates')) }),
+  slstm: (shapeOf) => ({ terms: last(shapeOf('x')) + last(shapeOf('weight_hh')), steps: shapeOf('x')[0] }),
+  slstm_step: (shapeOf) => ({ terms: last(shapeOf('x')) + last(shapeOf('weight_hh')) }),
+  slstm_backward: (shapeOf) => ({ terms: 4 * last(shapeOf('weight_hh')), steps: shapeOf('gates')[0] }),
+  slstm_backward_weight: (shapeOf) => ({ terms: rows(shapeOf('dgates')) }),
 };
 
 /**

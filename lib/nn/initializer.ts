@@ -29,6 +29,22 @@ export const constantRange = (others: Initializer, begin: number, end: number, v
   value,
 });
 
+/**
+ * How a bias of a cell begins: drawn by `others`, but in the H rows of the forget gate, where `bias_ih` is `forgetBias` and
+ * `bias_hh` 0, so that they add up to it. All are drawn where it is left out.
+ */
+export function withForgetBias(
+  forgetBias: number | undefined,
+  name: 'bias_ih' | 'bias_hh',
+  others: Initializer,
+  forgetGate: number,
+  hiddenSize: number,
+): Initializer {
+  if (forgetBias === undefined) return others;
+  const begin = forgetGate * hiddenSize;
+  return constantRange(others, begin, begin + hiddenSize, name === 'bias_ih' ? forgetBias : 0);
+}
+
 /** FNV-1a over UTF-16 code units: 32 bits of the path. */
 function hashPath(path: string): number {
   let hash = 0x811c9dc5;

@@ -1,7 +1,7 @@
 import type { Variable } from '../ops/op';
 import { lstm as lstmOp, lstmGates } from '../ops/recurrent/lstm';
 import { peepholeGates, recurrentGates } from '../ops/recurrent/lstmVariant';
-import { constant, constantRange, type Initializer } from './initializer';
+import { constant, withForgetBias } from './initializer';
 import { lstmCellOf, lstmOptionNames, type LstmCell, type LstmCellOptions } from './lstmOptions';
 import type { LayerRecord } from './records';
 import {
@@ -62,12 +62,6 @@ export class Lstm extends Recurrent<StateNames> {
   ) {
     // Called when the options have been checked.
     const outputSize = () => options.projSize ?? hiddenSize;
-    const biasInitializer = (name: string, others: Initializer) => {
-      const { forgetBias } = options;
-      if (forgetBias === undefined) return others;
-      const begin = lstmGates.forget * hiddenSize;
-      return constantRange(others, begin, begin + hiddenSize, name === 'bias_ih' ? forgetBias : 0);
-    };
     super(
       {
         kind: 'lstm',
@@ -76,7 +70,8 @@ export class Lstm extends Recurrent<StateNames> {
         gateCount: 4,
         options: lstmOptionNames,
         outputSize,
-        biasInitializer,
+        biasInitializer: (name, others) =>
+          withForgetBias(options.forgetBias, name, others, lstmGates.forget, hiddenSize),
       },
       hiddenSize,
       options,

@@ -61,7 +61,13 @@ const optionNames = [
 ];
 
 /** What a cell carries from step to step: its name in the interface, and in the names of carried states. */
-const shortNames = { hiddenState: 'h', cellState: 'c', gateState: 'g' } as const;
+const shortNames = {
+  hiddenState: 'h',
+  cellState: 'c',
+  gateState: 'g',
+  normalizerState: 'n',
+  stabilizerState: 'm',
+} as const;
 export type StateName = keyof typeof shortNames;
 /** Each state of every layer and direction: [numLayers·D, B, H], index layer·D + direction. */
 export type RecurrentState<S extends StateName> = Readonly<Record<S, Variable>>;
@@ -130,6 +136,8 @@ export interface CellKind<S extends StateName> {
   readonly callOptions?: readonly string[];
   /** The size of the hidden state, where it is not the hidden size. */
   outputSize?(): number;
+  /** Columns of `weight_hh`: how much of the hidden state a unit's gates see, where that is not all of it. */
+  recurrentSize?(): number;
   /** How a bias begins, where it is not like the weights. */
   biasInitializer?(name: 'bias_ih' | 'bias_hh', initializer: Initializer): Initializer;
 }
@@ -215,19 +223,20 @@ export abstract class Recurrent<S extends StateName> extends Layer {
   ): CellResult<S> {
     const { lengths = null, initialState: given } = options;
     const { bidirectional, bias = true, weightDrop = 0 } = this.options;
-    const { kind, gateCount, biasInitializer } = this.cellKind;
+    const { kind, gateCount, recurrentSize, biasInitializer } = this.cellKind;
     const H = this.hiddenSize;
     const I = lastSize(kind, x, undefined);
     const suffix = `l${layer}${reverse ? '_reverse' : ''}`;
     const initializer = uniform(1 / Math.sqrt(H));
     const rows = gateCount * H;
+    const columns = recurrentSize?.() ?? this.stateSize('hiddenState');
     const parameter = (name: string, shape: readonly number[], by = initializer) =>
       this.parameter(`${name}_${suffix}`, shape, by);
     const biasOf = (name: 'bias_ih' | 'bias_hh') =>
       bias ? parameter(name, [rows], biasInitializer?.(name, initializer)) : null;
     const weights = {
       weight_ih: parameter('weight_ih', [rows, I]),
-      weight_hh: applyDropout(parameter('weight_hh', [rows, this.stateSize('hiddenState')]), weightDrop),
+      weight_hh: applyDropout(parameter('weight_hh', [rows, columns]), weightDrop),
       bias_ih: biasOf('bias_ih'),
       bias_hh: biasOf('bias_hh'),
     };

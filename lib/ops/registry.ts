@@ -34,6 +34,9 @@ import { lstmBackward, lstmBackwardNorm, lstmBackwardPeephole, lstmBackwardWeigh
 import { lstmStep } from './recurrent/lstmStep';
 import { rnn, rnnBackward, rnnBackwardWeight } from './recurrent/rnn';
 import { rnnStep } from './recurrent/rnnStep';
+import { slstm } from './recurrent/slstm';
+import { slstmBackward, slstmBackwardWeight } from './recurrent/slstmBackward';
+import { slstmStep } from './recurrent/slstmStep';
 import { softmax, softmaxBackward } from './softmax';
 import { adam } from './update/adam';
 import { clipScale } from './update/clipScale';
@@ -116,6 +119,10 @@ export const registry = byName({
   rnn_backward: rnnBackward,
   rnn_backward_weight: rnnBackwardWeight,
   rnn_step: rnnStep,
+  slstm,
+  slstm_backward: slstmBackward,
+  slstm_backward_weight: slstmBackwardWeight,
+  slstm_step: slstmStep,
 
   gradient_norm: gradientNorm,
   clip_scale: clipScale,

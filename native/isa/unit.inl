@@ -18,6 +18,7 @@ LSTM_ARRAY_FUNCTION(exp)
 LSTM_ARRAY_FUNCTION(log)
 LSTM_ARRAY_FUNCTION(tanh)
 LSTM_ARRAY_FUNCTION(sigmoid)
+LSTM_ARRAY_FUNCTION(log_sigmoid)
 #undef LSTM_ARRAY_FUNCTION
 
 static float sum_array(const float* x, size_t n) noexcept {
@@ -40,6 +41,7 @@ const Kernels kernels = {LSTM_NAME(LSTM_ISA),
                          log_array,
                          tanh_array,
                          sigmoid_array,
+                         log_sigmoid_array,
                          sum_array,
                          max_array,
                          square_sum_array,

@@ -15,6 +15,9 @@ enum class PackKind {
   rows,     // B(k, n) = W[k][n]: dx = dy · W
   gates3,   // B(k, (unit, gate)) = W[gate · H + unit][k]: the three gates of a unit stand in the same panel
   gates4,   // the same for four gates
+  // W [4H, H / heads], block-diagonal by head; k runs over the hidden units that a panel's heads see (multiply/heads.h)
+  heads4,       // as gates4
+  heads4_rows,  // B((gate, k), n) = W[gate · H + k][n - first of the head] within a head, else 0: dh = dgates · W
 };
 
 }  // namespace lstm

@@ -46,6 +46,7 @@ struct Kernels {
   void (*log_array)(const float* x, float* y, size_t n) noexcept;
   void (*tanh_array)(const float* x, float* y, size_t n) noexcept;
   void (*sigmoid_array)(const float* x, float* y, size_t n) noexcept;
+  void (*log_sigmoid_array)(const float* x, float* y, size_t n) noexcept;
   float (*sum_array)(const float* x, size_t n) noexcept;
   float (*max_array)(const float* x, size_t n) noexcept;
   double (*square_sum_array)(const float* x, size_t n) noexcept;

@@ -130,6 +130,17 @@ constexpr Row kRows[] = {
     {"rnn_step", "x h weight_ih weight_hh bias_ih? bias_hh? keep_hidden? hidden_mask?", "h_next gates!", "relu:boolean",
      "weight_ih:columns weight_hh:columns"},
 
+    {"slstm", "x h0? c0? n0? m0? weight_ih weight_hh bias_ih? bias_hh? lengths?:int32",
+     "y! h_n! c_n! n_n! m_n! gates! forget_slope! cells! normalizers! stabilizers!",
+     "reverse:boolean exponential_forget:boolean", "weight_ih:gates4 weight_hh:heads4"},
+    {"slstm_backward",
+     "dy? dh_n? dc_n? dn_n? dm_n? gates forget_slope? cells normalizers c0? n0? weight_hh lengths?:int32",
+     "dgates dh0! dc0! dn0! dm0! dh! dcells!", "reverse:boolean", "weight_hh:heads4_rows"},
+    {"slstm_backward_weight", "dgates y h0? lengths?:int32", "dweight_hh", "reverse:boolean head_size:integer"},
+    {"slstm_step", "x h c n m weight_ih weight_hh bias_ih? bias_hh?",
+     "h_next c_next n_next m_next gates! forget_slope!", "exponential_forget:boolean",
+     "weight_ih:gates4 weight_hh:heads4"},
+
     {"gradient_norm", "gradients*", "norm:float64"},
     {"clip_scale", "norm:float64 max_norm:float64", "scale:float64"},
     {"sgd", "parameters* gradients* momenta* learning_rate:float64 weight_decay:float64 scale?:float64",
@@ -185,6 +196,8 @@ std::vector<SlotSignature> parse_slots(const char* text, const std::vector<SlotS
 PackKind pack_kind(const std::string& name) {
   if (name == "columns") return PackKind::columns;
   if (name == "rows") return PackKind::rows;
+  if (name == "heads4") return PackKind::heads4;
+  if (name == "heads4_rows") return PackKind::heads4_rows;
   return name == "gates3" ? PackKind::gates3 : PackKind::gates4;
 }
 

@@ -83,14 +83,8 @@ LSTM_INLINE Vector tanh(Vector x) {
   return copysign(divide(h, add(h, broadcast(1.0f))), x);
 }
 
-// Natural logarithm; at most 0.87 ULP. log(0) = -infinity, log of a negative number is NaN.
-LSTM_INLINE Vector log(Vector x) {
-  // x = 2^n * (1 + f), 1 + f in [sqrt(1/2), sqrt(2)): adding the distance from sqrt(1/2) to 1 carries into the exponent.
-  constexpr int32_t kSqrtHalf = 0x3f3504f3, kOne = 0x3f800000;
-  const IntVector carried = add(bits_of(x), broadcast_int(kOne - kSqrtHalf));
-  const Vector n = to_float(subtract(shift_right_arithmetic<23>(carried), broadcast_int(127)));
-  const IntVector mantissa = add(and_(carried, broadcast_int(0x007fffff)), broadcast_int(kSqrtHalf));
-  const Vector f = subtract(from_bits(mantissa), broadcast(1.0f));
+// log(2^n * (1 + f)) for 1 + f in [sqrt(1/2), sqrt(2)].
+LSTM_INLINE Vector log_of_parts(Vector n, Vector f) {
   // log(1 + f) = f - f^2 / 2 + f^3 * P(f), P minimax of degree 7, relative error 0.05 ULP before rounding.
   Vector p = broadcast(-0x1.38b590p-4f);
   p = fma(p, f, broadcast(0x1.055b6cp-3f));
@@ -105,12 +99,34 @@ LSTM_INLINE Vector log(Vector x) {
   Vector y = fma(multiply(p, f), square, multiply(n, broadcast(-0x1.05c610p-29f)));
   y = fma(square, broadcast(-0.5f), y);
   y = add(y, f);
-  y = fma(n, broadcast(0x1.62e430p-1f), y);
+  return fma(n, broadcast(0x1.62e430p-1f), y);
+}
+
+// Natural logarithm; at most 0.87 ULP. log(0) = -infinity, log of a negative number is NaN.
+LSTM_INLINE Vector log(Vector x) {
+  // x = 2^n * (1 + f), 1 + f in [sqrt(1/2), sqrt(2)): adding the distance from sqrt(1/2) to 1 carries into the exponent.
+  constexpr int32_t kSqrtHalf = 0x3f3504f3, kOne = 0x3f800000;
+  const IntVector carried = add(bits_of(x), broadcast_int(kOne - kSqrtHalf));
+  const Vector n = to_float(subtract(shift_right_arithmetic<23>(carried), broadcast_int(127)));
+  const IntVector mantissa = add(and_(carried, broadcast_int(0x007fffff)), broadcast_int(kSqrtHalf));
+  const Vector f = subtract(from_bits(mantissa), broadcast(1.0f));
+  Vector y = log_of_parts(n, f);
 
   const Vector smallest = broadcast(0x1p-126f), infinity = broadcast(INFINITY);
   const Vector below = select(less_equal(x, subtract(zero(), smallest)), broadcast(NAN), subtract(zero(), infinity));
   y = select(less(x, smallest), below, y);
   return select(less(x, infinity), y, x);  // infinity and NaN are their own logarithms
+}
+
+// log σ(x) = -log(1 + e^-x), any x; at most 1.88 ULP; in [-infinity, 0].
+// = min(x, 0) - log(1 + e^-|x|), whose terms have one sign, so that nothing cancels on either side of 0.
+LSTM_INLINE Vector log_sigmoid(Vector x) {
+  const Vector u = exp(subtract(zero(), abs(x)));
+  // 1 + u = 2 * (1 + (u - 1) / 2) from sqrt(2) on. Neither way is 1 + u itself rounded.
+  const Mask upper = greater(u, broadcast(0x1.a8279ap-2f));
+  const Vector f = select(upper, fma(u, broadcast(0.5f), broadcast(-0.5f)), u);
+  const Vector log_of_sum = log_of_parts(select(upper, broadcast(1.0f), zero()), f);
+  return subtract(min(zero(), x), log_of_sum);  // min keeps a NaN in x
 }
 
 }  // namespace lstm::LSTM_ISA

@@ -72,6 +72,8 @@ def main():
         write_case(cell, "lengths-two-layers-bidirectional", 23, (4, 4, 3, 4), 2, True, [2, 1, 4, 3])
     # Sizes past the vector widths 4, 8 and 16, none a multiple of them.
     write_case("gru", "wide", 24, (3, 7, 9, 17), 1, False)
+    for cell in CELLS:
+        write_case(cell, "lengths-wide", 25, (4, 7, 9, 17), 1, True, [2, 4, 1, 3, 4, 1, 2])
 
 
 if __name__ == "__main__":

@@ -292,6 +292,9 @@ def main():
     # Sizes past the vector widths 4, 8 and 16, none a multiple of them.
     write_gradient_case("gradient-wide", 7, (3, 7, 9, 17), 1, False, loss_names=("all",))
     write_gradient_case("gradient-projection-wide", 10, (3, 7, 9, 33), 1, False, loss_names=("all",), proj_size=17)
+    lengths = [2, 4, 1, 3, 4, 1, 2]
+    write_gradient_case("gradient-lengths-wide", 17, (4, 7, 9, 17), 1, True, lengths, ("all",))
+    write_gradient_case("gradient-projection-lengths-wide", 18, (4, 7, 9, 17), 1, True, lengths, ("all",), proj_size=9)
     for dtype in DTYPES:
         for optimizer in OPTIMIZERS:
             small = (5, 3, 3, 5, 2)

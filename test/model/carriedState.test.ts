@@ -8,6 +8,7 @@ import {
   rnn,
   sequential,
   sgd,
+  slstm,
   vjp,
   type Batch,
   type Sequential,
@@ -18,13 +19,17 @@ import { relativeDistance } from '../support/expectClose';
 import { copies, noise } from '../support/models';
 
 const [B, T, I, H] = [2, 4, 3, 5];
-type Make = (options?: RecurrentOptions, size?: number) => ReturnType<typeof lstm | typeof gru | typeof rnn>;
+type Make = (
+  options?: RecurrentOptions,
+  size?: number,
+) => ReturnType<typeof lstm | typeof gru | typeof rnn | typeof slstm>;
 const cells: Readonly<Record<string, Make>> = {
   lstm: (options, size = H) => lstm(size, options),
   'lstm with options': (options, size = H) => lstm(size, { ...options, peepholes: true, projSize: 2, zoneout: 0.2 }),
   gru: (options, size = H) => gru(size, options),
   'gru-before with zoneout': (options, size = H) => gru(size, { ...options, resetAfter: false, zoneout: 0.2 }),
   'rnn-tanh': (options, size = H) => rnn(size, options),
+  slstm: (options, size = H) => slstm(size, options),
   'rnn-relu with zoneout': (options, size = H) => rnn(size, { ...options, nonlinearity: 'relu', zoneout: 0.2 }),
 };
 /** What is drawn in training, no prediction repeats. */

@@ -16,6 +16,7 @@ import {
   sequential,
   setThreads,
   ShapeError,
+  slstm,
   verify,
   vjp,
   type Inputs,
@@ -31,8 +32,13 @@ const cells = {
   'gru-before': (size: number, options?: RecurrentOptions) => gru(size, { ...options, resetAfter: false }),
   'rnn-tanh': (size: number, options?: RecurrentOptions) => rnn(size, options),
   'rnn-relu': (size: number, options?: RecurrentOptions) => rnn(size, { ...options, nonlinearity: 'relu' }),
+  slstm: (size: number, options?: RecurrentOptions) => slstm(size, options),
+  'slstm-exp-heads': (size: number, options?: RecurrentOptions) =>
+    slstm(size, { ...options, numHeads: size % 3 === 0 ? 3 : 1, forgetGate: 'exp' }),
 };
 type CellName = keyof typeof cells;
+/** Those of PyTorch: they carry h alone. */
+type PytorchCell = Exclude<CellName, 'slstm' | 'slstm-exp-heads'>;
 const names = Object.keys(cells) as CellName[];
 
 /** A recurrent layer alone, with its initial state among the inputs. */
@@ -40,7 +46,7 @@ class Bare extends Module {
   override readonly inputShapes = { h_0: ['L', 'B', 'H'] };
   private readonly layer;
 
-  constructor(cell: CellName, hiddenSize: number, options: RecurrentOptions, backend: BackendName) {
+  constructor(cell: PytorchCell, hiddenSize: number, options: RecurrentOptions, backend: BackendName) {
     super({ backend });
     this.layer = cells[cell](hiddenSize, options);
   }
@@ -81,7 +87,7 @@ eachBackend((backend) => {
   describe.each(names)('%s', (cell) => {
     const features = { inputs: noise(2, 3, 7, 3), lengths: ints([7, 1, 4]) };
     const network = (options?: RecurrentOptions) =>
-      sequential([cells[cell](17, options), linear(2)], { backend, seed: 3 });
+      sequential([cells[cell](21, options), linear(2)], { backend, seed: 3 });
 
     test('a model saved and loaded predicts the same bits', async () => {
       const folder = await mkdtemp(join(tmpdir(), 'cells-'));
@@ -152,6 +158,11 @@ test('a layer names the option that it does not take', () => {
   expect(() => rnn(4, { nonlinearity: 'sigmoid' as never })).toThrow(
     "rnn: nonlinearity: expected 'tanh' or 'relu', received 'sigmoid'",
   );
+  expect(() => slstm(4, { forgetGate: 'tanh' as never })).toThrow(
+    "slstm: forgetGate: expected 'sigmoid' or 'exp', received 'tanh'",
+  );
+  expect(() => slstm(4, { numHeads: 3 })).toThrow('slstm: numHeads: expected a divisor of hiddenSize 4, received 3');
+  expect(() => slstm(4, { numHeads: 0 })).toThrow('slstm: numHeads: expected a positive integer, received 0');
   expect(() => gru(0)).toThrow('gru: hiddenSize: expected a positive integer, received 0');
   expect(() => rnn(4, { resetAfter: true } as never)).toThrow("rnn: unknown option 'resetAfter'");
   expect(() => lstm(4, { resetAfter: true } as never)).toThrow("lstm: unknown option 'resetAfter'");

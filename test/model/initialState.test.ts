@@ -14,6 +14,7 @@ import {
   rnn,
   sequential,
   sgd,
+  slstm,
   verify,
   vjp,
   type Batch,
@@ -29,6 +30,7 @@ const cells = {
   gru: (options: RecurrentOptions) => gru(H, options),
   'gru-before': (options: RecurrentOptions) => gru(H, { ...options, resetAfter: false }),
   rnn: (options: RecurrentOptions) => rnn(H, options),
+  slstm: (options: RecurrentOptions) => slstm(H, options),
 };
 type CellName = keyof typeof cells;
 const names = Object.keys(cells) as CellName[];

@@ -1,11 +1,27 @@
-// The GRU and the plain RNN against their equations in float64, and against themselves: nothing but the sequence may
+// The GRU, the plain RNN and the sLSTM against their equations in float64, and against themselves: nothing but the sequence may
 // change a bit.
 #include <array>
 
 #include "support/cell_reference.h"
+#include "support/slstm_reference.h"
 
 namespace lstm::test {
 namespace {
+
+std::vector<Doubles> forward_reference(const CellCase& c, const CellOperands& o) {
+  if (c.is_slstm()) return slstm_forward_reference(c, o);
+  const CellExpected expected = cell_forward_reference(c, o);
+  if (!c.is_gru()) return {expected.y, expected.h_n, expected.gates};
+  return {expected.y, expected.h_n, expected.gates, expected.recurrent};
+}
+std::vector<Doubles> backward_reference(const CellCase& c, const CellOperands& o, const std::vector<Arrays>& forward) {
+  return c.is_slstm() ? slstm_backward_reference(c, o, forward) : cell_backward_reference(c, o, forward);
+}
+Doubles weight_reference(const CellCase& c, const CellOperands& o, const std::vector<Arrays>& forward,
+                         const std::vector<Arrays>& backward) {
+  return c.is_slstm() ? slstm_weight_reference(c, o, forward, backward)
+                      : cell_weight_reference(c, o, forward, backward);
+}
 
 void check(const CellCase& c) {
   SCOPED_TRACE(testing::Message() << "cell " << static_cast<int>(c.cell) << " T " << c.steps << " B " << c.batch
@@ -14,30 +30,34 @@ void check(const CellCase& c) {
                                   << (c.mask ? " mask" : "") << " zoneout " << static_cast<int>(c.zoneout));
   const CellOperands operands(c);
   const std::vector<Arrays> forward = run_everywhere(cell_forward_case(c, operands));
-  const CellExpected expected = cell_forward_reference(c, operands);
-  const double terms = static_cast<double>((c.inputs + c.units) * c.steps);
-  expect_close(forward[0][0].floats(), expected.y, terms);
-  expect_close(forward[1][0].floats(), expected.h_n, terms);
-  expect_close(forward[2][0].floats(), expected.gates, terms);
-  if (c.is_gru()) expect_close(forward[3][0].floats(), expected.recurrent, terms);
+  const std::vector<Doubles> expected = forward_reference(c, operands);
+  const double terms = static_cast<double>((c.inputs + c.seen()) * c.steps);
+  for (size_t i = 0; i < forward.size(); ++i) {
+    SCOPED_TRACE(testing::Message() << "output " << i);
+    expect_close(forward[i][0].floats(), expected[i], terms);
+  }
   const std::vector<Arrays> backward = run_everywhere(cell_backward_case(c, operands, forward));
-  const std::vector<Doubles> exact = cell_backward_reference(c, operands, forward);
+  const std::vector<Doubles> exact = backward_reference(c, operands, forward);
   for (size_t i = 0; i < exact.size(); ++i) {
     SCOPED_TRACE(testing::Message() << "gradient " << i);
-    expect_close(backward[i][0].floats(), exact[i], static_cast<double>(c.gates() * c.units * c.steps), 2);
+    expect_close(backward[i][0].floats(), exact[i], static_cast<double>(c.gates() * c.seen() * c.steps), 2);
   }
   const std::vector<float> dweight = run_for_floats(cell_weight_case(c, operands, forward, backward));
-  expect_close(dweight, cell_weight_reference(c, operands, forward, backward), static_cast<double>(c.steps * c.batch),
-               2);
+  expect_close(dweight, weight_reference(c, operands, forward, backward), static_cast<double>(c.steps * c.batch), 2);
 }
 
 // What regularizes a case; with 0 nothing does.
 CellCase regularized(CellCase c, size_t how) {
+  if (c.is_slstm()) return c;
   c.mask = how % 2 == 1;
   c.zoneout = std::array{Zoneout::none, Zoneout::drawn, Zoneout::expected}[how / 2];
   return c;
 }
-constexpr size_t kRegularizers = 6;
+// The ways in which a cell can be regularized.
+std::vector<size_t> regularizers(Cell cell) {
+  if (CellCase{cell}.is_slstm()) return {0};
+  return {0, 1, 2, 3, 4, 5};
+}
 
 class Cells : public testing::TestWithParam<Cell> {};
 
@@ -51,7 +71,8 @@ TEST_P(Cells, MatchesItsEquationsWhereSizesStraddleTiles) {
       c.units = kSizes[i], c.inputs = kSizes[(5 * i + j) % kSizes.size()];
       c.reverse = (i + j) % 2 == 1, c.ragged = (i + j) % 3 == 1, c.initial = (i + j) % 4 != 0, c.bias = i % 3 != 2;
       check(c);
-      check(regularized(c, 1 + (i + j) % (kRegularizers - 1)));
+      const std::vector<size_t> ways = regularizers(GetParam());
+      if (ways.size() > 1) check(regularized(c, ways[1 + (i + j) % (ways.size() - 1)]));
     }
   }
 }
@@ -78,7 +99,7 @@ TEST_P(Cells, WritesWhatIsPlannedTheSameWhateverElseIs) {
   CellCase c;
   c.cell = GetParam();
   c.steps = 7, c.batch = 7, c.inputs = 5, c.units = 17, c.ragged = true;
-  for (size_t how = 0; how < kRegularizers; ++how) {
+  for (const size_t how : regularizers(GetParam())) {
     c = regularized(c, how);
     const CellOperands operands(c);
     const std::vector<Arrays> all = run_everywhere(cell_forward_case(c, operands));
@@ -87,15 +108,14 @@ TEST_P(Cells, WritesWhatIsPlannedTheSameWhateverElseIs) {
       for (size_t i = 0; i < all.size(); ++i) test.outputs[i][0].planned = i == wanted;
       EXPECT_TRUE(run_everywhere(test)[wanted][0].bytes == all[wanted][0].bytes) << "output " << wanted;
     }
-    // dh0 and dh, the last two, are made on demand.
     const KernelCase backward = cell_backward_case(c, operands, all);
     const std::vector<Arrays> gradients = run_everywhere(backward);
-    for (int planned = 0; planned < 3; ++planned) {
+    for (size_t left_out = c.on_demand(); left_out < gradients.size(); ++left_out) {
       KernelCase test = backward;
-      for (size_t k = 0; k < 2; ++k) test.outputs[gradients.size() - 2 + k][0].planned = (planned >> k & 1) != 0;
-      const std::vector<Arrays> received = run_everywhere(test);
+      test.outputs[left_out][0].planned = false;
+      const std::vector<Arrays> without = run_everywhere(test);
       for (size_t i = 0; i < gradients.size(); ++i) {
-        if (test.outputs[i][0].planned) EXPECT_TRUE(received[i][0].bytes == gradients[i][0].bytes) << "gradient " << i;
+        EXPECT_TRUE(i == left_out || without[i][0].bytes == gradients[i][0].bytes) << i << " without " << left_out;
       }
     }
   }
@@ -107,12 +127,12 @@ TEST_P(Cells, TreatsMissingCotangentsAndStatesAsZeros) {
   c.steps = 2, c.batch = 3, c.inputs = 5, c.units = 9;
   CellOperands operands(c);
   const auto zeros = [](const Dims& dims) { return floats(dims, std::vector<float>(empty(dims).size())); };
-  operands.h0 = zeros(c.state());
+  for (Array* state : operands.initial_states()) *state = zeros(c.state());
   CellCase without = c;
   without.initial = false;
   const std::vector<Arrays> outputs = run_everywhere(cell_forward_case(c, operands));
   EXPECT_TRUE(run_everywhere(cell_forward_case(without, operands))[0][0].bytes == outputs[0][0].bytes);
-  for (size_t missing = 0; missing < 2; ++missing) {
+  for (size_t missing = 0; missing < c.cotangents(); ++missing) {
     KernelCase present = cell_backward_case(c, operands, outputs),
                absent = cell_backward_case(without, operands, outputs);
     present.operands[missing] = {zeros(missing == 0 ? c.sequence(c.units) : c.state())};
@@ -130,25 +150,26 @@ Array part_of(const Array& array, int64_t step) {
 }
 
 TEST_P(Cells, AStreamOfStepsHasTheBitsOfTheSequence) {
-  for (size_t how = 0; how < kRegularizers; ++how) {
+  for (const size_t how : regularizers(GetParam())) {
     CellCase c;
     c.cell = GetParam();
     c.steps = 7, c.batch = 7, c.inputs = 9, c.units = 33;
     c = regularized(c, how);
     const CellOperands operands(c);
     const std::vector<Arrays> whole = run_everywhere(cell_forward_case(c, operands));
-    Array h = operands.h0;
+    Arrays states = cell_states(c, operands);
+    const std::vector<size_t> sequences = sequences_of_step(c);
     for (int64_t step = 0; step < c.steps; ++step) {
       Arrays keep = cell_shares(c, operands);
       if (c.zoneout == Zoneout::drawn) keep = {part_of(keep[0], step)};
-      const std::vector<Arrays> next = run_everywhere(cell_step_case(c, operands, part_of(operands.x, step), h, keep));
-      h = next[0][0];
-      EXPECT_TRUE(h.bytes == part_of(whole[0][0], step).bytes);
-      for (size_t i = 1; i < next.size(); ++i) {
-        EXPECT_TRUE(next[i][0].bytes == part_of(whole[i + 1][0], step).bytes) << "output " << i;
+      const Array x = part_of(operands.x, step);
+      const std::vector<Arrays> next = run_everywhere(cell_step_case(c, operands, x, states, keep));
+      for (size_t i = 0; i < states.size(); ++i) states[i] = next[i][0];
+      for (size_t i = 0; i < next.size(); ++i) {
+        EXPECT_TRUE(next[i][0].bytes == part_of(whole[sequences[i]][0], step).bytes) << "output " << i;
       }
     }
-    EXPECT_TRUE(h.bytes == whole[1][0].bytes);
+    for (size_t i = 0; i < states.size(); ++i) EXPECT_TRUE(states[i].bytes == whole[1 + i][0].bytes);
   }
 }
 
@@ -187,8 +208,10 @@ TEST_P(Cells, ARowOfARaggedBatchHasTheBitsOfTheRowAlone) {
       one.batch = 1, one.ragged = false, one.steps = operands.length(c, row);
       if (one.steps == 0) continue;
       CellOperands own = operands;
-      for (Array* array : {&own.x, &own.h0, &own.dy, &own.dh_n, &own.keep_hidden, &own.hidden_mask})
+      for (Array* array : {&own.x, &own.h0, &own.dy, &own.dh_n, &own.c0, &own.n0, &own.m0, &own.dc_n, &own.dn_n,
+                           &own.dm_n, &own.keep_hidden, &own.hidden_mask}) {
         *array = cut(*array, row, one.steps);
+      }
       KernelCase forward = cell_forward_case(one, own);
       forward.threads = {1};  // one row leaves nothing to split by
       const std::vector<Arrays> alone = run_everywhere(forward);
@@ -221,6 +244,20 @@ TEST_P(Cells, KeepsNaNInTheRowThatHasIt) {
 
 INSTANTIATE_TEST_SUITE_P(Gru, Cells, testing::Values(Cell::gru_after, Cell::gru_before));
 INSTANTIATE_TEST_SUITE_P(Rnn, Cells, testing::Values(Cell::rnn_tanh, Cell::rnn_relu));
+INSTANTIATE_TEST_SUITE_P(Slstm, Cells, testing::Values(Cell::slstm_sigmoid, Cell::slstm_exp));
+
+// Panels within a head, with several heads, and with parts of two or three.
+TEST(Slstm, MatchesItsEquationsWhereHeadsStraddlePanels) {
+  const std::vector<std::pair<int64_t, int64_t>> units_and_heads = {{130, 2}, {64, 2},  {96, 3},   {60, 3}, {100, 5},
+                                                                    {40, 40}, {48, 16}, {132, 12}, {70, 1}};
+  for (const auto& [units, heads] : units_and_heads) {
+    CellCase c;
+    c.cell = units % 4 == 0 ? Cell::slstm_exp : Cell::slstm_sigmoid;
+    c.steps = 3, c.batch = 7, c.inputs = 5, c.units = units, c.head_size = units / heads;
+    c.ragged = true, c.reverse = heads % 2 == 0;
+    check(c);
+  }
+}
 
 }  // namespace
 }  // namespace lstm::test

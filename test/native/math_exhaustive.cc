@@ -1,4 +1,4 @@
-// Every float32 through exp, log, tanh and sigmoid on the widest ISA of this machine, and 2^26 of them, one from each 64
+// Every float32 through exp, log, tanh, sigmoid and log_sigmoid on the widest ISA of this machine, and 2^26 of them, one from each 64
 // neighbouring bit patterns, on the others. Takes a minute on two cores: not part of the ordinary tests.
 #include <gtest/gtest.h>
 

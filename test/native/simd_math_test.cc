@@ -1,4 +1,4 @@
-// exp, log, tanh and sigmoid on every ISA of this machine. Every float is tried in math_exhaustive.cc.
+// exp, log, tanh, sigmoid and log_sigmoid on every ISA of this machine. Every float is tried in math_exhaustive.cc.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -58,6 +58,7 @@ class SimdMath : public testing::TestWithParam<Isa> {
   float log(float x) { return apply(kMathFunctions[1], GetParam(), x); }
   float tanh(float x) { return apply(kMathFunctions[2], GetParam(), x); }
   float sigmoid(float x) { return apply(kMathFunctions[3], GetParam(), x); }
+  float log_sigmoid(float x) { return apply(kMathFunctions[4], GetParam(), x); }
 };
 
 TEST_P(SimdMath, StaysWithinThreeUlpOverAllBitPatterns) { expect_within_bound(stratified_floats()); }
@@ -98,6 +99,9 @@ TEST_P(SimdMath, IsExactAtInfinityAndZero) {
   EXPECT_EQ(sigmoid(kInfinity), 1.0f);
   EXPECT_EQ(bits_of(sigmoid(-kInfinity)), 0u);
   EXPECT_EQ(sigmoid(0.0f), 0.5f);
+  EXPECT_EQ(log_sigmoid(kInfinity), 0.0f);
+  EXPECT_EQ(log_sigmoid(-kInfinity), -kInfinity);
+  EXPECT_EQ(log_sigmoid(0.0f), -0x1.62e430p-1f);
 }
 
 TEST_P(SimdMath, CountsSubnormalsAsZeros) {
@@ -108,10 +112,13 @@ TEST_P(SimdMath, CountsSubnormalsAsZeros) {
     EXPECT_EQ(log(x), -kInfinity);
     EXPECT_EQ(bits_of(tanh(x)), bits & 0x80000000u);
     EXPECT_EQ(sigmoid(x), 0.5f);
+    EXPECT_EQ(log_sigmoid(x), -0x1.62e430p-1f);
   }
   for (const float x : {-87.4f, -88.0f, -88.5f, -89.0f, -103.0f, -1e30f}) {
     EXPECT_EQ(bits_of(exp(x)), 0u) << x;
     EXPECT_EQ(bits_of(sigmoid(x)), 0u) << x;
+    EXPECT_EQ(log_sigmoid(x), x) << x;
+    EXPECT_EQ(log_sigmoid(-x), 0.0f) << x;
   }
 }
 

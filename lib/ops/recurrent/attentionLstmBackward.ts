@@ -3,7 +3,7 @@ import { defineOp, expectRank, expectShape, float32, onDemand, one, optional, ty
 import { multiplyDims, type Dim } from '../shape';
 import { attendBackward, attentionSlots, expectAttended, type Attended } from './attention';
 import { addTransposedProduct, inputGradients, type CellWeights } from './cell';
-import { lstmCellBackward, lstmGates } from './lstmCell';
+import { lstmCellBackward } from './lstmCell';
 import { lstmBackwardWeight } from './lstmBackward';
 import { rowOf, walk } from './sequence';
 
@@ -83,8 +83,7 @@ export const attentionLstmBackward = defineOp({
         const dunattended = attendBackward(operands, b, step, dh, into);
         const c = k > 0 ? rowOf(cells, order[k - 1]! * batch + b) : (rowOf(c0, b) ?? zeros);
         const state = { gates: rowOf(gates, row), c, nextC: rowOf(cells, row) };
-        rowOf(outputs.dcells, row).set(cellGradient(state, dunattended, dc));
-        lstmCellBackward(state, dunattended, dc, rowOf(dgates, row));
+        lstmCellBackward(state, dunattended, dc, { dz: rowOf(dgates, row), dcells: rowOf(outputs.dcells, row) });
         dh.fill(0);
         addTransposedProduct(weight_hh, 0, rowOf(dgates, row), dh);
       }
@@ -93,16 +92,6 @@ export const attentionLstmBackward = defineOp({
     }
   },
 });
-
-/** The whole gradient of c': what later steps left of it, and what comes through o ⊙ tanh(c'). */
-function cellGradient(
-  { gates, nextC }: { readonly gates: Float64Array; readonly nextC: Float64Array },
-  dh: Float64Array,
-  dc: Float64Array,
-): Float64Array {
-  const outputGate = gates.subarray(lstmGates.output * dh.length);
-  return dc.map((gradient, j) => gradient + dh[j]! * outputGate[j]! * (1 - Math.tanh(nextC[j]!) ** 2));
-}
 
 type Operands = CellWeights<Variable> &
   Attended<Variable> &

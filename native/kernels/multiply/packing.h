@@ -1,6 +1,7 @@
 // Packs: operands laid out in the order in which the tiles read them.
 #pragma once
 
+#include "kernels/multiply/heads.h"
 #include "kernels/multiply/tile.h"
 #include "kernels/pack.h"
 
@@ -14,6 +15,9 @@ struct PackShape {
 inline PackShape gates_shape(int gates, int64_t rows, int64_t depth) noexcept {
   return {depth, (rows / gates + kLanes - 1) / kLanes, gates * kLanes};
 }
+inline PackShape heads_shape(const HeadPanels& heads, int gates_in_depth) noexcept {
+  return {gates_in_depth * heads.depth(), heads.count(), kTileColumns};
+}
 inline PackShape pack_shape(PackKind kind, const Tensor& weight) noexcept {
   const int64_t rows = weight.dim(0), columns = weight.dim(1);
   switch (kind) {
@@ -25,6 +29,10 @@ inline PackShape pack_shape(PackKind kind, const Tensor& weight) noexcept {
       return gates_shape(3, rows, columns);
     case PackKind::gates4:
       return gates_shape(4, rows, columns);
+    case PackKind::heads4:
+      return heads_shape(head_panels(rows, columns, kLanes), 1);
+    case PackKind::heads4_rows:
+      return heads_shape(head_panels(rows, columns, kTileColumns), kHeadGates);
   }
   return {0, 0, 0};
 }
@@ -66,6 +74,39 @@ inline void pack_gates_panel(const Tensor& weight, int64_t panel, float* packed)
   pack_panel_of_columns<kGates * kLanes>(row, depth, packed);
 }
 
+// The panel of all gates of kLanes units over what they see: the rows of each head, zeros in the columns of others.
+inline void pack_heads_panel(const Tensor& weight, int64_t panel, float* packed) noexcept {
+  const int64_t head_size = weight.dim(1);
+  const HeadPanels heads = head_panels(weight.dim(0), head_size, kLanes);
+  const Range seen = heads.seen(panel);
+  for (int64_t head = seen.begin; head < seen.end; head += head_size) {
+    const auto row = [=, data = weight.f32()](int64_t n) {
+      const int64_t unit = panel * kLanes + n % kLanes;
+      const bool within = unit >= head && unit < head + head_size;
+      return within ? data + (n / kLanes * heads.units + unit) * head_size : nullptr;
+    };
+    pack_panel_of_columns(row, head_size, packed + (head - seen.begin) * kTileColumns);
+  }
+}
+
+// The panel of kTileColumns hidden units over the gates that see them, gate by gate.
+inline void pack_heads_panel_of_rows(const Tensor& weight, int64_t panel, float* packed) noexcept {
+  const int64_t head_size = weight.dim(1), first = panel * kTileColumns;
+  const HeadPanels heads = head_panels(weight.dim(0), head_size, kTileColumns);
+  const Range seen = heads.seen(panel);
+  for (int gate = 0; gate < kHeadGates; ++gate) {
+    for (int64_t unit = seen.begin; unit < seen.end; ++unit) {
+      float* target = packed + (gate * heads.depth() + unit - seen.begin) * kTileColumns;
+      memset(target, 0, sizeof(float) * kTileColumns);
+      const int64_t head = unit / head_size * head_size;
+      const int64_t begin = head > first ? head : first;
+      const int64_t end = head + head_size < first + kTileColumns ? head + head_size : first + kTileColumns;
+      memcpy(target + begin - first, weight.f32() + (gate * heads.units + unit) * head_size + begin - head,
+             sizeof(float) * static_cast<size_t>(end - begin));
+    }
+  }
+}
+
 // One panel of a weight's pack; panels stand one after the other, each [depth][width].
 inline void pack_weight_panel(PackKind kind, const Tensor& weight, int64_t panel, float* packed) noexcept {
   const float* data = weight.f32();
@@ -81,6 +122,10 @@ inline void pack_weight_panel(PackKind kind, const Tensor& weight, int64_t panel
       return pack_gates_panel<3>(weight, panel, packed);
     case PackKind::gates4:
       return pack_gates_panel<4>(weight, panel, packed);
+    case PackKind::heads4:
+      return pack_heads_panel(weight, panel, packed);
+    case PackKind::heads4_rows:
+      return pack_heads_panel_of_rows(weight, panel, packed);
   }
 }
 

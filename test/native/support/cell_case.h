@@ -1,27 +1,37 @@
-// Recurrent cells that carry a hidden state alone: their operands, their equations as plain loops in float64, and the
-// kernel calls to compare with them.
+// Recurrent cells besides the LSTM: their operands, and the kernel calls to compare with their equations.
 #pragma once
 
 #include "support/kernel_case.h"
 
 namespace lstm::test {
 
-// Zoneout as drawn, one share for each element and step, or as expected, a vector for all.
-enum class Zoneout { none, drawn, expected };
+enum class Zoneout { none, drawn, expected };  // drawn: a share for each element and step; expected: a vector for all
 
-enum class Cell { gru_after, gru_before, rnn_tanh, rnn_relu };
-inline const std::vector<Cell> kCells = {Cell::gru_after, Cell::gru_before, Cell::rnn_tanh, Cell::rnn_relu};
+enum class Cell { gru_after, gru_before, rnn_tanh, rnn_relu, slstm_sigmoid, slstm_exp };
 
 struct CellCase {
   Cell cell = Cell::gru_after;
   int64_t steps = 1, batch = 1, inputs = 1, units = 1;
   bool reverse = false, ragged = false, initial = true, bias = true, mask = false;
   Zoneout zoneout = Zoneout::none;
+  int64_t head_size = 0;  // of an sLSTM; 0: a fifth, quarter, third or half of the units, or all
 
   bool is_gru() const { return cell == Cell::gru_after || cell == Cell::gru_before; }
-  int64_t gates() const { return is_gru() ? 3 : 1; }
+  bool is_slstm() const { return cell == Cell::slstm_sigmoid || cell == Cell::slstm_exp; }
+  int64_t gates() const { return is_slstm() ? 4 : is_gru() ? 3 : 1; }
+  // What a gate multiplies of the hidden state.
+  int64_t seen() const {
+    if (!is_slstm()) return units;
+    if (head_size > 0) return head_size;
+    for (const int64_t heads : {5, 4, 3, 2})
+      if (units % heads == 0) return units / heads;
+    return units;
+  }
+  // Cotangents, which are the first operands of backward, and the first output of backward on demand.
+  size_t cotangents() const { return is_slstm() ? 5 : 2; }
+  size_t on_demand() const { return is_gru() ? 2 : 1; }
   // The attribute that chooses among a cell's forms.
-  double form() const { return cell == Cell::gru_after || cell == Cell::rnn_relu ? 1 : 0; }
+  double form() const { return cell == Cell::gru_after || cell == Cell::rnn_relu || cell == Cell::slstm_exp ? 1 : 0; }
   size_t position(int64_t time, int64_t row) const { return static_cast<size_t>(time * batch + row); }
   Dims sequence(int64_t width) const { return {steps, batch, width}; }
   Dims state() const { return {batch, units}; }
@@ -36,22 +46,37 @@ inline Array coins(Dims dims, uint32_t seed, float otherwise) {
 }
 
 struct CellOperands {
-  Array x, h0, weight_ih, weight_hh, bias_ih, bias_hh, lengths, dy, dh_n, keep_hidden, hidden_mask;
+  Array x, h0, weight_ih, weight_hh, bias_ih, bias_hh, lengths, dy, dh_n;
+  Array c0, n0, m0, dc_n, dn_n, dm_n;  // of an sLSTM
+  Array keep_hidden, hidden_mask;      // of the others
 
   explicit CellOperands(const CellCase& c)
       : x(random_floats(c.sequence(c.inputs), 1)),
         h0(random_floats(c.state(), 2, 0.5f)),
         weight_ih(random_floats({c.gates() * c.units, c.inputs}, 4, 1 / std::sqrt(static_cast<float>(c.inputs)))),
         // The relu grows without bound where the gain of a step is above 1.
-        weight_hh(random_floats({c.gates() * c.units, c.units}, 5, 0.7f / std::sqrt(static_cast<float>(c.units)))),
+        weight_hh(random_floats({c.gates() * c.units, c.seen()}, 5, 0.7f / std::sqrt(static_cast<float>(c.units)))),
         bias_ih(random_floats({c.gates() * c.units}, 6)),
         bias_hh(random_floats({c.gates() * c.units}, 7)),
         lengths(random_ints({c.batch}, 8, static_cast<int32_t>(c.steps + 1))),
         dy(random_floats(c.sequence(c.units), 9)),
         dh_n(random_floats(c.state(), 10)),
-        keep_hidden(c.zoneout == Zoneout::expected ? random_floats({c.units}, 11, 0.3f)
-                                                   : coins(c.sequence(c.units), 11, 1)),
-        hidden_mask(coins(c.state(), 12, 2)) {}
+        c0(random_floats(c.state(), 11)),
+        n0(random_floats(c.state(), 12)),
+        m0(random_floats(c.state(), 13)),
+        dc_n(random_floats(c.state(), 14)),
+        dn_n(random_floats(c.state(), 15)),
+        dm_n(random_floats(c.state(), 16)),
+        keep_hidden(c.zoneout == Zoneout::expected ? random_floats({c.units}, 17, 0.3f)
+                                                   : coins(c.sequence(c.units), 17, 1)),
+        hidden_mask(coins(c.state(), 18, 2)) {
+    // A normalizer is positive once something has been seen.
+    std::vector<float> positive = n0.floats();
+    for (float& value : positive) value = 0.5f + std::fabs(value);
+    n0 = floats(n0.dims, positive);
+  }
+
+  std::vector<Array*> initial_states() { return {&h0, &c0, &n0, &m0}; }
 
   int64_t length(const CellCase& c, int64_t row) const {
     return c.ragged ? lengths.as<int32_t>()[static_cast<size_t>(row)] : c.steps;
@@ -67,8 +92,53 @@ inline std::vector<std::vector<double>> cell_attributes(const CellCase& c) {
   return {{c.reverse ? 1.0 : 0.0}, {c.form()}};
 }
 
-// Outputs y, h_n, gates and, of a GRU, recurrent.
+// Outputs y, h_n, c_n, n_n, m_n, gates, forget_slope, cells, normalizers and stabilizers.
+inline KernelCase slstm_forward_case(const CellCase& c, const CellOperands& o) {
+  const Arrays sequence = {empty(c.sequence(c.units))}, state = {empty(c.state())};
+  return {
+      KernelId::slstm,
+      {{o.x},
+       when(c.initial, o.h0),
+       when(c.initial, o.c0),
+       when(c.initial, o.n0),
+       when(c.initial, o.m0),
+       {o.weight_ih},
+       {o.weight_hh},
+       when(c.bias, o.bias_ih),
+       when(c.bias, o.bias_hh),
+       when(c.ragged, o.lengths)},
+      {sequence, state, state, state, state, {empty(c.sequence(4 * c.units))}, sequence, sequence, sequence, sequence},
+      cell_attributes(c),
+      {},
+      {{5, PackKind::gates4}, {6, PackKind::heads4}}};
+}
+
+// Outputs dgates, dh0, dc0, dn0, dm0, dh and dcells, from the forward kernel's own outputs.
+inline KernelCase slstm_backward_case(const CellCase& c, const CellOperands& o, const std::vector<Arrays>& forward) {
+  const Arrays sequence = {empty(c.sequence(c.units))}, state = {empty(c.state())};
+  return {KernelId::slstm_backward,
+          {{o.dy},
+           {o.dh_n},
+           {o.dc_n},
+           {o.dn_n},
+           {o.dm_n},
+           forward[5],
+           c.form() == 1 ? Arrays{} : forward[6],
+           forward[7],
+           forward[8],
+           when(c.initial, o.c0),
+           when(c.initial, o.n0),
+           {o.weight_hh},
+           when(c.ragged, o.lengths)},
+          {{empty(c.sequence(4 * c.units))}, state, state, state, state, sequence, sequence},
+          {{c.reverse ? 1.0 : 0.0}},
+          {},
+          {{11, PackKind::heads4_rows}}};
+}
+
+// Outputs y, h_n, gates and, of a GRU, recurrent; of an sLSTM as above.
 inline KernelCase cell_forward_case(const CellCase& c, const CellOperands& o) {
+  if (c.is_slstm()) return slstm_forward_case(c, o);
   const PackKind kind = c.is_gru() ? PackKind::gates3 : PackKind::columns;
   KernelCase test = {c.is_gru() ? KernelId::gru : KernelId::rnn,
                      {{o.x},
@@ -88,8 +158,9 @@ inline KernelCase cell_forward_case(const CellCase& c, const CellOperands& o) {
   return test;
 }
 
-// Outputs dgates, of a GRU drecurrent, dh0 and dh, from the forward kernel's own outputs.
+// Outputs dgates, of a GRU drecurrent, dh0 and dh, from the forward kernel's own outputs; of an sLSTM as above.
 inline KernelCase cell_backward_case(const CellCase& c, const CellOperands& o, const std::vector<Arrays>& forward) {
+  if (c.is_slstm()) return slstm_backward_case(c, o, forward);
   const Arrays lengths = when(c.ragged, o.lengths), y = forward[0], keep = cell_shares(c, o), mask = cell_mask(c, o);
   if (!c.is_gru()) {
     return {KernelId::rnn_backward,
@@ -113,9 +184,16 @@ inline KernelCase cell_backward_case(const CellCase& c, const CellOperands& o, c
 inline KernelCase cell_weight_case(const CellCase& c, const CellOperands& o, const std::vector<Arrays>& forward,
                                    const std::vector<Arrays>& backward) {
   const Arrays lengths = when(c.ragged, o.lengths), h0 = when(c.initial, o.h0), y = forward[0];
-  const Array dweight = empty({c.gates() * c.units, c.units});
+  const Array dweight = empty(o.weight_hh.dims);
+  const double reverse = c.reverse ? 1.0 : 0.0;
+  if (c.is_slstm()) {
+    return {KernelId::slstm_backward_weight,
+            {backward[0], y, h0, lengths},
+            {{dweight}},
+            {{reverse}, {static_cast<double>(c.seen())}}};
+  }
   if (!c.is_gru()) {
-    return {KernelId::rnn_backward_weight, {backward[0], y, h0, lengths}, {{dweight}}, {{c.reverse ? 1.0 : 0.0}}};
+    return {KernelId::rnn_backward_weight, {backward[0], y, h0, lengths}, {{dweight}}, {{reverse}}};
   }
   return {KernelId::gru_backward_weight,
           {backward[0], backward[1], forward[3], y, h0, lengths},
@@ -123,9 +201,28 @@ inline KernelCase cell_weight_case(const CellCase& c, const CellOperands& o, con
           cell_attributes(c)};
 }
 
+// The states before a step, and for each output of a step the output of the sequence that holds it; states come first.
+inline Arrays cell_states(const CellCase& c, const CellOperands& o) {
+  return c.is_slstm() ? Arrays{o.h0, o.c0, o.n0, o.m0} : Arrays{o.h0};
+}
+inline std::vector<size_t> sequences_of_step(const CellCase& c) {
+  if (c.is_slstm()) return {0, 7, 8, 9, 5, 6};
+  return c.is_gru() ? std::vector<size_t>{0, 2, 3} : std::vector<size_t>{0, 2};
+}
+
 // `keep` as the step has it.
-inline KernelCase cell_step_case(const CellCase& c, const CellOperands& o, const Array& x, const Array& h,
+inline KernelCase cell_step_case(const CellCase& c, const CellOperands& o, const Array& x, const Arrays& states,
                                  const Arrays& keep) {
+  const Array& h = states[0];
+  const Arrays state = {empty(h.dims)};
+  if (c.is_slstm()) {
+    return {KernelId::slstm_step,
+            {{x}, {h}, {states[1]}, {states[2]}, {states[3]}, {o.weight_ih}, {o.weight_hh}, {o.bias_ih}, {o.bias_hh}},
+            {state, state, state, state, {empty({c.batch, 4 * c.units})}, state},
+            {{c.form()}},
+            {},
+            {{5, PackKind::gates4}, {6, PackKind::heads4}}};
+  }
   const PackKind kind = c.is_gru() ? PackKind::gates3 : PackKind::columns;
   KernelCase test = {c.is_gru() ? KernelId::gru_step : KernelId::rnn_step,
                      {{x}, {h}, {o.weight_ih}, {o.weight_hh}, {o.bias_ih}, {o.bias_hh}, keep, cell_mask(c, o)},

@@ -1,4 +1,4 @@
-// The equations of the GRU and the plain RNN as plain loops in float64.
+// The equations of the GRU, the plain RNN and the sLSTM (slstm_reference.h) as plain loops in float64.
 #pragma once
 
 #include <functional>

@@ -33,6 +33,8 @@ constexpr MathFunction kMathFunctions[] = {
     {"tanh", &Kernels::tanh_array, [](double x) { return std::fabs(x) < kTiny ? x : std::tanh(x); }, -1.0f, 1.0f},
     {"sigmoid", &Kernels::sigmoid_array,
      [](double x) { return std::fabs(x) < kTiny ? 0.5 + x / 4 : 1 / (1 + std::exp(-x)); }, 0.0f, 1.0f},
+    {"log_sigmoid", &Kernels::log_sigmoid_array,
+     [](double x) { return std::fmin(x, 0) - std::log1p(std::exp(-std::fabs(x))); }, -kInfinity, 0.0f},
 };
 
 inline float float_of(uint32_t bits) {
