@@ -1,6 +1,5 @@
 import { OptionError } from '../errors';
 import { add } from '../ops/functions/pairwise';
-import { concat } from '../ops/layout/concat';
 import { expectRank, expectShape, type Variable } from '../ops/op';
 import type { Dim } from '../ops/shape';
 import { expectVariable } from '../ops/variable';
@@ -11,7 +10,8 @@ import { Layer, type LayerConfig } from './layer';
 import { withLayers, type LayerRecord } from './records';
 import { lastSize } from './size';
 import { checkStackOptions, stackOutput } from './stack';
-import { beginning, stateAt, withLeadingAxis } from './states';
+import { beginning, join, stateAt, withLeadingAxis } from './states';
+import type { RecurrentWeights } from './weights';
 import { activeTrace } from './trace';
 
 /** What every recurrent layer can be asked for. */
@@ -89,14 +89,6 @@ export type RecurrentOutput<State, Shown extends LayerRecord = LayerRecord> = St
   /** What each layer and direction did at every step, index layer·D + direction; costs nothing unless it is returned or read. */
   readonly layers: readonly Shown[];
 };
-
-/** The parameters of one layer in one direction, with a block of H rows for each gate. */
-export interface RecurrentWeights {
-  readonly weight_ih: Variable;
-  readonly weight_hh: Variable;
-  readonly bias_ih: Variable | null;
-  readonly bias_hh: Variable | null;
-}
 
 /** What a cell is applied to: one layer in one direction. A state that is null begins at zero. */
 export interface CellCall<S extends StateName> {
@@ -206,10 +198,12 @@ export abstract class Recurrent<S extends StateName> extends Layer {
     }
     const finals = results.map(({ hiddenState }) => hiddenState);
     const output = stackOutput(kind, this.options, sequence, finals, lengths);
-    const states = this.eachState((name) => {
-      const finals = results.map((result) => withLeadingAxis(result[name]));
-      return join(finals, 0);
-    });
+    const stacked = (name: S) =>
+      join(
+        results.map((result) => withLeadingAxis(result[name])),
+        0,
+      );
+    const states = this.eachState(stacked);
     const layers = results.map(({ y, record }): LayerRecord => ({ hidden: y, ...record }));
     return withLayers({ output, ...states }, layers);
   }
@@ -302,8 +296,3 @@ export abstract class Recurrent<S extends StateName> extends Layer {
 }
 
 const stateName = (name: StateName, suffix: string) => `${shortNames[name]}_${suffix}`;
-
-function join(parts: readonly Variable[], axis: number): Variable {
-  const [first] = parts as [Variable];
-  return parts.length === 1 ? first : first.builder.emit(concat, { x: parts }, { axis }).y;
-}

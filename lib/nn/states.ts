@@ -1,6 +1,7 @@
 /** States of a recurrent layer as values of a program. */
 import { add, multiply } from '../ops/elementwise/arithmetic';
 import { broadcast } from '../ops/layout/broadcast';
+import { concat } from '../ops/layout/concat';
 import { reshape } from '../ops/layout/reshape';
 import { slice } from '../ops/layout/slice';
 import type { Variable } from '../ops/op';
@@ -38,4 +39,10 @@ export function stateAt(states: Variable, index: number): Variable {
   const { builder } = states;
   const state = count === 1 ? states : builder.emit(slice, { x: states }, { axis: 0, begin: index, end: index + 1 }).y;
   return builder.emit(reshape, { x: state }, { shape }).y;
+}
+
+/** Parts side by side along an axis. */
+export function join(parts: readonly Variable[], axis: number): Variable {
+  const [first] = parts as [Variable];
+  return parts.length === 1 ? first : first.builder.emit(concat, { x: parts }, { axis }).y;
 }
