@@ -39,7 +39,15 @@ export {
 } from './nn/attentionLstm';
 export { Dropout, dropout } from './nn/dropout';
 export { Embedding, embedding, type EmbeddingOptions } from './nn/embedding';
-export { Gru, gru, type GruCallOptions, type GruOptions, type GruOutput, type GruState } from './nn/gru';
+export {
+  Gru,
+  gru,
+  type GruCallOptions,
+  type GruOptions,
+  type GruOutput,
+  type GruRecord,
+  type GruState,
+} from './nn/gru';
 export { constant, constantRange, normal, uniform, type Initializer } from './nn/initializer';
 export { Layer, type LayerConfig } from './nn/layer';
 export { LayerNorm, layerNorm, type LayerNormOptions } from './nn/layerNorm';
@@ -54,7 +62,15 @@ export {
   type LossTerms,
   type Outputs,
 } from './nn/loss';
-export { Lstm, lstm, type LstmCallOptions, type LstmOptions, type LstmOutput, type LstmState } from './nn/lstm';
+export {
+  Lstm,
+  lstm,
+  type LstmCallOptions,
+  type LstmOptions,
+  type LstmOutput,
+  type LstmRecord,
+  type LstmState,
+} from './nn/lstm';
 export type { CellActivation, GateActivation, LstmCellOptions, LstmVariant } from './nn/lstmOptions';
 export {
   AttentionPooling,
@@ -66,16 +82,18 @@ export {
   type AttentionPoolingOptions,
   type AttentionPoolingOutput,
 } from './nn/pooling';
+export type { LayerRecord } from './nn/records';
 export { Residual, residual } from './nn/residual';
-export { Rnn, rnn, type RnnCallOptions, type RnnOptions, type RnnOutput, type RnnState } from './nn/rnn';
 export {
-  Slstm,
-  slstm,
-  type SlstmCallOptions,
-  type SlstmOptions,
-  type SlstmOutput,
-  type SlstmState,
-} from './nn/slstm';
+  Rnn,
+  rnn,
+  type RnnCallOptions,
+  type RnnOptions,
+  type RnnOutput,
+  type RnnRecord,
+  type RnnState,
+} from './nn/rnn';
+export { Slstm, slstm, type SlstmCallOptions, type SlstmOptions, type SlstmOutput, type SlstmState } from './nn/slstm';
 export * from './ops/functions';
 export type { Dtype, ValueType, Variable } from './ops/op';
 export type { Dim, Shape } from './ops/shape';

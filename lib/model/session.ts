@@ -4,7 +4,8 @@ import type { ArrayView, Executable, NumberArray, Store } from '../backend/backe
 import { parse, serialize, type FileContent } from '../checkpoint/safetensors';
 import { carriedStates, singleOutput, type Network } from '../nn/network';
 import { lengthsInput, singleInput, type Signature } from '../nn/signature';
-import { evaluateShape, formatShape, type Counts } from '../ops/shape';
+import type { CarriedState } from '../nn/trace';
+import { elementCount, evaluateShape, formatShape, type Counts } from '../ops/shape';
 import { describe } from '../options';
 import type { StateSpec } from '../backend/backend';
 
@@ -21,6 +22,7 @@ export class Session {
   /** Prepares the step for memories of up to so many slots. */
   private readonly prepare: (slots: number) => Executable;
   private readonly states: readonly StateSpec[];
+  private readonly carried: ReadonlyMap<string, CarriedState>;
   private readonly signature: Signature;
 
   constructor(network: Network) {
@@ -30,11 +32,13 @@ export class Session {
     const mode = { training: false, recurrentState: { carried: namespace } };
     const written = network.writePrediction(this.signature, mode);
     this.states = carriedStates(written, counts);
+    this.carried = new Map(written.carried.map((state) => [state.name, state]));
     if (this.states.length === 0)
       throw new OptionError('session: the network has no recurrent layer that begins from a carried state');
     this.prepare = (slots) => network.backend.prepare(written.program, { ...counts, S: slots });
     this.executable = this.prepare(counts.S);
     this.store = network.snapshotParameters(this.states);
+    this.reset();
   }
 
   /**
@@ -59,24 +63,28 @@ export class Session {
     return this.executable.runSync(this.store, arrays).outputs;
   }
 
-  /** Goes back to the state before the first step. */
+  /** Goes back to the state before the first step: the learned one where there is one, else zeros. */
   reset(): void {
-    for (const { name, shape } of this.states)
-      this.store.write(name, new Float32Array(shape.reduce((a, b) => a * b, 1)));
+    for (const { name, shape } of this.states) {
+      const learned = this.carried.get(name)?.learned;
+      this.store.write(name, learned ? this.store.readNow(learned) : new Float32Array(elementCount(shape)));
+    }
   }
 
   /** The recurrent state as plain bytes, for `importState` here or elsewhere. */
   exportState(): Uint8Array {
     // Nobody else runs on the session's own store.
     const entries = this.states.map(({ name, shape }) => [name, { data: this.store.readNow(name), shape }] as const);
-    return serialize(Object.fromEntries(entries), { lstm_native: 'session state' });
+    const kinds = Object.fromEntries(this.states.map(({ name }) => [name, this.carried.get(name)!.kind]));
+    return serialize(Object.fromEntries(entries), { lstm_native: 'session state', kinds: JSON.stringify(kinds) });
   }
 
   /** Takes up a state that `exportState` gave. Nothing changes unless all of it fits. */
   importState(bytes: Uint8Array): void {
-    const tensors = parseState(bytes);
+    const { tensors, kinds } = parseState(bytes);
     for (const { name, shape } of this.states) {
       const received = tensors.get(name);
+      if (received) expectKind(name, this.carried.get(name)!.kind, kinds[name]);
       if (!received || formatShape(received.shape) !== formatShape(shape)) {
         throw new CheckpointError(
           `session state: ${name}: expected ${formatShape(shape)}, received ${received ? formatShape(received.shape) : 'none'}`,
@@ -127,12 +135,20 @@ function slotsOf(signature: Signature, arrays: Readonly<Record<string, ArrayView
   return Math.max(1, ...sizes.filter((size) => Number.isSafeInteger(size)));
 }
 
-function parseState(bytes: Uint8Array): FileContent['tensors'] {
+/** Cells of different kinds may have states of one name and size, which mean different things. */
+function expectKind(name: string, expected: string, received: unknown): void {
+  if (received === expected) return;
+  const told = typeof received === 'string' ? received : 'a layer whose kind the bytes do not tell';
+  throw new CheckpointError(`session state: ${name}: expected the state of ${expected}, received that of ${told}`);
+}
+
+function parseState(bytes: Uint8Array): { tensors: FileContent['tensors']; kinds: Readonly<Record<string, unknown>> } {
   // By tag, because the bytes may come from another realm.
   if (Object.prototype.toString.call(bytes) !== '[object Uint8Array]')
     throw new CheckpointError(`session state: expected the bytes that exportState gave, received ${describe(bytes)}`);
   try {
-    return parse(bytes).tensors;
+    const { tensors, metadata } = parse(bytes);
+    return { tensors, kinds: Object(JSON.parse(metadata.kinds ?? '{}')) as Record<string, unknown> };
   } catch (cause) {
     throw new CheckpointError(`session state: not what exportState gave: ${(cause as Error).message}`, { cause });
   }

@@ -2,6 +2,7 @@ import { OptionError } from '../errors';
 import type { Variable } from '../ops/op';
 import { gru as gruOp } from '../ops/recurrent/gru';
 import { describe } from '../options';
+import type { LayerRecord } from './records';
 import {
   Recurrent,
   type CellCall,
@@ -11,15 +12,18 @@ import {
   type RecurrentOutput,
   type RecurrentState,
 } from './recurrent';
+import { checkRegularizers, hiddenRegularizers, regularizerOptionNames, type RegularizerOptions } from './regularizers';
 
-export interface GruOptions extends RecurrentOptions {
+export interface GruOptions extends RecurrentOptions, RegularizerOptions {
   /** Whether the reset gate acts after the candidate's recurrent product (PyTorch, cuDNN) or before it (the paper). Default true. */
   readonly resetAfter?: boolean;
 }
 /** h of every layer and direction: [numLayers·D, B, H], index layer·D + direction. */
 export type GruState = RecurrentState<'hiddenState'>;
 export type GruCallOptions = RecurrentCallOptions<GruState>;
-export type GruOutput = RecurrentOutput<GruState>;
+/** `gates` [T, B, 3H]: r, z, n after activation, side by side; `recurrent` [T, B, H]: W_hn h + b_hn, or r ⊙ h where the reset gate comes before. */
+export type GruRecord = LayerRecord & Readonly<Record<'gates' | 'recurrent', Variable>>;
+export type GruOutput = RecurrentOutput<GruState, GruRecord>;
 
 export interface Gru {
   (input: Variable, options?: GruCallOptions): GruOutput;
@@ -31,7 +35,8 @@ export interface Gru {
  *     r, z = σ(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)
  *     n = tanh(W_in x_t + b_in + r ⊙ (W_hn h_{t-1} + b_hn))      h_t = (1 - z) ⊙ n + z ⊙ h_{t-1}
  *
- * or, with `resetAfter: false`, n = tanh(W_in x_t + b_in + W_hn (r ⊙ h_{t-1}) + b_hn).
+ * or, with `resetAfter: false`, n = tanh(W_in x_t + b_in + W_hn (r ⊙ h_{t-1}) + b_hn). Recurrent dropout puts
+ * m ⊙ h_{t-1} in the place of h_{t-1}, but not where z multiplies it; zoneout makes h_t = k ⊙ h_{t-1} + (1 - k) ⊙ h_t.
  *
  * Input [T, B, I]; T steps, B sequences, I input size, H hidden size, D directions.
  * Parameters, for layer k and each direction, rows in the gate order r, z, n: `weight_ih_l{k} [3H, I]`,
@@ -44,7 +49,12 @@ export class Gru extends Recurrent<'hiddenState'> {
     hiddenSize: number,
     override readonly options: GruOptions = {},
   ) {
-    super({ kind: 'gru', states: ['hiddenState'], gateCount: 3, options: ['resetAfter'] }, hiddenSize, options);
+    super(
+      { kind: 'gru', states: ['hiddenState'], gateCount: 3, options: ['resetAfter', ...regularizerOptionNames] },
+      hiddenSize,
+      options,
+    );
+    checkRegularizers('gru', options);
     const { resetAfter = true } = options;
     if (typeof resetAfter !== 'boolean') {
       throw new OptionError(`gru: resetAfter: expected true or false, received ${describe(resetAfter)}`);
@@ -53,9 +63,14 @@ export class Gru extends Recurrent<'hiddenState'> {
 
   protected override cell(call: CellCall<'hiddenState'>): CellResult<'hiddenState'> {
     const { x, initial, weights, lengths, reverse } = call;
+    const regularizers = hiddenRegularizers(x, this.options, this.hiddenSize);
     const attributes = { reverse, reset_after: this.options.resetAfter ?? true };
-    const { y, h_n } = x.builder.emit(gruOp, { x, h0: initial.hiddenState, ...weights, lengths }, attributes);
-    return { y, hiddenState: h_n };
+    const { y, h_n, gates, recurrent } = x.builder.emit(
+      gruOp,
+      { x, h0: initial.hiddenState, ...weights, ...regularizers, lengths },
+      attributes,
+    );
+    return { y, hiddenState: h_n, record: { gates, recurrent } };
   }
 }
 

@@ -46,9 +46,9 @@ export abstract class Layer {
     return activeTrace().parameter(this, name, shape, initializer);
   }
 
-  /** The state in which this layer begins when it is given none; null for zeros. */
-  protected recurrentState(name: string, shape: Shape): Variable | null {
-    return activeTrace().recurrentState(this, name, float32(...shape));
+  /** The state in which this layer begins when it is given none; null for zeros, or for what its parameter `learned` holds. */
+  protected recurrentState(name: string, shape: Shape, learned: string | null = null): Variable | null {
+    return activeTrace().recurrentState(this, name, float32(...shape), this.describe().kind, learned);
   }
 
   /** Keeps a final state for the next run, where the program carries states. */

@@ -1,12 +1,9 @@
-import { bernoulli } from '../ops/elementwise/bernoulli';
-import { fill } from '../ops/elementwise/fill';
 import type { Variable } from '../ops/op';
 import { lstm as lstmOp, lstmGates } from '../ops/recurrent/lstm';
 import { peepholeGates, recurrentGates } from '../ops/recurrent/lstmVariant';
-import type { Dim } from '../ops/shape';
-import { dropoutMask } from './dropout';
 import { constant, withForgetBias } from './initializer';
 import { lstmCellOf, lstmOptionNames, type LstmCell, type LstmCellOptions } from './lstmOptions';
+import type { LayerRecord } from './records';
 import {
   Recurrent,
   type CellCall,
@@ -17,7 +14,7 @@ import {
   type RecurrentOutput,
   type RecurrentState,
 } from './recurrent';
-import { activeTrace } from './trace';
+import { recurrentMask, zoneoutShares } from './regularizers';
 
 type StateNames = 'hiddenState' | 'cellState' | 'gateState';
 
@@ -30,7 +27,9 @@ export interface LstmOptions extends RecurrentOptions, LstmCellOptions {}
  */
 export type LstmState = RecurrentState<'hiddenState' | 'cellState'> & OptionalState<'gateState'>;
 export type LstmCallOptions = RecurrentCallOptions<LstmState>;
-export type LstmOutput = RecurrentOutput<LstmState>;
+/** `gates` [T, B, 4H]: i, f, g, o after activation, side by side; `cells` [T, B, H]: c_t. */
+export type LstmRecord = LayerRecord & Readonly<Record<'gates' | 'cells', Variable>>;
+export type LstmOutput = RecurrentOutput<LstmState, LstmRecord>;
 
 export interface Lstm {
   (input: Variable, options?: LstmCallOptions): LstmOutput;
@@ -99,27 +98,19 @@ export class Lstm extends Recurrent<StateNames> {
       ...this.regularizers(x),
     };
     const operands = { x, h0, c0, ...weights, ...ofOptions, lengths };
-    const { y, h_n, c_n, g_n } = x.builder.emit(lstmOp, operands, { reverse, ...kind });
-    return { y, hiddenState: h_n, cellState: c_n, gateState: g_n };
+    const made = x.builder.emit(lstmOp, operands, { reverse, ...kind });
+    const record = { gates: made.gates, cells: made.cells };
+    return { y: made.y, hiddenState: made.h_n, cellState: made.c_n, gateState: made.g_n, record };
   }
 
   /** Zoneout's shares, drawn in training and expected otherwise, and the recurrent mask. */
-  private regularizers({ builder, type }: Variable) {
+  private regularizers(x: Variable) {
     const { projSize, zoneout, recurrentDropout } = this.variant;
-    const trace = activeTrace();
-    const { training } = trace.mode;
-    const [T, B] = type.shape as [Dim, Dim];
     const outputSize = projSize ?? this.hiddenSize;
-    const keep = (p: number, size: number) => {
-      if (p === 0) return null;
-      if (!training) return builder.emit(fill, {}, { value: p, shape: [size] }).y;
-      const attributes = { p, stream: builder.nextRandomStream(), shape: [T, B, size] };
-      return builder.emit(bernoulli, { key: trace.key() }, attributes).y;
-    };
     return {
-      keep_hidden: keep(zoneout.hidden, outputSize),
-      keep_cell: keep(zoneout.cell, this.hiddenSize),
-      hidden_mask: recurrentDropout > 0 && training ? dropoutMask(builder, recurrentDropout, [B, outputSize]) : null,
+      keep_hidden: zoneoutShares(x, zoneout.hidden, outputSize),
+      keep_cell: zoneoutShares(x, zoneout.cell, this.hiddenSize),
+      hidden_mask: recurrentMask(x, recurrentDropout, outputSize),
     };
   }
 }

@@ -11,7 +11,7 @@ import { draw } from './initializer';
 import { layerPaths, pathIn, type Layer } from './layer';
 import type { Outputs } from './loss';
 import { batchFirst, countsOf, timeFirst, type Arrays, type Signature } from './signature';
-import { Trace, traced, type ParameterSpec, type TraceMode } from './trace';
+import { Trace, traced, type CarriedState, type ParameterSpec, type TraceMode } from './trace';
 
 /** What `write` hands to the code that adds a loss, outputs or updates. */
 export interface Writing {
@@ -26,7 +26,7 @@ export interface Writing {
 
 export interface Written {
   readonly program: Program;
-  readonly carried: readonly string[];
+  readonly carried: readonly CarriedState[];
   executable: Executable | null;
 }
 
@@ -240,7 +240,7 @@ export class Network {
 /** The states that a program carries, at its capacities. */
 export function carriedStates({ program, carried }: Written, capacities: Counts): StateSpec[] {
   return program.states
-    .filter(({ name }) => carried.includes(name))
+    .filter(({ name }) => carried.some((state) => state.name === name))
     .map(({ name, value }) => ({
       name,
       dtype: 'float32',

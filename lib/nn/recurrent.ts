@@ -1,16 +1,17 @@
 import { OptionError } from '../errors';
 import { add } from '../ops/functions/pairwise';
-import { concat } from '../ops/layout/concat';
-import { reshape } from '../ops/layout/reshape';
-import { slice } from '../ops/layout/slice';
 import { expectRank, expectShape, type Variable } from '../ops/op';
+import type { Dim } from '../ops/shape';
 import { expectVariable } from '../ops/variable';
-import { checkOptions, positiveInteger, probability } from '../options';
+import { checkOptions, flag, positiveInteger, probability } from '../options';
 import { applyDropout, applySequenceDropout } from './dropout';
-import { uniform, type Initializer } from './initializer';
+import { constant, uniform, type Initializer } from './initializer';
 import { Layer, type LayerConfig } from './layer';
+import { withLayers, type LayerRecord } from './records';
 import { lastSize } from './size';
 import { checkStackOptions, stackOutput } from './stack';
+import { beginning, join, stateAt, withLeadingAxis } from './states';
+import type { RecurrentWeights } from './weights';
 import { activeTrace } from './trace';
 
 /** What every recurrent layer can be asked for. */
@@ -29,6 +30,8 @@ export interface RecurrentOptions {
   readonly weightDrop?: number;
   /** Default true. */
   readonly bias?: boolean;
+  /** Each state begins, where it is given none, not at zero but at a parameter, such as `h0_l0` [H], which itself begins there. Default false. */
+  readonly learnInitialState?: boolean;
   /**
    * What a stack such as `sequential` hands on: the whole sequence [T, B, D·H], or [B, D·H]: the state after the last step,
    * or the mean or the largest over the steps of each sequence (zeros where there are none; neither can be stepped).
@@ -52,6 +55,7 @@ const optionNames = [
   'inputDropout',
   'weightDrop',
   'bias',
+  'learnInitialState',
   'output',
   'residual',
 ];
@@ -79,18 +83,12 @@ export interface RecurrentCallOptions<State> {
 
 const callOptionNames: readonly (keyof RecurrentCallOptions<unknown>)[] = ['lengths', 'initialState'];
 
-export type RecurrentOutput<State> = State & {
+export type RecurrentOutput<State, Shown extends LayerRecord = LayerRecord> = State & {
   /** As the option `output` says. */
   readonly output: Variable;
+  /** What each layer and direction did at every step, index layer·D + direction; costs nothing unless it is returned or read. */
+  readonly layers: readonly Shown[];
 };
-
-/** The parameters of one layer in one direction, with a block of H rows for each gate. */
-export interface RecurrentWeights {
-  readonly weight_ih: Variable;
-  readonly weight_hh: Variable;
-  readonly bias_ih: Variable | null;
-  readonly bias_hh: Variable | null;
-}
 
 /** What a cell is applied to: one layer in one direction. A state that is null begins at zero. */
 export interface CellCall<S extends StateName> {
@@ -105,13 +103,21 @@ export interface CellCall<S extends StateName> {
   parameter(name: string, shape: readonly number[], initializer?: Initializer): Variable;
 }
 
-/** y [T, B, H], and each state after the last step walked, [B, H]. Every cell has a hidden state. */
-export type CellResult<S extends StateName> = RecurrentState<S | 'hiddenState'> & { readonly y: Variable };
+/**
+ * y [T, B, H], and each state after the last step walked, [B, H]. Every cell has a hidden state. `record`: what else the
+ * cell shows of its steps, [T, B, ·] by name.
+ */
+export type CellResult<S extends StateName> = RecurrentState<S | 'hiddenState'> & {
+  readonly y: Variable;
+  readonly record?: Readonly<Record<string, Variable>>;
+};
 
 /** What a layer says of its cell. */
 export interface CellKind<S extends StateName> {
   readonly kind: string;
   readonly states: readonly S[];
+  /** Those among them that begin at zero also where initial states are learned. */
+  readonly fixedStates?: readonly S[];
   /** Blocks of H rows in each weight and bias. */
   readonly gateCount: number;
   /** Blocks of H in a state, where it is not one. */
@@ -133,7 +139,8 @@ export interface CellKind<S extends StateName> {
  *
  * Input [T, B, I]; T steps, B sequences, I input size, H hidden size, D directions, G gates. Parameters, for layer k and
  * each direction: `weight_ih_l{k} [G·H, I]`, `weight_hh_l{k} [G·H, H]`, `bias_ih_l{k} [G·H]`, `bias_hh_l{k} [G·H]`, with
- * `_reverse` appended for the backward direction; all drawn from U(±1/√H). Names and init as PyTorch.
+ * `_reverse` appended for the backward direction; all drawn from U(±1/√H). Names and init as PyTorch. With
+ * `learnInitialState` also `h0_l{k} [H]`, and the same for each state of the cell, zeros at first.
  */
 export abstract class Recurrent<S extends StateName> extends Layer {
   protected constructor(
@@ -149,6 +156,7 @@ export abstract class Recurrent<S extends StateName> extends Layer {
     positiveInteger(kind, 'numLayers', numLayers);
     for (const [name, value] of Object.entries({ dropout, inputDropout, weightDrop })) probability(kind, name, value);
     checkStackOptions(kind, options);
+    flag(kind, 'learnInitialState', options.learnInitialState ?? false);
   }
 
   /** Writes the cell's equation over a sequence. */
@@ -190,11 +198,14 @@ export abstract class Recurrent<S extends StateName> extends Layer {
     }
     const finals = results.map(({ hiddenState }) => hiddenState);
     const output = stackOutput(kind, this.options, sequence, finals, lengths);
-    const states = this.eachState((name) => {
-      const finals = results.map((result) => withLeadingAxis(result[name]));
-      return join(finals, 0);
-    });
-    return { output, ...states };
+    const stacked = (name: S) =>
+      join(
+        results.map((result) => withLeadingAxis(result[name])),
+        0,
+      );
+    const states = this.eachState(stacked);
+    const layers = results.map(({ y, record }): LayerRecord => ({ hidden: y, ...record }));
+    return withLayers({ output, ...states }, layers);
   }
 
   /** One layer in one direction. */
@@ -234,6 +245,7 @@ export abstract class Recurrent<S extends StateName> extends Layer {
       options,
       parameter: (name, shape, by) => parameter(name, shape, by),
     });
+    activeTrace().noteRecurrent(this, suffix, { hidden: result.y, ...result.record });
     if (!given) for (const name of this.cellKind.states) this.carryState(stateName(name, suffix), result[name]);
     return result;
   }
@@ -260,7 +272,17 @@ export abstract class Recurrent<S extends StateName> extends Layer {
         `${kind}: a bidirectional ${kind} reads each sequence to its end, so it cannot carry state or be stepped`,
       );
     }
-    return this.eachState((name) => this.recurrentState(stateName(name, suffix), [B, this.stateSize(name)]));
+    return this.eachState((name) => this.stateWhenNotGiven(name, suffix, B));
+  }
+
+  /** Zeros as null, the learned or the carried state. */
+  private stateWhenNotGiven(name: S, suffix: string, batch: Dim): Variable | null {
+    const { fixedStates = [] } = this.cellKind;
+    const size = this.stateSize(name);
+    const isLearned = this.options.learnInitialState === true && !fixedStates.includes(name);
+    const learnedName = isLearned ? `${shortNames[name]}0_${suffix}` : null;
+    const carried = this.recurrentState(stateName(name, suffix), [batch, size], learnedName);
+    return learnedName === null ? carried : beginning(this.parameter(learnedName, [size], constant(0)), carried, batch);
   }
 
   private stateSize(name: StateName): number {
@@ -274,19 +296,3 @@ export abstract class Recurrent<S extends StateName> extends Layer {
 }
 
 const stateName = (name: StateName, suffix: string) => `${shortNames[name]}_${suffix}`;
-
-function join(parts: readonly Variable[], axis: number): Variable {
-  const [first] = parts as [Variable];
-  return parts.length === 1 ? first : first.builder.emit(concat, { x: parts }, { axis }).y;
-}
-
-function withLeadingAxis(state: Variable): Variable {
-  return state.builder.emit(reshape, { x: state }, { shape: [1, ...state.type.shape] }).y;
-}
-
-function stateAt(states: Variable, index: number): Variable {
-  const [count, ...shape] = states.type.shape;
-  const { builder } = states;
-  const state = count === 1 ? states : builder.emit(slice, { x: states }, { axis: 0, begin: index, end: index + 1 }).y;
-  return builder.emit(reshape, { x: state }, { shape }).y;
-}

@@ -7,6 +7,7 @@ import { expectVariable } from '../ops/variable';
 import { describe } from '../options';
 import { isLayer, Layer, type LayerConfig } from './layer';
 import { lengthsOf, type LengthOptions } from './lengths';
+import { withOutput } from './records';
 
 type Result = Variable | { readonly output: Variable };
 
@@ -43,7 +44,7 @@ export class Residual extends Layer {
     const sum = add(x, changed);
     const hasSteps = x.type.shape.length > 2;
     const output = lengths && hasSteps ? x.builder.emit(maskSteps, { x: sum, lengths }, {}).y : sum;
-    return isVariable(result) ? output : { ...result, output };
+    return isVariable(result) ? output : withOutput(result, output);
   }
 }
 

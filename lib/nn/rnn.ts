@@ -2,6 +2,7 @@ import { OptionError } from '../errors';
 import type { Variable } from '../ops/op';
 import { rnn as rnnOp } from '../ops/recurrent/rnn';
 import { describe } from '../options';
+import type { LayerRecord } from './records';
 import {
   Recurrent,
   type CellCall,
@@ -11,15 +12,18 @@ import {
   type RecurrentOutput,
   type RecurrentState,
 } from './recurrent';
+import { checkRegularizers, hiddenRegularizers, regularizerOptionNames, type RegularizerOptions } from './regularizers';
 
-export interface RnnOptions extends RecurrentOptions {
+export interface RnnOptions extends RecurrentOptions, RegularizerOptions {
   /** Default 'tanh'. */
   readonly nonlinearity?: 'tanh' | 'relu';
 }
 /** h of every layer and direction: [numLayers·D, B, H], index layer·D + direction. */
 export type RnnState = RecurrentState<'hiddenState'>;
 export type RnnCallOptions = RecurrentCallOptions<RnnState>;
-export type RnnOutput = RecurrentOutput<RnnState>;
+/** `gates` [T, B, H]: what φ gives, which is `hidden` unless there is zoneout. */
+export type RnnRecord = LayerRecord & Readonly<Record<'gates', Variable>>;
+export type RnnOutput = RecurrentOutput<RnnState, RnnRecord>;
 
 export interface Rnn {
   (input: Variable, options?: RnnCallOptions): RnnOutput;
@@ -29,6 +33,8 @@ export interface Rnn {
  * Plain recurrent network, without gates:
  *
  *     h_t = φ(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)        φ = tanh, or max(0, ·)
+ *
+ * Recurrent dropout puts m ⊙ h_{t-1} in the place of h_{t-1}; zoneout makes h_t = k ⊙ h_{t-1} + (1 - k) ⊙ h_t.
  *
  * Input [T, B, I]; T steps, B sequences, I input size, H hidden size, D directions.
  * Parameters, for layer k and each direction: `weight_ih_l{k} [H, I]`, `weight_hh_l{k} [H, H]`, `bias_ih_l{k} [H]`,
@@ -40,7 +46,12 @@ export class Rnn extends Recurrent<'hiddenState'> {
     hiddenSize: number,
     override readonly options: RnnOptions = {},
   ) {
-    super({ kind: 'rnn', states: ['hiddenState'], gateCount: 1, options: ['nonlinearity'] }, hiddenSize, options);
+    super(
+      { kind: 'rnn', states: ['hiddenState'], gateCount: 1, options: ['nonlinearity', ...regularizerOptionNames] },
+      hiddenSize,
+      options,
+    );
+    checkRegularizers('rnn', options);
     const { nonlinearity = 'tanh' } = options;
     if (nonlinearity !== 'tanh' && nonlinearity !== 'relu') {
       throw new OptionError(`rnn: nonlinearity: expected 'tanh' or 'relu', received ${describe(nonlinearity)}`);
@@ -49,9 +60,14 @@ export class Rnn extends Recurrent<'hiddenState'> {
 
   protected override cell(call: CellCall<'hiddenState'>): CellResult<'hiddenState'> {
     const { x, initial, weights, lengths, reverse } = call;
+    const regularizers = hiddenRegularizers(x, this.options, this.hiddenSize);
     const attributes = { reverse, relu: this.options.nonlinearity === 'relu' };
-    const { y, h_n } = x.builder.emit(rnnOp, { x, h0: initial.hiddenState, ...weights, lengths }, attributes);
-    return { y, hiddenState: h_n };
+    const { y, h_n, gates } = x.builder.emit(
+      rnnOp,
+      { x, h0: initial.hiddenState, ...weights, ...regularizers, lengths },
+      attributes,
+    );
+    return { y, hiddenState: h_n, record: { gates } };
   }
 }
 

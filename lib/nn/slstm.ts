@@ -57,6 +57,8 @@ export class Slstm extends Recurrent<StateNames> {
       {
         kind: 'slstm',
         states: ['hiddenState', 'cellState', 'normalizerState', 'stabilizerState'],
+        // The normalizer counts what was seen, which is nothing at first; where it is 0, c and m have no part in a step.
+        fixedStates: ['cellState', 'normalizerState', 'stabilizerState'],
         gateCount: 4,
         options: ['numHeads', 'forgetGate', 'forgetBias'],
         // Both are called when the options have been checked.
@@ -73,12 +75,14 @@ export class Slstm extends Recurrent<StateNames> {
   protected override cell(call: CellCall<StateNames>): CellResult<StateNames> {
     const { x, initial, weights, lengths, reverse } = call;
     const { hiddenState: h0, cellState: c0, normalizerState: n0, stabilizerState: m0 } = initial;
-    const { y, h_n, c_n, n_n, m_n } = x.builder.emit(
+    const { y, h_n, c_n, n_n, m_n, ...made } = x.builder.emit(
       slstmOp,
       { x, h0, c0, n0, m0, ...weights, lengths },
       { reverse, exponential_forget: this.options.forgetGate === 'exp' },
     );
-    return { y, hiddenState: h_n, cellState: c_n, normalizerState: n_n, stabilizerState: m_n };
+    const { gates, cells, normalizers, stabilizers } = made;
+    const record = { gates, cells, normalizers, stabilizers };
+    return { y, hiddenState: h_n, cellState: c_n, normalizerState: n_n, stabilizerState: m_n, record };
   }
 }
 

@@ -12,7 +12,7 @@ import {
   type Arrays,
   type Signature,
 } from '../nn/signature';
-import { randomKeyInput } from '../nn/trace';
+import { randomKeyInput, streamBeginsInput } from '../nn/trace';
 import { formatShape, type Counts, type Shape } from '../ops/shape';
 import { describe } from '../options';
 import { isInt32 } from '../arrays';
@@ -54,6 +54,7 @@ const reserved: readonly string[] = [
   names.weightDecay,
   names.maxNorm,
   randomKeyInput,
+  streamBeginsInput,
 ];
 
 function checkNames({ inputs, lengths }: Pick<Batch, 'inputs' | 'lengths'>): void {

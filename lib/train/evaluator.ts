@@ -3,7 +3,7 @@ import type { RunResult } from '../backend/backend';
 import type { Data } from '../data/batch';
 import type { AnyOutputs, Outputs } from '../nn/loss';
 import type { Network } from '../nn/network';
-import type { RecurrentState } from '../nn/trace';
+import { streamBeginsInput, type RecurrentState } from '../nn/trace';
 import type { Shape } from '../ops/shape';
 import { checkOptions } from '../options';
 import { prepareBatch, type PreparedBatch } from './batch';
@@ -87,13 +87,17 @@ async function runBatch(
   isFirst: boolean,
 ): Promise<RunResult> {
   network.bind(inputSignature);
-  const recurrentState: RecurrentState = states === null ? 'zero' : { carried: `${states}, rows ${counts.B ?? 1}` };
+  const recurrentState: RecurrentState =
+    states === null ? 'zero' : { carried: `${states}, rows ${counts.B ?? 1}`, told: true };
   const key = `evaluate ${objectiveKey(options)} ${JSON.stringify([recurrentState, inputSignature, supervisionSignature])}`;
   const { written, executable } = network.prepare(key, counts, () =>
     writeStep(network, inputSignature, supervisionSignature, { training: false, recurrentState }, options, null),
   );
-  if (isFirst) network.zeroStates(written.carried);
-  const result = await executable.run(network.store, { ...inputs, ...supervision }, { signal: options.signal });
+  if (isFirst) network.zeroStates(written.carried.map(({ name }) => name));
+  const isTold = executable.program.inputs.some(({ name }) => name === streamBeginsInput);
+  const begins = { [streamBeginsInput]: { data: Float32Array.of(isFirst ? 1 : 0), shape: [1] } };
+  const given = { ...inputs, ...supervision, ...(isTold && begins) };
+  const result = await executable.run(network.store, given, { signal: options.signal });
   if (result.failedGuard !== null && states !== null)
     throw new DataError('evaluate: the loss is not finite, so no state can be carried on');
   return result;

@@ -4,7 +4,7 @@ import type { ArrayView, RunResult } from '../backend/backend';
 import type { Batch } from '../data/batch';
 import type { AnyOutputs, Outputs } from '../nn/loss';
 import type { Network } from '../nn/network';
-import { randomKeyInput, type RecurrentState } from '../nn/trace';
+import { randomKeyInput, streamBeginsInput, type RecurrentState } from '../nn/trace';
 import type { Shape } from '../ops/shape';
 import { checkOptions, describe } from '../options';
 import type { Optimizer } from '../optim/optimizer';
@@ -74,6 +74,8 @@ export class Stepper {
   /** States that recurrent layers carry from batch to batch. */
   private readonly carried = new Set<string>();
   private carriedBatchSize: number | null = null;
+  /** Whether the next batch with carried state begins new sequences. */
+  private streamBegins = true;
 
   constructor(
     private readonly network: Network,
@@ -98,6 +100,7 @@ export class Stepper {
     const result = await executable.run(this.network.store, inputs, { priority: 'training', signal });
     this.step++;
     if (result.failedGuard !== null) throw this.nonFinite(result);
+    if (options.carryState) this.streamBegins = false;
     const gradientNorm = readScalar(result, names.gradientNorm);
     const figures = figuresOf(options.loss, result);
     return {
@@ -109,6 +112,7 @@ export class Stepper {
   /** The next batch begins new sequences. */
   resetCarriedState(): void {
     this.network.zeroStates([...this.carried]);
+    this.streamBegins = true;
   }
 
   private prepare({ inputSignature, supervisionSignature, counts }: PreparedBatch, options: StepOptions<never>) {
@@ -126,8 +130,9 @@ export class Stepper {
       return writeStep(network, inputSignature, supervisionSignature, mode, options, { optimizer, clipNorm });
     });
     // An earlier training may have left states of these names.
-    network.zeroStates(written.carried.filter((name) => !this.carried.has(name)));
-    for (const name of written.carried) this.carried.add(name);
+    const carried = written.carried.map(({ name }) => name);
+    network.zeroStates(carried.filter((name) => !this.carried.has(name)));
+    for (const name of carried) this.carried.add(name);
     return executable;
   }
 
@@ -140,7 +145,7 @@ export class Stepper {
         `batch: with carried state every batch needs ${this.carriedBatchSize} rows, received ${batchSize}`,
       );
     }
-    return { carried: `training ${batchSize}` };
+    return { carried: `training ${batchSize}`, told: true };
   }
 
   /** The moments start at zero with the first step of this stepper; those of parameters unfrozen later, then. */
@@ -169,6 +174,7 @@ export class Stepper {
       [names.learningRate]: { data: Float64Array.of(learningRate), shape: [1] },
       [names.weightDecay]: { data: Float64Array.of(this.optimizer.weightDecay), shape: [1] },
       [names.maxNorm]: { data: Float64Array.of(clipNorm), shape: [] },
+      [streamBeginsInput]: { data: Float32Array.of(this.streamBegins ? 1 : 0), shape: [1] },
       [randomKeyInput]: { data: Int32Array.of(this.network.seed, this.step), shape: [2] },
     };
   }

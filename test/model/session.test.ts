@@ -91,8 +91,12 @@ eachBackend((backend) => {
       .session();
     const bad: [Uint8Array, string][] = [
       [other.exportState(), 'expected [1, 5], received none'],
-      [serialize({ ...stateOf(NaN) }), 'expected finite numbers'],
-      [serialize({ ...stateOf(0), extra: noise(1, 1) }), 'extra: the network has no such state'],
+      [serialize(stateOf(NaN), kindsOf('lstm')), 'expected finite numbers'],
+      [serialize({ ...stateOf(0), extra: noise(1, 1) }, kindsOf('lstm')), 'extra: the network has no such state'],
+      [serialize(stateOf(0), kindsOf('gru')), 'session/1.h_l0: expected the state of lstm, received that of gru'],
+      [serialize(stateOf(0)), 'received that of a layer whose kind the bytes do not tell'],
+      [serialize(stateOf(0), { kinds: '{' }), 'session state: not what exportState gave: '],
+      [serialize(stateOf(0), { kinds: 'null' }), 'received that of a layer whose kind the bytes do not tell'],
       [before.slice(0, 40), 'session state: not what exportState gave: '],
       ['state' as never, 'session state: expected the bytes that exportState gave'],
       [new Uint8Array(3), 'expected at least 8 bytes'],
@@ -140,6 +144,10 @@ function stateOf(value: number) {
   const names = ['h_l0', 'c_l0', 'h_l1', 'c_l1'].map((name) => `session/1.${name}`);
   return Object.fromEntries(names.map((name) => [name, { data: new Float32Array(5).fill(value), shape: [1, 5] }]));
 }
+
+const kindsOf = (kind: string) => ({
+  kinds: JSON.stringify(Object.fromEntries(Object.keys(stateOf(0)).map((name) => [name, kind]))),
+});
 
 test('a network without recurrent layers has no session', () => {
   const model = sequential([linear(2)], { backend: 'reference' }).bind({ inputs: noise(1, 2, 3) });

@@ -1,5 +1,7 @@
 // The GRU, the plain RNN and the sLSTM against their equations in float64, and against themselves: nothing but the sequence may
 // change a bit.
+#include <array>
+
 #include "support/cell_reference.h"
 #include "support/slstm_reference.h"
 
@@ -9,7 +11,7 @@ namespace {
 std::vector<Doubles> forward_reference(const CellCase& c, const CellOperands& o) {
   if (c.is_slstm()) return slstm_forward_reference(c, o);
   const CellExpected expected = cell_forward_reference(c, o);
-  if (!c.is_gru()) return {expected.y, expected.h_n};
+  if (!c.is_gru()) return {expected.y, expected.h_n, expected.gates};
   return {expected.y, expected.h_n, expected.gates, expected.recurrent};
 }
 std::vector<Doubles> backward_reference(const CellCase& c, const CellOperands& o, const std::vector<Arrays>& forward) {
@@ -24,7 +26,8 @@ Doubles weight_reference(const CellCase& c, const CellOperands& o, const std::ve
 void check(const CellCase& c) {
   SCOPED_TRACE(testing::Message() << "cell " << static_cast<int>(c.cell) << " T " << c.steps << " B " << c.batch
                                   << " I " << c.inputs << " H " << c.units << (c.reverse ? " reverse" : "")
-                                  << (c.ragged ? " ragged" : "") << (c.initial ? " initial state" : ""));
+                                  << (c.ragged ? " ragged" : "") << (c.initial ? " initial state" : "")
+                                  << (c.mask ? " mask" : "") << " zoneout " << static_cast<int>(c.zoneout));
   const CellOperands operands(c);
   const std::vector<Arrays> forward = run_everywhere(cell_forward_case(c, operands));
   const std::vector<Doubles> expected = forward_reference(c, operands);
@@ -43,6 +46,19 @@ void check(const CellCase& c) {
   expect_close(dweight, weight_reference(c, operands, forward, backward), static_cast<double>(c.steps * c.batch), 2);
 }
 
+// What regularizes a case; with 0 nothing does.
+CellCase regularized(CellCase c, size_t how) {
+  if (c.is_slstm()) return c;
+  c.mask = how % 2 == 1;
+  c.zoneout = std::array{Zoneout::none, Zoneout::drawn, Zoneout::expected}[how / 2];
+  return c;
+}
+// The ways in which a cell can be regularized.
+std::vector<size_t> regularizers(Cell cell) {
+  if (CellCase{cell}.is_slstm()) return {0};
+  return {0, 1, 2, 3, 4, 5};
+}
+
 class Cells : public testing::TestWithParam<Cell> {};
 
 TEST_P(Cells, MatchesItsEquationsWhereSizesStraddleTiles) {
@@ -55,15 +71,18 @@ TEST_P(Cells, MatchesItsEquationsWhereSizesStraddleTiles) {
       c.units = kSizes[i], c.inputs = kSizes[(5 * i + j) % kSizes.size()];
       c.reverse = (i + j) % 2 == 1, c.ragged = (i + j) % 3 == 1, c.initial = (i + j) % 4 != 0, c.bias = i % 3 != 2;
       check(c);
+      const std::vector<size_t> ways = regularizers(GetParam());
+      if (ways.size() > 1) check(regularized(c, ways[1 + (i + j) % (ways.size() - 1)]));
     }
   }
 }
 
 TEST_P(Cells, HasTheSameBitsWithManyThreads) {
-  for (const int64_t batch : {3, 17, 50}) {
+  for (const size_t how : {0, 1, 2, 3, 5}) {
     CellCase c;
     c.cell = GetParam();
-    c.steps = 3, c.batch = batch, c.inputs = 9, c.units = 65, c.ragged = true;
+    c.steps = 3, c.batch = std::array{3, 17, 50}[how % 3], c.inputs = 9, c.units = 65, c.ragged = true;
+    c = regularized(c, how);
     const CellOperands operands(c);
     KernelCase forward = cell_forward_case(c, operands);
     forward.threads = {1, 4, 8};
@@ -80,21 +99,24 @@ TEST_P(Cells, WritesWhatIsPlannedTheSameWhateverElseIs) {
   CellCase c;
   c.cell = GetParam();
   c.steps = 7, c.batch = 7, c.inputs = 5, c.units = 17, c.ragged = true;
-  const CellOperands operands(c);
-  const std::vector<Arrays> all = run_everywhere(cell_forward_case(c, operands));
-  for (size_t wanted = 0; wanted < all.size(); ++wanted) {
-    KernelCase test = cell_forward_case(c, operands);
-    for (size_t i = 0; i < all.size(); ++i) test.outputs[i][0].planned = i == wanted;
-    EXPECT_TRUE(run_everywhere(test)[wanted][0].bytes == all[wanted][0].bytes) << "output " << wanted;
-  }
-  KernelCase backward = cell_backward_case(c, operands, all);
-  const std::vector<Arrays> gradients = run_everywhere(backward);
-  for (size_t left_out = c.on_demand(); left_out < gradients.size(); ++left_out) {
-    KernelCase test = backward;
-    test.outputs[left_out][0].planned = false;
-    const std::vector<Arrays> without = run_everywhere(test);
-    for (size_t i = 0; i < gradients.size(); ++i) {
-      EXPECT_TRUE(i == left_out || without[i][0].bytes == gradients[i][0].bytes) << i << " without " << left_out;
+  for (const size_t how : regularizers(GetParam())) {
+    c = regularized(c, how);
+    const CellOperands operands(c);
+    const std::vector<Arrays> all = run_everywhere(cell_forward_case(c, operands));
+    for (size_t wanted = 0; wanted < all.size(); ++wanted) {
+      KernelCase test = cell_forward_case(c, operands);
+      for (size_t i = 0; i < all.size(); ++i) test.outputs[i][0].planned = i == wanted;
+      EXPECT_TRUE(run_everywhere(test)[wanted][0].bytes == all[wanted][0].bytes) << "output " << wanted;
+    }
+    const KernelCase backward = cell_backward_case(c, operands, all);
+    const std::vector<Arrays> gradients = run_everywhere(backward);
+    for (size_t left_out = c.on_demand(); left_out < gradients.size(); ++left_out) {
+      KernelCase test = backward;
+      test.outputs[left_out][0].planned = false;
+      const std::vector<Arrays> without = run_everywhere(test);
+      for (size_t i = 0; i < gradients.size(); ++i) {
+        EXPECT_TRUE(i == left_out || without[i][0].bytes == gradients[i][0].bytes) << i << " without " << left_out;
+      }
     }
   }
 }
@@ -120,27 +142,35 @@ TEST_P(Cells, TreatsMissingCotangentsAndStatesAsZeros) {
   }
 }
 
+// The part of an array over time that belongs to one step.
+Array part_of(const Array& array, int64_t step) {
+  const std::vector<float> values = array.floats();
+  const int64_t size = array.dims[1] * array.dims[2];
+  return floats({array.dims[1], array.dims[2]}, {values.begin() + step * size, values.begin() + (step + 1) * size});
+}
+
 TEST_P(Cells, AStreamOfStepsHasTheBitsOfTheSequence) {
-  CellCase c;
-  c.cell = GetParam();
-  c.steps = 7, c.batch = 7, c.inputs = 9, c.units = 33;
-  const CellOperands operands(c);
-  const std::vector<Arrays> whole = run_everywhere(cell_forward_case(c, operands));
-  const std::vector<float> x = operands.x.floats();
-  Arrays states = cell_states(c, operands);
-  const std::vector<size_t> sequences = sequences_of_step(c);
-  for (int64_t step = 0; step < c.steps; ++step) {
-    const auto begin = x.begin() + step * c.batch * c.inputs;
-    const Array x_step = floats({c.batch, c.inputs}, {begin, begin + c.batch * c.inputs});
-    const std::vector<Arrays> next = run_everywhere(cell_step_case(c, operands, x_step, states));
-    for (size_t i = 0; i < states.size(); ++i) states[i] = next[i][0];
-    const auto is_step_of = [&](const Array& part, const Array& all) {
-      const size_t size = part.bytes.size();
-      return std::memcmp(part.bytes.data(), &all.bytes[static_cast<size_t>(step) * size], size) == 0;
-    };
-    for (size_t i = 0; i < next.size(); ++i) EXPECT_TRUE(is_step_of(next[i][0], whole[sequences[i]][0])) << i;
+  for (const size_t how : regularizers(GetParam())) {
+    CellCase c;
+    c.cell = GetParam();
+    c.steps = 7, c.batch = 7, c.inputs = 9, c.units = 33;
+    c = regularized(c, how);
+    const CellOperands operands(c);
+    const std::vector<Arrays> whole = run_everywhere(cell_forward_case(c, operands));
+    Arrays states = cell_states(c, operands);
+    const std::vector<size_t> sequences = sequences_of_step(c);
+    for (int64_t step = 0; step < c.steps; ++step) {
+      Arrays keep = cell_shares(c, operands);
+      if (c.zoneout == Zoneout::drawn) keep = {part_of(keep[0], step)};
+      const Array x = part_of(operands.x, step);
+      const std::vector<Arrays> next = run_everywhere(cell_step_case(c, operands, x, states, keep));
+      for (size_t i = 0; i < states.size(); ++i) states[i] = next[i][0];
+      for (size_t i = 0; i < next.size(); ++i) {
+        EXPECT_TRUE(next[i][0].bytes == part_of(whole[sequences[i]][0], step).bytes) << "output " << i;
+      }
+    }
+    for (size_t i = 0; i < states.size(); ++i) EXPECT_TRUE(states[i].bytes == whole[1 + i][0].bytes);
   }
-  for (size_t i = 0; i < states.size(); ++i) EXPECT_TRUE(states[i].bytes == whole[1 + i][0].bytes);
 }
 
 // One row of [T,B,width], cut at its length.
@@ -155,8 +185,9 @@ Array row_of(const Array& array, int64_t row, int64_t length) {
   return floats({length, 1, width}, result);
 }
 
-// One row of [B,H], or of [T,B,width] as above.
+// One row of [B,H], or of [T,B,width] as above; [H] belongs to every row.
 Array cut(const Array& array, int64_t row, int64_t length) {
+  if (array.dims.size() == 1) return array;
   if (array.dims.size() == 3) return row_of(array, row, length);
   const std::vector<float> values = array.floats();
   const int64_t width = array.dims[1];
@@ -164,10 +195,11 @@ Array cut(const Array& array, int64_t row, int64_t length) {
 }
 
 TEST_P(Cells, ARowOfARaggedBatchHasTheBitsOfTheRowAlone) {
-  for (const bool reverse : {false, true}) {
+  for (const size_t how : {0, 1, 3, 4}) {
     CellCase c;
     c.cell = GetParam();
-    c.steps = 7, c.batch = 17, c.inputs = 9, c.units = 33, c.ragged = true, c.reverse = reverse;
+    c.steps = 7, c.batch = 17, c.inputs = 9, c.units = 33, c.ragged = true, c.reverse = how % 2 == 1;
+    c = regularized(c, how);
     const CellOperands operands(c);
     const std::vector<Arrays> together = run_everywhere(cell_forward_case(c, operands));
     const std::vector<Arrays> gradients = run_everywhere(cell_backward_case(c, operands, together));
@@ -176,8 +208,8 @@ TEST_P(Cells, ARowOfARaggedBatchHasTheBitsOfTheRowAlone) {
       one.batch = 1, one.ragged = false, one.steps = operands.length(c, row);
       if (one.steps == 0) continue;
       CellOperands own = operands;
-      for (Array* array :
-           {&own.x, &own.h0, &own.dy, &own.dh_n, &own.c0, &own.n0, &own.m0, &own.dc_n, &own.dn_n, &own.dm_n}) {
+      for (Array* array : {&own.x, &own.h0, &own.dy, &own.dh_n, &own.c0, &own.n0, &own.m0, &own.dc_n, &own.dn_n,
+                           &own.dm_n, &own.keep_hidden, &own.hidden_mask}) {
         *array = cut(*array, row, one.steps);
       }
       KernelCase forward = cell_forward_case(one, own);

@@ -25,7 +25,7 @@ export function callLayer(
   input: Variable,
   { h_0, c_0, lengths }: { readonly h_0?: Variable; readonly c_0?: Variable; readonly lengths?: Variable },
 ): Record<'output' | 'h_n', Variable> & { readonly c_n?: Variable } {
-  const call = layer as (x: Variable, options: object) => ReturnType<Gru> & Partial<ReturnType<Lstm>>;
+  const call = layer as (x: Variable, options: object) => Omit<ReturnType<Gru>, 'layers'> & Partial<ReturnType<Lstm>>;
   const initialState = h_0 && { hiddenState: h_0, ...(c_0 && { cellState: c_0 }) };
   const { output, hiddenState, cellState } = call(input, { lengths, ...(initialState && { initialState }) });
   return { output, h_n: hiddenState, ...(cellState && { c_n: cellState }) };

@@ -17,6 +17,13 @@ import { multiplyDims, type Dim } from '../shape';
 import { addOuterProduct } from './backwardWeight';
 import { expectCell, inputGradients, type CellWeights } from './cell';
 import { gruCell, gruCellBackward, gruGates } from './gruCell';
+import {
+  expectHiddenRegularizers,
+  hiddenRegularizerSlots,
+  hiddenRegularizersOf,
+  maskHidden,
+  type HiddenRegularizers,
+} from './hiddenRegularizers';
 import { backward, forEachStart, forward, rowOf } from './sequence';
 
 export { gruGates } from './gruCell';
@@ -36,6 +43,7 @@ export const gru = defineOp({
     weight_hh: one('float32'),
     bias_ih: optional('float32'),
     bias_hh: optional('float32'),
+    ...hiddenRegularizerSlots,
     lengths: optional('int32'),
   },
   outputs: {
@@ -45,9 +53,10 @@ export const gru = defineOp({
     recurrent: onDemand('float32'),
   },
   attributes: { reverse: 'boolean', reset_after: 'boolean' },
-  infer(operands) {
+  infer({ keep_hidden, hidden_mask, ...operands }) {
     const { y, h_n } = expectCell(operands, 3);
     const [steps, batch, hiddenSize] = y.shape as [Dim, Dim, Dim];
+    expectHiddenRegularizers({ keep_hidden, hidden_mask }, [steps, batch], hiddenSize);
     return { y, h_n, gates: float32(steps, batch, multiplyDims([3, hiddenSize])), recurrent: y };
   },
   gradient({ operands, outputs: { y, gates, recurrent }, cotangents, attributes, wants, emit }) {
@@ -56,10 +65,10 @@ export const gru = defineOp({
     const { y: dy, h_n: dh_n } = cotangents;
     return gruGradients({ ...operands, y, gates, recurrent, dy, dh_n }, attributes, wants, emit);
   },
-  reference({ operands: { x, h0, lengths, ...weights }, outputs, attributes: { reverse, reset_after } }) {
-    forward(outputs, { h0, lengths }, reverse, (row, h, next) => {
+  reference({ operands: { x, h0, lengths, ...cell }, outputs, attributes: { reverse, reset_after } }) {
+    forward(outputs, { h0, lengths }, reverse, (row, h, next, b) => {
       const record = { gates: rowOf(outputs.gates, row), recurrent: rowOf(outputs.recurrent, row), h: next };
-      gruCell(weights, reset_after, { x: rowOf(x, row), h }, record);
+      gruCell(cell, reset_after, { x: rowOf(x, row), h, ...hiddenRegularizersOf(cell, b, row) }, record);
     });
   },
 });
@@ -69,24 +78,28 @@ type GruOperand = 'x' | 'h0' | keyof CellWeights<unknown>;
 /** The equations of the gradients of a gru over a sequence. */
 export function gruGradients(
   values: CellWeights<Variable> &
+    HiddenRegularizers<Variable> &
     Readonly<Record<'x' | 'y' | 'gates' | 'recurrent', Variable>> &
     Readonly<Record<'h0' | 'lengths' | 'dy' | 'dh_n', Variable | null>>,
   attributes: { readonly reverse: boolean; readonly reset_after: boolean },
   wants: (operand: Exclude<GruOperand, 'h0'>) => boolean,
   emit: Emit,
 ): Record<GruOperand, Variable | null> {
-  const { y, gates, recurrent, h0, weight_hh, lengths, dy, dh_n } = values;
-  const state = { y, h0, lengths };
-  const made = emit(gruBackward, { dy, dh_n, gates, recurrent, weight_hh, ...state }, attributes);
+  const { y, gates, recurrent, h0, weight_hh, keep_hidden, hidden_mask, lengths, dy, dh_n } = values;
+  const cell = { gates, recurrent, weight_hh, keep_hidden, hidden_mask };
+  const made = emit(gruBackward, { dy, dh_n, ...cell, y, h0, lengths }, attributes);
   const { dgates, drecurrent, dh0 } = made;
   const gradients = inputGradients(dgates, values, wants, emit);
   const { bias_ih } = gradients;
+  const seen = (h: Variable) => maskHidden(h, hidden_mask, emit);
+  const weightGradient = () => {
+    const state = { y: seen(y), h0: h0 && seen(h0), lengths };
+    return emit(gruBackwardWeight, { dgates, drecurrent, recurrent, ...state }, attributes).dweight_hh;
+  };
   return {
     ...gradients,
     h0: dh0,
-    weight_hh: wants('weight_hh')
-      ? emit(gruBackwardWeight, { dgates, drecurrent, recurrent, ...state }, attributes).dweight_hh
-      : null,
+    weight_hh: wants('weight_hh') ? weightGradient() : null,
     bias_hh:
       bias_ih && wants('bias_hh') && attributes.reset_after
         ? recurrentBiasGradient(bias_ih, drecurrent, lengths, emit)
@@ -104,7 +117,8 @@ function recurrentBiasGradient(dbias: Variable, drecurrent: Variable, lengths: V
 
 /**
  * dgates[T,B,3H], the gradient of what x adds to each gate before activation; drecurrent[T,B,H], that of `recurrent`;
- * and the gradient of the initial state. Steps in reverse; 0 past a length.
+ * the gradient of the initial state; and dh[T,B,H], all that reaches each h_t, from dy, dh_n and later steps. Steps in
+ * reverse; 0 past a length.
  */
 export const gruBackward = defineOp({
   name: 'gru_backward',
@@ -116,11 +130,17 @@ export const gruBackward = defineOp({
     y: one('float32'),
     h0: optional('float32'),
     weight_hh: one('float32'),
+    ...hiddenRegularizerSlots,
     lengths: optional('int32'),
   },
-  outputs: { dgates: one('float32'), drecurrent: one('float32'), dh0: onDemand('float32') },
+  outputs: {
+    dgates: one('float32'),
+    drecurrent: one('float32'),
+    dh0: onDemand('float32'),
+    dh: onDemand('float32'),
+  },
   attributes: { reverse: 'boolean', reset_after: 'boolean' },
-  infer({ dy, dh_n, gates, recurrent, y, h0, weight_hh, lengths }) {
+  infer({ dy, dh_n, gates, recurrent, y, h0, weight_hh, keep_hidden, hidden_mask, lengths }) {
     expectRank('y', y, 3, '[T, B, H]');
     const [steps, batch, hiddenSize] = y.shape as [Dim, Dim, Dim];
     const gateSize = multiplyDims([3, hiddenSize]);
@@ -131,21 +151,27 @@ export const gruBackward = defineOp({
     if (dy) expectShape('dy', dy, y.shape);
     if (dh_n) expectShape('dh_n', dh_n, state.shape);
     if (h0) expectShape('h0', h0, state.shape);
+    expectHiddenRegularizers({ keep_hidden, hidden_mask }, [steps, batch], hiddenSize);
     if (lengths) expectShape('lengths', lengths, [batch]);
-    return { dgates: gates, drecurrent: y, dh0: state };
+    return { dgates: gates, drecurrent: y, dh0: state, dh: y };
   },
   gradient: 'none',
   reference({ operands, outputs, attributes: { reverse, reset_after } }) {
     const { gates, recurrent, weight_hh } = operands;
-    backward(operands, outputs.dh0, reverse, (row, h, dh) => {
-      const record = { gates: rowOf(gates, row), recurrent: rowOf(recurrent, row), h };
+    backward(operands, outputs, reverse, (row, h, dh, b) => {
+      const record = {
+        gates: rowOf(gates, row),
+        recurrent: rowOf(recurrent, row),
+        h,
+        ...hiddenRegularizersOf(operands, b, row),
+      };
       const gradients = { dgates: rowOf(outputs.dgates, row), drecurrent: rowOf(outputs.drecurrent, row) };
       gruCellBackward(weight_hh, reset_after, record, dh, gradients);
     });
   },
 });
 
-/** dweight_hh[3H,H]: what each row of weight_hh is multiplied by is h, but r ⊙ h for the candidate's when the reset gate comes before. */
+/** dweight_hh[3H,H]: what each row of weight_hh is multiplied by is h (y and h0 as the gates see them), but r ⊙ h for the candidate's when the reset gate comes before. */
 export const gruBackwardWeight = defineOp({
   name: 'gru_backward_weight',
   operands: {

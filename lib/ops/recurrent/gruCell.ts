@@ -1,6 +1,7 @@
 import { logistic } from '../elementwise/activations';
 import type { View } from '../op';
 import { addTransposedProduct, affineRow, type CellWeights } from './cell';
+import { mixInto, seenBy } from './hiddenRegularizers';
 
 /**
  * The order of the gates in `weight_ih`, `weight_hh`, the biases and `gates`, as in PyTorch: reset, update, candidate.
@@ -14,6 +15,12 @@ export interface GruRecord {
   readonly recurrent: Float64Array;
 }
 
+/** What regularization does to one row of a batch at one step. */
+export interface GruRegularizers {
+  readonly keepHidden: Float64Array | null;
+  readonly mask: Float64Array | null;
+}
+
 /**
  *     r = σ(W_ir·x + b_ir + W_hr·h + b_hr)   z = σ(the same rows for z)   h' = (1 - z) ⊙ n + z ⊙ h
  *
@@ -22,24 +29,26 @@ export interface GruRecord {
  *     after:  q = W_hn·h + b_hn   n = tanh(W_in·x + b_in + r ⊙ q)
  *     before: q = r ⊙ h           n = tanh(W_in·x + b_in + W_hn·q + b_hn)
  *
- * (Cho et al. 2014.) Writes `gates`, `recurrent` (q) and `h` of `next`.
+ * (Cho et al. 2014.) With a mask, h is h ⊙ mask everywhere but in z ⊙ h; zoneout acts on h'. Writes `gates`,
+ * `recurrent` (q) and `h` of `next`.
  */
 export function gruCell(
   weights: CellWeights<View>,
   resetAfter: boolean,
-  { x, h }: { readonly x: Float64Array; readonly h: Float64Array },
+  { x, h, keepHidden, mask }: GruRegularizers & { readonly x: Float64Array; readonly h: Float64Array },
   next: GruRecord & { readonly h: Float64Array },
 ): void {
   const hiddenSize = h.length;
   const { gates, recurrent: q } = next;
+  const seen = seenBy(mask, h);
   const fromInput = (row: number) => affineRow(weights.weight_ih, weights.bias_ih, row, x);
   const fromState = (row: number, state: Float64Array) => affineRow(weights.weight_hh, weights.bias_hh, row, state);
   for (let row = 0; row < gruGates.candidate * hiddenSize; row++) {
-    gates[row] = logistic(fromInput(row) + fromState(row, h));
+    gates[row] = logistic(fromInput(row) + fromState(row, seen));
   }
   for (let j = 0; j < hiddenSize; j++) {
     const [r] = gruGatesOf(gates, j);
-    q[j] = resetAfter ? fromState(gruGates.candidate * hiddenSize + j, h) : r * h[j]!;
+    q[j] = resetAfter ? fromState(gruGates.candidate * hiddenSize + j, seen) : r * seen[j]!;
   }
   for (let j = 0; j < hiddenSize; j++) {
     const row = gruGates.candidate * hiddenSize + j;
@@ -48,6 +57,7 @@ export function gruCell(
     gates[row] = n;
     next.h[j] = (1 - z) * n + z * h[j]!;
   }
+  mixInto(next.h, h, keepHidden);
 }
 
 /** The three gates of one unit. */
@@ -67,25 +77,30 @@ export function gruGatesOf(gates: Float64Array, unit: number): [r: number, z: nu
 export function gruCellBackward(
   weight_hh: View,
   resetAfter: boolean,
-  { gates, recurrent: q, h }: GruRecord & { readonly h: Float64Array },
+  { gates, recurrent: q, h, keepHidden, mask }: GruRecord & GruRegularizers & { readonly h: Float64Array },
   dh: Float64Array,
   { dgates, drecurrent: dq }: { readonly dgates: Float64Array; readonly drecurrent: Float64Array },
 ): void {
   const hiddenSize = dh.length;
   const candidate = dgates.subarray(gruGates.candidate * hiddenSize);
+  const seen = seenBy(mask, h);
+  const dseen = new Float64Array(hiddenSize);
+  const dnext = dh.map((gradient, j) => (1 - (keepHidden?.[j] ?? 0)) * gradient);
   for (let j = 0; j < hiddenSize; j++) {
     const [r, z, n] = gruGatesOf(gates, j);
-    dgates[gruGates.update * hiddenSize + j] = dh[j]! * (h[j]! - n) * z * (1 - z);
-    candidate[j] = dh[j]! * (1 - z) * (1 - n * n);
+    dgates[gruGates.update * hiddenSize + j] = dnext[j]! * (h[j]! - n) * z * (1 - z);
+    candidate[j] = dnext[j]! * (1 - z) * (1 - n * n);
     dq[j] = resetAfter ? candidate[j]! * r : 0;
   }
   if (!resetAfter) addTransposedProduct(weight_hh, gruGates.candidate * hiddenSize, candidate, dq);
   for (let j = 0; j < hiddenSize; j++) {
     const [r, z] = gruGatesOf(gates, j);
-    const dr = resetAfter ? candidate[j]! * q[j]! : dq[j]! * h[j]!;
+    const dr = resetAfter ? candidate[j]! * q[j]! : dq[j]! * seen[j]!;
     dgates[gruGates.reset * hiddenSize + j] = dr * r * (1 - r);
-    dh[j] = dh[j]! * z + (resetAfter ? 0 : dq[j]! * r);
+    dseen[j] = resetAfter ? 0 : dq[j]! * r;
+    dh[j] = dnext[j]! * z + (keepHidden?.[j] ?? 0) * dh[j]!;
   }
-  addTransposedProduct(weight_hh, 0, dgates.subarray(0, gruGates.candidate * hiddenSize), dh);
-  if (resetAfter) addTransposedProduct(weight_hh, gruGates.candidate * hiddenSize, dq, dh);
+  addTransposedProduct(weight_hh, 0, dgates.subarray(0, gruGates.candidate * hiddenSize), dseen);
+  if (resetAfter) addTransposedProduct(weight_hh, gruGates.candidate * hiddenSize, dq, dseen);
+  for (let j = 0; j < hiddenSize; j++) dh[j]! += (mask?.[j] ?? 1) * dseen[j]!;
 }

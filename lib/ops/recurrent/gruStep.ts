@@ -3,7 +3,8 @@ import { multiplyDims, type Dim } from '../shape';
 import { expectCellWeights } from './cell';
 import { gruGradients } from './gru';
 import { gruCell } from './gruCell';
-import { asSequence, asStep, rowOf } from './sequence';
+import { expectHiddenRegularizers, hiddenRegularizerSlots, hiddenRegularizersOf } from './hiddenRegularizers';
+import { asSequence, asSequenceShare, asStep, rowOf } from './sequence';
 
 /** One step of `gru`, for streaming and for decoders that feed on themselves. */
 export const gruStep = defineOp({
@@ -15,18 +16,27 @@ export const gruStep = defineOp({
     weight_hh: one('float32'),
     bias_ih: optional('float32'),
     bias_hh: optional('float32'),
+    ...hiddenRegularizerSlots,
   },
   outputs: { h_next: one('float32'), gates: onDemand('float32'), recurrent: onDemand('float32') },
   attributes: { reset_after: 'boolean' },
-  infer({ x, h, ...weights }) {
+  infer({ x, h, keep_hidden, hidden_mask, ...weights }) {
     expectRank('x', x, 2, '[B, I]');
     const [batch, inputSize] = x.shape as [Dim, Dim];
     const hiddenSize = expectCellWeights(weights, inputSize, 3);
     const state = float32(batch, hiddenSize);
     expectShape('h', h, state.shape);
+    expectHiddenRegularizers({ keep_hidden, hidden_mask }, [batch], hiddenSize);
     return { h_next: state, gates: float32(batch, multiplyDims([3, hiddenSize])), recurrent: state };
   },
-  gradient({ operands: { x, h, ...weights }, outputs, cotangents, attributes: { reset_after }, wants, emit }) {
+  gradient({
+    operands: { x, h, keep_hidden, ...cell },
+    outputs,
+    cotangents,
+    attributes: { reset_after },
+    wants,
+    emit,
+  }) {
     refuseGradient('gates', cotangents.gates !== null);
     refuseGradient('recurrent', cotangents.recurrent !== null);
     const sequence = {
@@ -34,20 +44,21 @@ export const gruStep = defineOp({
       y: asSequence(outputs.h_next),
       gates: asSequence(outputs.gates),
       recurrent: asSequence(outputs.recurrent),
+      keep_hidden: asSequenceShare(keep_hidden),
     };
     const states = { h0: h, lengths: null, dy: null, dh_n: cotangents.h_next };
     const attributes = { reverse: false, reset_after };
-    const gradients = gruGradients({ ...weights, ...sequence, ...states }, attributes, wants, emit);
+    const gradients = gruGradients({ ...cell, ...sequence, ...states }, attributes, wants, emit);
     return { ...gradients, x: gradients.x && asStep(gradients.x), h: gradients.h0 };
   },
-  reference({ operands: { x, h, ...weights }, outputs, attributes: { reset_after } }) {
+  reference({ operands: { x, h, ...cell }, outputs, attributes: { reset_after } }) {
     for (let b = 0; b < x.shape[0]!; b++) {
       const next = {
         gates: rowOf(outputs.gates, b),
         recurrent: rowOf(outputs.recurrent, b),
         h: rowOf(outputs.h_next, b),
       };
-      gruCell(weights, reset_after, { x: rowOf(x, b), h: rowOf(h, b) }, next);
+      gruCell(cell, reset_after, { x: rowOf(x, b), h: rowOf(h, b), ...hiddenRegularizersOf(cell, b, b) }, next);
     }
   },
 });

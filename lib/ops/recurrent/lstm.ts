@@ -12,6 +12,7 @@ import {
   type ValueType,
 } from '../op';
 import { multiplyDims, type Dim, type Shape } from '../shape';
+import { expectHiddenRegularizers, expectShare } from './hiddenRegularizers';
 import { lstmCell } from './lstmCell';
 import { lstmGradients } from './lstmGradients';
 import {
@@ -144,18 +145,13 @@ export function lstmSavedTypes(rows: Shape, hiddenSize: Dim): Record<keyof typeo
   };
 }
 
-/** Shares of zoneout are one for each element of the sequence, or a vector for all steps and rows. */
 export function expectLstmRegularizers(
   { keep_hidden, keep_cell, hidden_mask }: Types<typeof lstmRegularizerSlots>,
   rows: Shape,
   { hiddenSize, outputSize }: { readonly hiddenSize: Dim; readonly outputSize: Dim },
 ): void {
-  const expectShare = (slot: string, share: ValueType | null, size: Dim) => {
-    if (share) expectShape(slot, share, share.shape.length === 1 ? [size] : [...rows, size]);
-  };
-  expectShare('keep_hidden', keep_hidden, outputSize);
-  expectShare('keep_cell', keep_cell, hiddenSize);
-  if (hidden_mask) expectShape('hidden_mask', hidden_mask, [rows.at(-1)!, outputSize]);
+  expectHiddenRegularizers({ keep_hidden, hidden_mask }, rows, outputSize);
+  expectShare('keep_cell', keep_cell, rows, hiddenSize);
 }
 
 /** One row of a batch at one step, by the plain cell or by the one with options. */

@@ -1,10 +1,9 @@
-import { multiply } from '../elementwise/arithmetic';
-import { broadcast } from '../layout/broadcast';
 import { concat } from '../layout/concat';
 import { slice } from '../layout/slice';
 import { linearBackwardWeight } from '../linear';
 import type { Attributes, Emit, Variable } from '../op';
 import { inputGradients } from './cell';
+import { maskHidden } from './hiddenRegularizers';
 import { lstmBackward, lstmBackwardNorm, lstmBackwardPeephole, lstmBackwardWeight } from './lstmBackward';
 import { lstmGates } from './lstmCell';
 
@@ -59,10 +58,7 @@ export function lstmGradients(
     attributes,
   );
   const { dinput, drecurrent } = weight_ln_c ? products : { dinput: dgates, drecurrent: dgates };
-  const masked = (h: Variable) => {
-    if (!hidden_mask) return h;
-    return emit(multiply, { a: h, b: emit(broadcast, { x: hidden_mask }, { shape: h.type.shape }).y }, {}).y;
-  };
+  const masked = (h: Variable) => maskHidden(h, hidden_mask, emit);
   const norm =
     weight_ln_c && (['weight_ln_ih', 'weight_ln_hh', 'weight_ln_c', 'bias_ln_c'] as const).some((slot) => wants(slot))
       ? emit(lstmBackwardNorm, { dgates, dvisible, normalized_ih, normalized_hh, normalized_c }, {})

@@ -1,6 +1,7 @@
 import type { View } from '../op';
 import { addTransposedProduct, affineRow } from './cell';
 import { gatesOf, lstmGates, lstmPreactivations, type LstmStep, type LstmWeights } from './lstmCell';
+import { hiddenRegularizersOf, shareAt } from './hiddenRegularizers';
 import { activations, activationsOf, weightedGates, type LstmKindAttributes } from './lstmKind';
 import { normalize, normalizeBackward } from './lstmNorm';
 import { rowOf } from './sequence';
@@ -56,10 +57,8 @@ export interface LstmRegularizers {
 }
 
 /** What a row b of a batch has of them at row `row` of [T, B, ...]. */
-export function regularizersOf({ keep_hidden, keep_cell, hidden_mask }: LstmRegularizers, b: number, row: number) {
-  // One share for all steps and rows is a vector.
-  const shareAt = (keep: View | null) => rowOf(keep, keep?.shape.length === 1 ? 0 : row);
-  return { keepHidden: shareAt(keep_hidden), keepCell: shareAt(keep_cell), mask: rowOf(hidden_mask, b) };
+export function regularizersOf(regularizers: LstmRegularizers, b: number, row: number) {
+  return { ...hiddenRegularizersOf(regularizers, b, row), keepCell: shareAt(regularizers.keep_cell, row) };
 }
 
 /** What layer normalization has of a row of [T, B]; nothing without it. */

@@ -1,9 +1,15 @@
 import { linearBackwardWeight } from '../linear';
-import { defineOp, expectRank, expectShape, float32, one, optional } from '../op';
+import { defineOp, expectRank, expectShape, float32, onDemand, one, optional, refuseGradient } from '../op';
 import type { Dim } from '../shape';
 import { expectCellWeights, inputGradients } from './cell';
+import {
+  expectHiddenRegularizers,
+  hiddenRegularizerSlots,
+  hiddenRegularizersOf,
+  maskHidden,
+} from './hiddenRegularizers';
 import { rnnBackward, rnnCell } from './rnn';
-import { asSequence, asStep, rowOf } from './sequence';
+import { asSequence, asSequenceShare, asStep, rowOf } from './sequence';
 
 /** One step of `rnn`, for streaming and for decoders that feed on themselves. */
 export const rnnStep = defineOp({
@@ -15,28 +21,42 @@ export const rnnStep = defineOp({
     weight_hh: one('float32'),
     bias_ih: optional('float32'),
     bias_hh: optional('float32'),
+    ...hiddenRegularizerSlots,
   },
-  outputs: { h_next: one('float32') },
+  outputs: { h_next: one('float32'), gates: onDemand('float32') },
   attributes: { relu: 'boolean' },
-  infer({ x, h, ...weights }) {
+  infer({ x, h, keep_hidden, hidden_mask, ...weights }) {
     expectRank('x', x, 2, '[B, I]');
     const [batch, inputSize] = x.shape as [Dim, Dim];
-    const state = float32(batch, expectCellWeights(weights, inputSize, 1));
+    const hiddenSize = expectCellWeights(weights, inputSize, 1);
+    const state = float32(batch, hiddenSize);
     expectShape('h', h, state.shape);
-    return { h_next: state };
+    expectHiddenRegularizers({ keep_hidden, hidden_mask }, [batch], hiddenSize);
+    return { h_next: state, gates: state };
   },
-  gradient({ operands: { x, h, weight_ih, weight_hh }, outputs, cotangents, attributes: { relu }, wants, emit }) {
-    const y = asSequence(outputs.h_next);
-    const dh_n = cotangents.h_next;
-    const { dgates, dh0 } = emit(rnnBackward, { dh_n, y, weight_hh }, { reverse: false, relu });
+  gradient({ operands, outputs, cotangents, attributes: { relu }, wants, emit }) {
+    refuseGradient('gates', cotangents.gates !== null);
+    const { x, h, weight_ih, weight_hh, keep_hidden, hidden_mask } = operands;
+    const cell = {
+      gates: asSequence(keep_hidden ? outputs.gates : outputs.h_next),
+      weight_hh,
+      keep_hidden: asSequenceShare(keep_hidden),
+      hidden_mask,
+    };
+    const { dgates, dh0 } = emit(rnnBackward, { dh_n: cotangents.h_next, ...cell }, { reverse: false, relu });
     const dy = asStep(dgates);
     return {
       ...inputGradients(dy, { x, weight_ih, lengths: null }, wants, emit),
       h: dh0,
-      weight_hh: wants('weight_hh') ? emit(linearBackwardWeight, { dy, x: h }, {}).dweight : null,
+      weight_hh: wants('weight_hh')
+        ? emit(linearBackwardWeight, { dy, x: maskHidden(h, hidden_mask, emit) }, {}).dweight
+        : null,
     };
   },
-  reference({ operands: { x, h, ...weights }, outputs: { h_next }, attributes: { relu } }) {
-    for (let b = 0; b < x.shape[0]!; b++) rnnCell(weights, relu, { x: rowOf(x, b), h: rowOf(h, b) }, rowOf(h_next, b));
+  reference({ operands: { x, h, ...cell }, outputs: { h_next, gates }, attributes: { relu } }) {
+    for (let b = 0; b < x.shape[0]!; b++) {
+      const step = { x: rowOf(x, b), h: rowOf(h, b), ...hiddenRegularizersOf(cell, b, b) };
+      rnnCell(cell, relu, step, { gates: rowOf(gates, b), h: rowOf(h_next, b) });
+    }
   },
 });

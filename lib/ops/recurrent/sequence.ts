@@ -37,19 +37,19 @@ export function forEachStart(
   }
 }
 
-/** A hidden state walked over a sequence: `step` writes y's row from the state before. h_n is the state after the last step. */
+/** A hidden state walked over a sequence: `step` writes y's row, of batch row b, from the state before. h_n is the state after the last step. */
 export function forward(
   { y, h_n }: { readonly y: View; readonly h_n: View },
   { h0, lengths }: { readonly h0: View | null; readonly lengths: View | null },
   reverse: boolean,
-  step: (row: number, h: Float64Array, next: Float64Array) => void,
+  step: (row: number, h: Float64Array, next: Float64Array, b: number) => void,
 ): void {
   const [steps, batch, hiddenSize] = y.shape as [number, number, number];
   for (let b = 0; b < batch; b++) {
     let h = rowOf(h0, b) ?? new Float64Array(hiddenSize);
     for (const t of walk(steps, lengths, b, reverse)) {
       const next = rowOf(y, t * batch + b);
-      step(t * batch + b, h, next);
+      step(t * batch + b, h, next, b);
       h = next;
     }
     rowOf(h_n, b).set(h);
@@ -66,13 +66,13 @@ interface BackwardOperands {
 
 /**
  * The way back: the gradient dh begins as dh_n and gains dy at each step, which `step` turns into the gradient of the
- * state before, h. What is left of it is dh0.
+ * state before, h. What is left of it is dh0; what arrives at each state stands in the output dh.
  */
 export function backward(
   { y, dy, dh_n, h0, lengths }: BackwardOperands,
-  dh0: View,
+  outputs: { readonly dh0: View; readonly dh: View },
   reverse: boolean,
-  step: (row: number, h: Float64Array, dh: Float64Array) => void,
+  step: (row: number, h: Float64Array, dh: Float64Array, b: number) => void,
 ): void {
   const [steps, batch, hiddenSize] = y.shape as [number, number, number];
   const zeros = new Float64Array(hiddenSize);
@@ -83,9 +83,10 @@ export function backward(
       const row = order[k]! * batch + b;
       const dyRow = rowOf(dy, row) ?? zeros;
       for (let j = 0; j < hiddenSize; j++) dh[j]! += dyRow[j]!;
-      step(row, k > 0 ? rowOf(y, order[k - 1]! * batch + b) : (rowOf(h0, b) ?? zeros), dh);
+      rowOf(outputs.dh, row).set(dh);
+      step(row, k > 0 ? rowOf(y, order[k - 1]! * batch + b) : (rowOf(h0, b) ?? zeros), dh, b);
     }
-    rowOf(dh0, b).set(dh);
+    rowOf(outputs.dh0, b).set(dh);
   }
 }
 
@@ -93,6 +94,10 @@ export function backward(
 export function asSequence(value: Variable): Variable {
   return value.builder.emit(reshape, { x: value }, { shape: [1, ...value.type.shape] }).y;
 }
+
+/** A share of zoneout of a step, as that of a sequence of one; a vector serves both. */
+export const asSequenceShare = (keep: Variable | null) =>
+  keep && keep.type.shape.length > 1 ? asSequence(keep) : keep;
 
 /** [1, B, ·] to [B, ·]. */
 export function asStep(sequence: Variable): Variable {

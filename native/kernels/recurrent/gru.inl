@@ -33,9 +33,10 @@ struct GruMemory {
   }
 };
 
-// What one batch row reads and writes at one step. With the reset gate after, gates and recurrent may be null.
+// What one batch row reads and writes at one step: the state before as the gates see it, and as it is. With the reset
+// gate after, gates and recurrent may be null.
 struct GruRow {
-  const float* h_before;
+  const float *h_seen, *h_before;
   float *h, *gates, *recurrent;
 };
 
@@ -45,8 +46,10 @@ inline GruRow gru_row(const GruForward& op, const GruMemory& memory, int64_t lis
   const auto at = [=](float* planned, float* own, int64_t width) {
     return planned ? planned + position * width : own ? own + row * width : nullptr;
   };
-  return {memory.hidden.h_rows[listed], memory.hidden.h_at(op.hidden, row, step),
-          at(op.gates, memory.gates, kGruGates * H), at(op.recurrent, memory.recurrent, H)};
+  const float* seen = memory.hidden.h_rows[listed];
+  return {seen, op.hidden.hidden_mask ? memory.hidden.h_before(op.hidden, row, step) : seen,
+          memory.hidden.h_at(op.hidden, row, step), at(op.gates, memory.gates, kGruGates * H),
+          at(op.recurrent, memory.recurrent, H)};
 }
 
 // The bias of each panel, in the places of the tile: b_ih + b_hh where both enter alike.
@@ -83,7 +86,7 @@ LSTM_INLINE void gru_cell(const float* tile, const GruRow& row, int64_t first, i
 }
 
 // The two halves of a cell whose reset gate comes before the product. The first leaves r, z, what x adds to the candidate,
-// and q = r * h'; the second ends the candidate's chain with q.
+// and q = r * h' as the gates see it; the second ends the candidate's chain with q.
 LSTM_INLINE void gru_cell_reset(const float* tile, const GruRow& row, int64_t first, int64_t count,
                                 int64_t hidden_size) noexcept {
   const Vector r = sigmoid(load(tile + kResetGate * kLanes));
@@ -91,7 +94,7 @@ LSTM_INLINE void gru_cell_reset(const float* tile, const GruRow& row, int64_t fi
   store_first(gates + kResetGate * hidden_size, r, count);
   store_first(gates + kUpdateGate * hidden_size, sigmoid(load(tile + kUpdateGate * kLanes)), count);
   store_first(gates + kCandidateGate * hidden_size, load(tile + kCandidateOfInput * kLanes), count);
-  store_first(row.recurrent + first, multiply(r, load_first(row.h_before + first, count)), count);
+  store_first(row.recurrent + first, multiply(r, load_first(row.h_seen + first, count)), count);
 }
 
 LSTM_INLINE void gru_cell_candidate(const float* tile, const GruRow& row, int64_t first, int64_t count,
@@ -101,6 +104,15 @@ LSTM_INLINE void gru_cell_candidate(const float* tile, const GruRow& row, int64_
   const Vector n = tanh(load(tile + kCandidateGate * kLanes));
   store_first(gates + kCandidateGate * hidden_size, n, count);
   store_first(row.h + first, fma(z, subtract(load_first(row.h_before + first, count), n), n), count);
+}
+
+// What regularization makes of the h that the cell has stored for some listed rows, one vector from `first` of each.
+inline void gru_regularize(const GruForward& op, const GruMemory& memory, Range listed, int64_t step,
+                           int64_t first) noexcept {
+  if (!op.hidden.hidden_mask && !op.hidden.keep_hidden.data) return;
+  for (int64_t i = listed.begin; i < listed.end; ++i) {
+    regularize_hidden(op.hidden, memory.hidden, memory.hidden.rows[i], step, first, op.hidden.hidden_size - first);
+  }
 }
 
 // x adds to r, z and its part of the candidate; h' to r, z and, with the reset gate after, to its own part.
@@ -128,6 +140,7 @@ inline void gru_step_rows(const GruForward& op, const GruMemory& memory, int64_t
         const GruRow row = gru_row(op, memory, listed.begin + r, step);
         cell(tile + r * kTileColumns, row, panel * kLanes, H - panel * kLanes, H);
       }
+      if (op.reset_after) gru_regularize(op, memory, listed, step, panel * kLanes);
     }
   }
 }
@@ -154,6 +167,7 @@ inline void gru_candidate_rows(const GruForward& op, const GruMemory& memory, in
       for (int64_t r = 0; r < listed.size(); ++r) {
         gru_cell_candidate(tile + r * kTileColumns, gru_row(op, memory, listed.begin + r, step), first, count, H);
       }
+      gru_regularize(op, memory, listed, step, first);
     }
   }
 }
@@ -193,20 +207,23 @@ inline size_t gru_memory(const GruForward& op, int team_size) noexcept {
 
 // gru
 // Computes  r, z = σ(W x_t + U h_{t-1} + b); h_t = (1 - z) n + z h_{t-1}; with reset_after q = U_n h_{t-1} + b_hn and
-//           n = tanh(W_n x_t + b_in + r q), otherwise q = r h_{t-1} and n = tanh(W_n x_t + b_in + U_n q + b_hn)
-// Shapes    x [T,B,I], h0? [B,H], weight_ih [3H,I], weight_hh [3H,H], bias_ih?, bias_hh? [3H], lengths? int32 [B]
+//           n = tanh(W_n x_t + b_in + r q), otherwise q = r h_{t-1} and n = tanh(W_n x_t + b_in + U_n q + b_hn);
+//           U and q see mask h_{t-1}, and with shares k of zoneout h_t = k h_{t-1} + (1 - k) h_t
+// Shapes    x [T,B,I], h0? [B,H], weight_ih [3H,I], weight_hh [3H,H], bias_ih?, bias_hh? [3H], keep_hidden? [T,B,H] or [H],
+//           hidden_mask? [B,H], lengths? int32 [B]
 //           -> y [T,B,H], h_n [B,H], gates [T,B,3H], recurrent (q) [T,B,H], each only when planned
 // Layout    weights packed as gates3; gates in the order of gru_gates.h, after activation
 // Aliasing  no output overlaps an operand
 // Accuracy  r, z: one FMA chain from b_ih + b_hh over I, then H; the candidate's parts likewise; activations of simd/math.h
-// Source    Cho et al. 2014; reset_after as PyTorch
+// Source    Cho et al. 2014; reset_after as PyTorch; zoneout Krueger et al. 2016; mask Gal & Ghahramani 2016
 inline GruForward gru_of(const Call& call) noexcept {
   const Tensor& x = call.operand(0);
   GruForward op = {};
-  op.hidden.walk = {x.dim(0), x.dim(1), call.operand_i32(6), call.flag(0)};
+  op.hidden.walk = {x.dim(0), x.dim(1), call.operand_i32(8), call.flag(0)};
   op.hidden.input_size = x.dim(2), op.hidden.hidden_size = call.operand(3).dim(1);
   op.hidden.x = x.f32(), op.hidden.h0 = call.operand_f32(1);
   op.hidden.bias_ih = call.operand_f32(4), op.hidden.bias_hh = call.operand_f32(5);
+  op.hidden.keep_hidden = lstm_share_of(call, 6), op.hidden.hidden_mask = call.operand_f32(7);
   op.hidden.y = call.output(0).f32(), op.hidden.h_n = call.output(1).f32();
   op.gates = call.output(2).f32(), op.recurrent = call.output(3).f32();
   op.reset_after = call.flag(1);
@@ -223,7 +240,7 @@ void gru(const Call& call, Team& team) noexcept {
 
 // gru_step
 // Computes  one step of gru
-// Shapes    x [B,I], h [B,H], weights and biases as gru -> h_next [B,H], gates [B,3H], recurrent [B,H] when planned
+// Shapes    x [B,I], h [B,H], keep_hidden? [B,H] or [H], the rest as gru -> h_next [B,H], gates [B,3H], recurrent [B,H] when planned
 // Layout    as gru
 // Aliasing  as gru
 // Accuracy  the bits of gru
@@ -235,6 +252,7 @@ inline GruForward gru_step_of(const Call& call) noexcept {
   op.hidden.input_size = x.dim(1), op.hidden.hidden_size = h.dim(1);
   op.hidden.x = x.f32(), op.hidden.h0 = h.f32();
   op.hidden.bias_ih = call.operand_f32(4), op.hidden.bias_hh = call.operand_f32(5);
+  op.hidden.keep_hidden = lstm_share_of(call, 6), op.hidden.hidden_mask = call.operand_f32(7);
   op.hidden.y = call.output(0).f32(), op.gates = call.output(1).f32(), op.recurrent = call.output(2).f32();
   op.reset_after = call.flag(0);
   return op;

@@ -22,7 +22,7 @@ struct GruBackward {
 
 // What one batch row reads and writes at one step, from its first unit on.
 struct GruBackwardRow {
-  const float *gates, *recurrent, *h_before;
+  const float *gates, *recurrent, *h_before, *mask;  // mask may be null
   float *dh, *dgates, *drecurrent;
 };
 
@@ -34,6 +34,7 @@ inline GruBackwardRow gru_backward_row(const GruBackward& op, const HiddenBackwa
   return {op.gates + position * kGruGates * H + first,
           op.recurrent + position * H + first,
           h_before + first,
+          op.hidden.hidden_mask ? op.hidden.hidden_mask + row * H + first : nullptr,
           memory.dh + row * H + first,
           op.dgates + position * kGruGates * H + first,
           op.drecurrent + position * H + first};
@@ -63,13 +64,15 @@ LSTM_INLINE void gru_cell_backward(Vector dh, const GruBackwardRow& row, int64_t
 }
 
 // The second half of a cell whose reset gate comes before the product, with dq = dn · W_hn at hand:
-// dr = (dq * h') * (r * (1 - r)),  and dq * r joins what goes on to the step before, by one FMA.
+// dr = (dq * h') * (r * (1 - r)),  and dq * r joins what goes on to the step before, by one FMA. With a mask dr begins with
+// dq * mask, and so does what joins.
 LSTM_INLINE void gru_cell_backward_reset(Vector dq, const GruBackwardRow& row, int64_t count,
                                          int64_t hidden_size) noexcept {
   const Vector r = load_first(row.gates + kResetGate * hidden_size, count);
+  store_first(row.drecurrent, dq, count);
+  if (row.mask) dq = multiply(dq, load_first(row.mask, count));
   const Vector dr = multiply(dq, load_first(row.h_before, count));
   store_first(row.dgates + kResetGate * hidden_size, multiply(dr, sigmoid_slope(r)), count);
-  store_first(row.drecurrent, dq, count);
   store_first(row.dh, fma(dq, r, load_first(row.dh, count)), count);
 }
 
@@ -117,9 +120,11 @@ inline void gru_chain(const GruBackward& op, int64_t step_after, const int64_t* 
 }
 
 // gru_backward
-// Computes  the gradients of what x adds to the gates of gru (dgates), of q (drecurrent), and of the initial state
-// Shapes    dy? [T,B,H], dh_n? [B,H], gates [T,B,3H], recurrent, y [T,B,H], h0? [B,H], weight_hh [3H,H], lengths? int32 [B]
-//           -> dgates [T,B,3H], drecurrent [T,B,H] (0 past a length), dh0 [B,H] when planned
+// Computes  the gradients of what x adds to the gates of gru (dgates), of q (drecurrent), of the initial state, and of
+//           each h_t (dh)
+// Shapes    dy? [T,B,H], dh_n? [B,H], gates [T,B,3H], recurrent, y [T,B,H], h0? [B,H], weight_hh [3H,H], keep_hidden?,
+//           hidden_mask? as gru, lengths? int32 [B] -> dgates [T,B,3H], drecurrent [T,B,H] (0 past a length), dh0 [B,H] and
+//           dh [T,B,H] (0 past a length) when planned
 // Layout    weight_hh packed as rows; gates in the order of gru_gates.h
 // Aliasing  no output overlaps an operand
 // Accuracy  dh is one FMA chain from dy + what goes on directly over 3H (2H with the reset gate before, where dq is one over
@@ -128,9 +133,11 @@ inline void gru_chain(const GruBackward& op, int64_t step_after, const int64_t* 
 inline GruBackward gru_backward_of(const Call& call) noexcept {
   const Tensor& y = call.operand(4);
   GruBackward op = {};
-  op.hidden.walk = {y.dim(0), y.dim(1), call.operand_i32(7), call.flag(0)};
+  op.hidden.walk = {y.dim(0), y.dim(1), call.operand_i32(9), call.flag(0)};
   op.hidden.hidden_size = y.dim(2);
   op.hidden.dy = call.operand_f32(0), op.hidden.dh_n = call.operand_f32(1), op.hidden.dh0 = call.output(2).f32();
+  op.hidden.dh = call.output(3).f32();
+  op.hidden.keep_hidden = lstm_share_of(call, 7), op.hidden.hidden_mask = call.operand_f32(8);
   op.reset_after = call.flag(1);
   op.gates = call.operand(2).f32(), op.recurrent = call.operand(3).f32();
   op.y = y.f32(), op.h0 = call.operand_f32(5);

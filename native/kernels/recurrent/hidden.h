@@ -2,6 +2,8 @@
 // backward. A cell adds what happens to the listed rows within a step.
 #pragma once
 
+#include "kernels/multiply/product.h"
+#include "kernels/recurrent/lstm_kind.h"
 #include "kernels/recurrent/sequence.h"
 
 namespace lstm::LSTM_ISA {
@@ -12,13 +14,15 @@ struct HiddenForward {
   const float *x, *h0;  // h0: zeros when null
   const float *packed_ih, *packed_hh;
   const float *bias_ih, *bias_hh;  // may be null
+  LstmShare keep_hidden;           // zoneout
+  const float* hidden_mask;        // [B,H]; may be null
   float *y, *h_n;                  // each may be null
 };
 
 struct HiddenMemory {
   // Shared: the running state [B,H], where y does not keep it. It alternates between steps, because a thread may still
-  // read the last step's while another writes this one's.
-  float* h[2];
+  // read the last step's while another writes this one's; so does masked, h as the gates see it.
+  float *h[2], *masked[2];
   // Of one thread.
   float *zeros = nullptr, *bias = nullptr;
   const float **x_rows = nullptr, **h_rows = nullptr;
@@ -28,6 +32,7 @@ struct HiddenMemory {
     const int64_t batch = op.walk.batch, state = op.y ? 0 : batch * op.hidden_size;
     h[0] = carver.take<float>(state);
     h[1] = carver.take<float>(state);
+    for (float*& buffer : masked) buffer = carver.take<float>(op.hidden_mask ? batch * op.hidden_size : 0);
     for (int t = 0; t <= thread; ++t) {
       zeros = carver.take<float>(op.hidden_size);
       bias = carver.take<float>(bias_columns);
@@ -46,7 +51,43 @@ struct HiddenMemory {
   const float* h_before(const HiddenForward& op, int64_t row, int64_t step) const {
     return step > 0 ? h_at(op, row, step - 1) : row_or(op.h0, row, op.hidden_size, zeros);
   }
+  // What the gates of the next step see of h after a step; -1 for the initial state.
+  float* masked_at(const HiddenForward& op, int64_t row, int64_t step) const {
+    return masked[step & 1] + row * op.hidden_size;
+  }
 };
+
+// masked = mask * h, for `count` units from `first`.
+LSTM_INLINE void mask_hidden(const HiddenForward& op, const HiddenMemory& memory, const float* h, int64_t row,
+                             int64_t step, int64_t first, int64_t count) noexcept {
+  const float* mask = op.hidden_mask + row * op.hidden_size + first;
+  store_first(memory.masked_at(op, row, step) + first, multiply(load_first(h + first, count), load_first(mask, count)),
+              count);
+}
+
+// What regularization makes of h once the cell has stored it, for `count` units from `first` of one row:
+//   h = k * h' + (1 - k) * h, h' the state before,  and mask * h, for the gates of the next step
+LSTM_INLINE void regularize_hidden(const HiddenForward& op, const HiddenMemory& memory, int64_t row, int64_t step,
+                                   int64_t first, int64_t count) noexcept {
+  float* h = memory.h_at(op, row, step);
+  if (const float* keep = op.keep_hidden.row(op.walk.position(row, step))) {
+    const Vector before = load_first(memory.h_before(op, row, step) + first, count);
+    store_first(h + first, mix(load_first(keep + first, count), before, load_first(h + first, count)), count);
+  }
+  if (op.hidden_mask) mask_hidden(op, memory, h, row, step, first, count);
+}
+
+// The initial state as the gates of the first step see it. Every thread may read any row of it.
+inline void mask_initial(const HiddenForward& op, const HiddenMemory& memory, Team& team) noexcept {
+  const Range rows = team.split(op.walk.batch);
+  for (int64_t row = rows.begin; row < rows.end; ++row) {
+    const float* h = memory.h_before(op, row, 0);
+    for (int64_t n = 0; n < op.hidden_size; n += kLanes) {
+      mask_hidden(op, memory, h, row, -1, n, op.hidden_size - n);
+    }
+  }
+  team.barrier();
+}
 
 // Lists the rows that are within their length at a step; returns how many.
 inline int64_t list_rows(const HiddenForward& op, const HiddenMemory& memory, Range rows, int64_t step) noexcept {
@@ -54,7 +95,7 @@ inline int64_t list_rows(const HiddenForward& op, const HiddenMemory& memory, Ra
   for (int64_t row = rows.begin; row < rows.end; ++row) {
     if (step >= op.walk.length(row)) continue;
     memory.x_rows[active] = op.x + op.walk.position(row, step) * op.input_size;
-    memory.h_rows[active] = memory.h_before(op, row, step);
+    memory.h_rows[active] = op.hidden_mask ? memory.masked_at(op, row, step - 1) : memory.h_before(op, row, step);
     memory.rows[active] = row;
     ++active;
   }
@@ -70,6 +111,7 @@ LSTM_INLINE Vector bias_vector(const float* bias, int64_t first, int64_t count) 
 template <class Step>
 inline void walk_forward(const HiddenForward& op, const HiddenMemory& memory, const Share& share, Range units,
                          Team& team, Step step_rows) noexcept {
+  if (op.hidden_mask) mask_initial(op, memory, team);
   for (int64_t step = 0; step < share.steps; ++step) {
     step_rows(list_rows(op, memory, share.rows, step), step);
     share.end_step(team);
@@ -87,7 +129,9 @@ struct HiddenBackward {
   int64_t hidden_size;
   const float *dy, *dh_n;  // zeros when null
   const float* packed_hh;  // rows
-  float* dh0;              // may be null
+  LstmShare keep_hidden;
+  const float* hidden_mask;  // may be null
+  float *dh0, *dh;           // each may be null
 };
 
 struct HiddenBackwardMemory {
@@ -126,8 +170,48 @@ inline BackwardRows list_rows(const HiddenBackward& op, const HiddenBackwardMemo
   return listed;
 }
 
+// dh += mask * (what chain adds to zeros), for the listed rows.
+template <class Chain>
+inline void add_masked(const HiddenBackward& op, const int64_t* rows, int64_t count, int64_t panel, Chain chain,
+                       float* dh) noexcept {
+  const int64_t H = op.hidden_size, first = panel * kTileColumns, units = columns_of_panel(H, panel);
+  alignas(64) float product[kTileRows * kTileColumns] = {};
+  chain(rows, count, panel, TileEnd{product, kTileColumns});
+  for (int64_t r = 0; r < count; ++r) {
+    const float* mask = op.hidden_mask + rows[r] * H + first;
+    for (int64_t v = 0; v < units; v += kLanes) {
+      float* at = dh + r * kTileColumns + v;
+      store(at, fma(load_first(mask + v, units - v), load(product + r * kTileColumns + v), load(at)));
+    }
+  }
+}
+
+// Hands on the gradient of h of one row, `units` from `first`: all of it to op.dh, (1 - k) of it to use, and k of it, by
+// zoneout, to the step before.
+template <class Use>
+LSTM_INLINE void use_gradient(const HiddenBackward& op, const HiddenBackwardMemory& memory, float* dh, int64_t row,
+                              int64_t step, int64_t first, int64_t units, Use use) noexcept {
+  if (step < 0) return use(dh, row, first, units);
+  const int64_t H = op.hidden_size, position = op.walk.position(row, step);
+  if (op.dh) memcpy(op.dh + position * H + first, dh, sizeof(float) * static_cast<size_t>(units));
+  const float* keep = op.keep_hidden.row(position);
+  if (!keep) return use(dh, row, first, units);
+  alignas(64) float kept[kTileColumns];
+  for (int64_t v = 0; v < units; v += kLanes) {
+    const Vector share = load_first(keep + first + v, units - v), gradient = load(dh + v);
+    store(kept + v, multiply(share, gradient));
+    store(dh + v, multiply(subtract(broadcast(1.0f), share), gradient));
+  }
+  use(dh, row, first, units);
+  float* carried = memory.dh + row * H + first;
+  for (int64_t v = 0; v < units; v += kLanes) {
+    store_first(carried + v, add(load_first(carried + v, units - v), load(kept + v)), units - v);
+  }
+}
+
 // dh of the listed rows at a step: dy and what the memory carries, then, for the rows that have a later step, the products
-// that chain(rows, count, panel, tile) adds to a tile. use(dh, row, first, units) takes it for `units` units from `first`.
+// that chain(rows, count, panel, tile) adds to a tile. use(dh, row, first, units) takes it for `units` units from `first`,
+// and leaves in the memory what goes on to the step before without a product.
 template <class Chain, class Use>
 inline void gradient_of_state(const HiddenBackward& op, const HiddenBackwardMemory& memory, BackwardRows listed,
                               int64_t step, Range panels, Chain chain, Use use) noexcept {
@@ -148,8 +232,14 @@ inline void gradient_of_state(const HiddenBackward& op, const HiddenBackwardMemo
           store(dh + r * kTileColumns + v, dy && v < units ? add(start, load_first(dy + v, units - v)) : start);
         }
       }
-      if (continuing) chain(rows, tile.size(), panel, TileEnd{dh, kTileColumns});
-      for (int64_t r = 0; r < tile.size(); ++r) use(dh + r * kTileColumns, rows[r], first, units);
+      if (continuing && op.hidden_mask) {
+        add_masked(op, rows, tile.size(), panel, chain, dh);
+      } else if (continuing) {
+        chain(rows, tile.size(), panel, TileEnd{dh, kTileColumns});
+      }
+      for (int64_t r = 0; r < tile.size(); ++r) {
+        use_gradient(op, memory, dh + r * kTileColumns, rows[r], step, first, units, use);
+      }
     }
   }
 }
@@ -169,6 +259,7 @@ inline void walk_backward(const HiddenBackward& op, const HiddenBackwardMemory& 
       clear(dh, units);
     }
   }
+  clear_past_lengths(op.walk, team.split(op.walk.batch), op.dh, H);
   for (int64_t step = share.steps - 1; step >= 0; --step) {
     step_rows(list_rows(op, memory, share.rows, step), step);
     share.end_step(team);

@@ -8,11 +8,19 @@
 
 namespace lstm::LSTM_ISA {
 
+struct RnnForward {
+  HiddenForward hidden;
+  bool relu;
+  float* gates;  // what the activation gives; may be null
+};
+
 inline int64_t rnn_bias_columns(const HiddenForward& op) noexcept { return panel_count(op.hidden_size) * kTileColumns; }
 
 // One step of the listed rows: z = b + W_ih x + W_hh h' tile by tile, each followed by the activation.
-inline void rnn_step_rows(const HiddenForward& op, bool relu, const HiddenMemory& memory, int64_t active, int64_t step,
+inline void rnn_step_rows(const RnnForward& rnn, const HiddenMemory& memory, int64_t active, int64_t step,
                           Range panels) noexcept {
+  const HiddenForward& op = rnn.hidden;
+  const bool relu = rnn.relu, regularized = op.hidden_mask || op.keep_hidden.data;
   const int64_t I = op.input_size, H = op.hidden_size;
   const Tiles tiles({0, active});
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
@@ -24,17 +32,25 @@ inline void rnn_step_rows(const HiddenForward& op, bool relu, const HiddenMemory
       alignas(64) float z[kTileRows * kTileColumns];
       multiply_tile(tile.size(), segments, 2, {memory.bias + first, 0}, {z, kTileColumns});
       for (int64_t r = 0; r < tile.size(); ++r) {
-        float* h = memory.h_at(op, memory.rows[tile.begin + r], step) + first;
+        const int64_t row = memory.rows[tile.begin + r];
+        float* h = memory.h_at(op, row, step) + first;
         for (int64_t v = 0; v < units; v += kLanes) {
           const Vector sum = load(z + r * kTileColumns + v);
           store_first(h + v, relu ? select(less(sum, zero()), zero(), sum) : tanh(sum), units - v);
+        }
+        if (rnn.gates) {
+          memcpy(rnn.gates + op.walk.position(row, step) * H + first, h, sizeof(float) * static_cast<size_t>(units));
+        }
+        for (int64_t v = 0; regularized && v < units; v += kLanes) {
+          regularize_hidden(op, memory, row, step, first + v, units - v);
         }
       }
     }
   }
 }
 
-inline void rnn_forward(const HiddenForward& op, bool relu, void* workspace, Team& team) noexcept {
+inline void rnn_forward(const RnnForward& rnn, void* workspace, Team& team) noexcept {
+  const HiddenForward& op = rnn.hidden;
   const int64_t H = op.hidden_size;
   Carver carver{static_cast<char*>(workspace)};
   const HiddenMemory memory(op, carver, rnn_bias_columns(op), team.rank());
@@ -46,12 +62,15 @@ inline void rnn_forward(const HiddenForward& op, bool relu, void* workspace, Tea
           add(bias_vector(op.bias_ih, first, H - first), bias_vector(op.bias_hh, first, H - first)));
   }
   walk_forward(op, memory, share, {begin, end < H ? end : H}, team,
-               [&](int64_t active, int64_t step) { rnn_step_rows(op, relu, memory, active, step, share.panels); });
+               [&](int64_t active, int64_t step) { rnn_step_rows(rnn, memory, active, step, share.panels); });
+  clear_past_lengths(op.walk, team.split(op.walk.batch), rnn.gates, H);
 }
 
-inline void rnn_run(const HiddenForward& op, bool relu, void* workspace, Team& team) noexcept {
-  const int64_t work = op.hidden_size * (op.input_size + op.hidden_size);
-  on_step_team(team, op.walk, work, [&](Team& own) { rnn_forward(op, relu, workspace, own); });
+inline void rnn_run(const RnnForward& rnn, const Call& call, Team& team) noexcept {
+  RnnForward op = rnn;
+  op.hidden.packed_ih = call.packs[0], op.hidden.packed_hh = call.packs[1];
+  const int64_t work = op.hidden.hidden_size * (op.hidden.input_size + op.hidden.hidden_size);
+  on_step_team(team, op.hidden.walk, work, [&](Team& own) { rnn_forward(op, call.workspace, own); });
 }
 
 inline size_t rnn_memory(const HiddenForward& op, int team_size) noexcept {
@@ -61,72 +80,75 @@ inline size_t rnn_memory(const HiddenForward& op, int team_size) noexcept {
 }
 
 // rnn
-// Computes  h_t = φ(W x_t + U h_{t-1} + b), φ the tanh or, with relu, max(0, ·) (NaN stays NaN)
-// Shapes    x [T,B,I], h0? [B,H], weight_ih [H,I], weight_hh [H,H], bias_ih?, bias_hh? [H], lengths? int32 [B]
-//           -> y [T,B,H], h_n [B,H], each only when planned
+// Computes  h_t = φ(W x_t + U h_{t-1} + b), φ the tanh or, with relu, max(0, ·) (NaN stays NaN); U sees mask h_{t-1}, and
+//           with shares k of zoneout h_t = k h_{t-1} + (1 - k) φ(...)
+// Shapes    x [T,B,I], h0? [B,H], weight_ih [H,I], weight_hh [H,H], bias_ih?, bias_hh? [H], keep_hidden? [T,B,H] or [H],
+//           hidden_mask? [B,H], lengths? int32 [B] -> y [T,B,H], h_n [B,H], gates (φ's value) [T,B,H], each only when planned
 // Layout    weights packed as columns
 // Aliasing  no output overlaps an operand
 // Accuracy  one FMA chain from b_ih + b_hh over I, then H; tanh of simd/math.h
-// Source    Elman 1990
-inline HiddenForward rnn_of(const Call& call) noexcept {
+// Source    Elman 1990; zoneout Krueger et al. 2016; mask Gal & Ghahramani 2016
+inline RnnForward rnn_of(const Call& call) noexcept {
   const Tensor& x = call.operand(0);
-  HiddenForward op = {};
-  op.walk = {x.dim(0), x.dim(1), call.operand_i32(6), call.flag(0)};
+  RnnForward rnn = {};
+  HiddenForward& op = rnn.hidden;
+  op.walk = {x.dim(0), x.dim(1), call.operand_i32(8), call.flag(0)};
   op.input_size = x.dim(2), op.hidden_size = call.operand(3).dim(1);
   op.x = x.f32(), op.h0 = call.operand_f32(1);
   op.bias_ih = call.operand_f32(4), op.bias_hh = call.operand_f32(5);
+  op.keep_hidden = lstm_share_of(call, 6), op.hidden_mask = call.operand_f32(7);
   op.y = call.output(0).f32(), op.h_n = call.output(1).f32();
-  return op;
+  rnn.relu = call.flag(1), rnn.gates = call.output(2).f32();
+  return rnn;
 }
 
-size_t rnn_workspace(const Call& call, int team_size) noexcept { return rnn_memory(rnn_of(call), team_size); }
+size_t rnn_workspace(const Call& call, int team_size) noexcept { return rnn_memory(rnn_of(call).hidden, team_size); }
 
-void rnn(const Call& call, Team& team) noexcept {
-  HiddenForward op = rnn_of(call);
-  op.packed_ih = call.packs[0], op.packed_hh = call.packs[1];
-  rnn_run(op, call.flag(1), call.workspace, team);
-}
+void rnn(const Call& call, Team& team) noexcept { rnn_run(rnn_of(call), call, team); }
 
 // rnn_step
 // Computes  one step of rnn
-// Shapes    x [B,I], h [B,H], weights and biases as rnn -> h_next [B,H]
+// Shapes    x [B,I], h [B,H], keep_hidden? [B,H] or [H], the rest as rnn -> h_next [B,H], gates [B,H] when planned
 // Layout    as rnn
 // Aliasing  as rnn
 // Accuracy  the bits of rnn
 // Source    as rnn
-inline HiddenForward rnn_step_of(const Call& call) noexcept {
+inline RnnForward rnn_step_of(const Call& call) noexcept {
   const Tensor &x = call.operand(0), &h = call.operand(1);
-  HiddenForward op = {};
+  RnnForward rnn = {};
+  HiddenForward& op = rnn.hidden;
   op.walk = {1, x.dim(0), nullptr, false};
   op.input_size = x.dim(1), op.hidden_size = h.dim(1);
   op.x = x.f32(), op.h0 = h.f32();
   op.bias_ih = call.operand_f32(4), op.bias_hh = call.operand_f32(5);
+  op.keep_hidden = lstm_share_of(call, 6), op.hidden_mask = call.operand_f32(7);
   op.y = call.output(0).f32();
-  return op;
+  rnn.relu = call.flag(0), rnn.gates = call.output(1).f32();
+  return rnn;
 }
 
-size_t rnn_step_workspace(const Call& call, int team_size) noexcept { return rnn_memory(rnn_step_of(call), team_size); }
-
-void rnn_step(const Call& call, Team& team) noexcept {
-  HiddenForward op = rnn_step_of(call);
-  op.packed_ih = call.packs[0], op.packed_hh = call.packs[1];
-  rnn_run(op, call.flag(0), call.workspace, team);
+size_t rnn_step_workspace(const Call& call, int team_size) noexcept {
+  return rnn_memory(rnn_step_of(call).hidden, team_size);
 }
+
+void rnn_step(const Call& call, Team& team) noexcept { rnn_run(rnn_step_of(call), call, team); }
 
 // rnn_backward
-// Computes  the gradients of rnn before its activation, and of its initial state
-// Shapes    dy? [T,B,H], dh_n? [B,H], y [T,B,H], weight_hh [H,H], lengths? int32 [B]
-//           -> dgates [T,B,H] (0 past a length), dh0 [B,H] when planned
+// Computes  the gradients of rnn before its activation (dgates), of its initial state, and of each h_t (dh)
+// Shapes    dy? [T,B,H], dh_n? [B,H], gates [T,B,H], weight_hh [H,H], keep_hidden?, hidden_mask? as rnn, lengths? int32 [B]
+//           -> dgates [T,B,H] (0 past a length), dh0 [B,H] and dh [T,B,H] (0 past a length) when planned
 // Layout    weight_hh packed as rows
 // Aliasing  no output overlaps an operand
-// Accuracy  dh is one FMA chain from dy + dh_n over H; dgates = dh * (1 - y²), or y > 0 ? dh : 0
+// Accuracy  dh is one FMA chain from dy + dh_n over H; dgates = dh * (1 - gates²), or gates > 0 ? dh : 0
 // Source    backpropagation through time, Werbos 1990
 inline HiddenBackward rnn_backward_of(const Call& call) noexcept {
-  const Tensor& y = call.operand(2);
+  const Tensor& gates = call.operand(2);
   HiddenBackward op = {};
-  op.walk = {y.dim(0), y.dim(1), call.operand_i32(4), call.flag(0)};
-  op.hidden_size = y.dim(2);
-  op.dy = call.operand_f32(0), op.dh_n = call.operand_f32(1), op.dh0 = call.output(1).f32();
+  op.walk = {gates.dim(0), gates.dim(1), call.operand_i32(6), call.flag(0)};
+  op.hidden_size = gates.dim(2);
+  op.dy = call.operand_f32(0), op.dh_n = call.operand_f32(1);
+  op.keep_hidden = lstm_share_of(call, 4), op.hidden_mask = call.operand_f32(5);
+  op.dh0 = call.output(1).f32(), op.dh = call.output(2).f32();
   return op;
 }
 
@@ -141,7 +163,7 @@ inline void rnn_walk_back(const Call& call, Team& team) noexcept {
   op.packed_hh = call.packs[0];
   const bool relu = call.flag(1);
   const int64_t H = op.hidden_size;
-  const float* y = call.operand(2).f32();
+  const float* gates = call.operand(2).f32();
   float* dgates = call.output(0).f32();
   Carver carver{static_cast<char*>(call.workspace)};
   const HiddenBackwardMemory memory(op, carver, team.rank());
@@ -160,10 +182,10 @@ inline void rnn_walk_back(const Call& call, Team& team) noexcept {
     const auto use = [&](const float* dh, int64_t row, int64_t first, int64_t units) {
       const int64_t at = op.walk.position(row, step) * H + first;
       for (int64_t v = 0; v < units; v += kLanes) {
-        const Vector h = load_first(y + at + v, units - v), gradient = load(dh + v);
+        const Vector given = load_first(gates + at + v, units - v), gradient = load(dh + v);
         store_first(dgates + at + v,
-                    relu ? select(greater(h, zero()), gradient, zero())
-                         : multiply(gradient, negative_fma(h, h, broadcast(1.0f))),
+                    relu ? select(greater(given, zero()), gradient, zero())
+                         : multiply(gradient, negative_fma(given, given, broadcast(1.0f))),
                     units - v);
       }
       clear(memory.dh + row * H + first, units);  // h enters nowhere but in the multiply

@@ -5,12 +5,15 @@
 
 namespace lstm::test {
 
+enum class Zoneout { none, drawn, expected };  // drawn: a share for each element and step; expected: a vector for all
+
 enum class Cell { gru_after, gru_before, rnn_tanh, rnn_relu, slstm_sigmoid, slstm_exp };
 
 struct CellCase {
   Cell cell = Cell::gru_after;
   int64_t steps = 1, batch = 1, inputs = 1, units = 1;
-  bool reverse = false, ragged = false, initial = true, bias = true;
+  bool reverse = false, ragged = false, initial = true, bias = true, mask = false;
+  Zoneout zoneout = Zoneout::none;
   int64_t head_size = 0;  // of an sLSTM; 0: a fifth, quarter, third or half of the units, or all
 
   bool is_gru() const { return cell == Cell::gru_after || cell == Cell::gru_before; }
@@ -34,9 +37,18 @@ struct CellCase {
   Dims state() const { return {batch, units}; }
 };
 
+// Zeros, and `otherwise`, half of each.
+inline Array coins(Dims dims, uint32_t seed, float otherwise) {
+  Array array = random_floats(std::move(dims), seed);
+  std::vector<float> values = array.floats();
+  for (float& value : values) value = value < 0 ? 0 : otherwise;
+  return floats(array.dims, values);
+}
+
 struct CellOperands {
   Array x, h0, weight_ih, weight_hh, bias_ih, bias_hh, lengths, dy, dh_n;
   Array c0, n0, m0, dc_n, dn_n, dm_n;  // of an sLSTM
+  Array keep_hidden, hidden_mask;      // of the others
 
   explicit CellOperands(const CellCase& c)
       : x(random_floats(c.sequence(c.inputs), 1)),
@@ -54,7 +66,10 @@ struct CellOperands {
         m0(random_floats(c.state(), 13)),
         dc_n(random_floats(c.state(), 14)),
         dn_n(random_floats(c.state(), 15)),
-        dm_n(random_floats(c.state(), 16)) {
+        dm_n(random_floats(c.state(), 16)),
+        keep_hidden(c.zoneout == Zoneout::expected ? random_floats({c.units}, 17, 0.3f)
+                                                   : coins(c.sequence(c.units), 17, 1)),
+        hidden_mask(coins(c.state(), 18, 2)) {
     // A normalizer is positive once something has been seen.
     std::vector<float> positive = n0.floats();
     for (float& value : positive) value = 0.5f + std::fabs(value);
@@ -69,6 +84,10 @@ struct CellOperands {
 };
 
 inline Arrays when(bool present, const Array& array) { return present ? Arrays{array} : Arrays{}; }
+inline Arrays cell_shares(const CellCase& c, const CellOperands& o) {
+  return when(c.zoneout != Zoneout::none, o.keep_hidden);
+}
+inline Arrays cell_mask(const CellCase& c, const CellOperands& o) { return when(c.mask, o.hidden_mask); }
 inline std::vector<std::vector<double>> cell_attributes(const CellCase& c) {
   return {{c.reverse ? 1.0 : 0.0}, {c.form()}};
 }
@@ -117,7 +136,7 @@ inline KernelCase slstm_backward_case(const CellCase& c, const CellOperands& o, 
           {{11, PackKind::heads4_rows}}};
 }
 
-// Outputs y, h_n and, of a GRU, gates and recurrent; of an sLSTM as above.
+// Outputs y, h_n, gates and, of a GRU, recurrent; of an sLSTM as above.
 inline KernelCase cell_forward_case(const CellCase& c, const CellOperands& o) {
   if (c.is_slstm()) return slstm_forward_case(c, o);
   const PackKind kind = c.is_gru() ? PackKind::gates3 : PackKind::columns;
@@ -128,33 +147,35 @@ inline KernelCase cell_forward_case(const CellCase& c, const CellOperands& o) {
                       {o.weight_hh},
                       when(c.bias, o.bias_ih),
                       when(c.bias, o.bias_hh),
+                      cell_shares(c, o),
+                      cell_mask(c, o),
                       when(c.ragged, o.lengths)},
-                     {{empty(c.sequence(c.units))}, {empty(c.state())}},
+                     {{empty(c.sequence(c.units))}, {empty(c.state())}, {empty(c.sequence(c.gates() * c.units))}},
                      cell_attributes(c),
                      {},
                      {{2, kind}, {3, kind}}};
-  if (c.is_gru()) {
-    test.outputs.push_back({empty(c.sequence(3 * c.units))});
-    test.outputs.push_back({empty(c.sequence(c.units))});
-  }
+  if (c.is_gru()) test.outputs.push_back({empty(c.sequence(c.units))});
   return test;
 }
 
-// Outputs dgates, of a GRU drecurrent, and dh0, from the forward kernel's own outputs; of an sLSTM as above.
+// Outputs dgates, of a GRU drecurrent, dh0 and dh, from the forward kernel's own outputs; of an sLSTM as above.
 inline KernelCase cell_backward_case(const CellCase& c, const CellOperands& o, const std::vector<Arrays>& forward) {
   if (c.is_slstm()) return slstm_backward_case(c, o, forward);
-  const Arrays lengths = when(c.ragged, o.lengths), y = forward[0];
+  const Arrays lengths = when(c.ragged, o.lengths), y = forward[0], keep = cell_shares(c, o), mask = cell_mask(c, o);
   if (!c.is_gru()) {
     return {KernelId::rnn_backward,
-            {{o.dy}, {o.dh_n}, y, {o.weight_hh}, lengths},
-            {{empty(c.sequence(c.units))}, {empty(c.state())}},
+            {{o.dy}, {o.dh_n}, forward[2], {o.weight_hh}, keep, mask, lengths},
+            {{empty(c.sequence(c.units))}, {empty(c.state())}, {empty(c.sequence(c.units))}},
             cell_attributes(c),
             {},
             {{3, PackKind::rows}}};
   }
   return {KernelId::gru_backward,
-          {{o.dy}, {o.dh_n}, forward[2], forward[3], y, when(c.initial, o.h0), {o.weight_hh}, lengths},
-          {{empty(c.sequence(3 * c.units))}, {empty(c.sequence(c.units))}, {empty(c.state())}},
+          {{o.dy}, {o.dh_n}, forward[2], forward[3], y, when(c.initial, o.h0), {o.weight_hh}, keep, mask, lengths},
+          {{empty(c.sequence(3 * c.units))},
+           {empty(c.sequence(c.units))},
+           {empty(c.state())},
+           {empty(c.sequence(c.units))}},
           cell_attributes(c),
           {},
           {{6, PackKind::rows}}};
@@ -186,10 +207,12 @@ inline Arrays cell_states(const CellCase& c, const CellOperands& o) {
 }
 inline std::vector<size_t> sequences_of_step(const CellCase& c) {
   if (c.is_slstm()) return {0, 7, 8, 9, 5, 6};
-  return c.is_gru() ? std::vector<size_t>{0, 2, 3} : std::vector<size_t>{0};
+  return c.is_gru() ? std::vector<size_t>{0, 2, 3} : std::vector<size_t>{0, 2};
 }
 
-inline KernelCase cell_step_case(const CellCase& c, const CellOperands& o, const Array& x, const Arrays& states) {
+// `keep` as the step has it.
+inline KernelCase cell_step_case(const CellCase& c, const CellOperands& o, const Array& x, const Arrays& states,
+                                 const Arrays& keep) {
   const Array& h = states[0];
   const Arrays state = {empty(h.dims)};
   if (c.is_slstm()) {
@@ -202,15 +225,12 @@ inline KernelCase cell_step_case(const CellCase& c, const CellOperands& o, const
   }
   const PackKind kind = c.is_gru() ? PackKind::gates3 : PackKind::columns;
   KernelCase test = {c.is_gru() ? KernelId::gru_step : KernelId::rnn_step,
-                     {{x}, {h}, {o.weight_ih}, {o.weight_hh}, {o.bias_ih}, {o.bias_hh}},
-                     {{empty(h.dims)}},
+                     {{x}, {h}, {o.weight_ih}, {o.weight_hh}, {o.bias_ih}, {o.bias_hh}, keep, cell_mask(c, o)},
+                     {{empty(h.dims)}, {empty({c.batch, c.gates() * c.units})}},
                      {{c.form()}},
                      {},
                      {{2, kind}, {3, kind}}};
-  if (c.is_gru()) {
-    test.outputs.push_back({empty({c.batch, 3 * c.units})});
-    test.outputs.push_back({empty(h.dims)});
-  }
+  if (c.is_gru()) test.outputs.push_back({empty(h.dims)});
   return test;
 }
 

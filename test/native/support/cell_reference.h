@@ -21,13 +21,29 @@ inline double affine(const Doubles& weight, const Doubles* bias, size_t r, const
   return sum;
 }
 
+// What zoneout keeps of a unit of a row of [T,B]; 0 without.
+inline double share_at(const CellCase& c, const Doubles& keep, size_t at, size_t unit) {
+  if (c.zoneout == Zoneout::none) return 0;
+  return keep[c.zoneout == Zoneout::drawn ? at * static_cast<size_t>(c.units) + unit : unit];
+}
+
+// A row of h as the gates see it.
+inline Doubles seen_by_gates(const CellCase& c, const CellOperands& o, int64_t row, Doubles h) {
+  const std::vector<float> mask = o.hidden_mask.floats();
+  for (size_t j = 0; c.mask && j < h.size(); ++j)
+    h[j] *= static_cast<double>(mask[static_cast<size_t>(row) * h.size() + j]);
+  return h;
+}
+
 struct CellExpected {
   Doubles y, h_n, gates, recurrent;
 };
 
 inline CellExpected cell_forward_reference(const CellCase& c, const CellOperands& o) {
   const auto H = static_cast<size_t>(c.units), I = static_cast<size_t>(c.inputs), positions = c.position(c.steps, 0);
-  CellExpected out{Doubles(positions * H), {}, Doubles(positions * 3 * H), Doubles(positions * H)};
+  CellExpected out{
+      Doubles(positions * H), {}, Doubles(positions * static_cast<size_t>(c.gates()) * H), Doubles(positions * H)};
+  const Doubles keep = widened(o.keep_hidden);
   const Doubles x = widened(o.x), w = widened(o.weight_ih), u = widened(o.weight_hh), initial = widened(o.h0);
   const Doubles b_ih = widened(o.bias_ih), b_hh = widened(o.bias_hh);
   const auto logistic = [](double value) { return 1 / (1 + std::exp(-value)); };
@@ -41,12 +57,13 @@ inline CellExpected cell_forward_reference(const CellCase& c, const CellOperands
       const auto of_state = [&](size_t r, const Doubles& v) {
         return affine(u, c.bias ? &b_hh : nullptr, r, v.data(), H);
       };
+      const Doubles seen = seen_by_gates(c, o, row, h);
       Doubles next(H), q(H);
-      double* gates = &out.gates[at * 3 * H];
+      double* gates = &out.gates[at * static_cast<size_t>(c.gates()) * H];
       for (size_t j = 0; c.is_gru() && j < H; ++j) {
-        gates[j] = logistic(of_input(j) + of_state(j, h));
-        gates[H + j] = logistic(of_input(H + j) + of_state(H + j, h));
-        q[j] = c.cell == Cell::gru_after ? of_state(2 * H + j, h) : gates[j] * h[j];
+        gates[j] = logistic(of_input(j) + of_state(j, seen));
+        gates[H + j] = logistic(of_input(H + j) + of_state(H + j, seen));
+        q[j] = c.cell == Cell::gru_after ? of_state(2 * H + j, seen) : gates[j] * seen[j];
       }
       for (size_t j = 0; j < H; ++j) {
         if (c.is_gru()) {
@@ -55,9 +72,11 @@ inline CellExpected cell_forward_reference(const CellCase& c, const CellOperands
           gates[2 * H + j] = n, out.recurrent[at * H + j] = q[j];
           next[j] = (1 - gates[H + j]) * n + gates[H + j] * h[j];
         } else {
-          const double z = of_input(j) + of_state(j, h);
-          next[j] = c.cell == Cell::rnn_relu ? std::fmax(0, z) : std::tanh(z);
+          const double z = of_input(j) + of_state(j, seen);
+          next[j] = gates[j] = c.cell == Cell::rnn_relu ? std::fmax(0, z) : std::tanh(z);
         }
+        const double k = share_at(c, keep, at, j);
+        next[j] = k * h[j] + (1 - k) * next[j];
         out.y[at * H + j] = next[j];
       }
       h = next;
@@ -67,13 +86,20 @@ inline CellExpected cell_forward_reference(const CellCase& c, const CellOperands
   return out;
 }
 
-// Visits the steps of each row in reverse, with the state before each and the gradient of the state after it, which
-// `step` turns into that of the state before; returns dh0.
-inline Doubles walk_back(const CellCase& c, const CellOperands& o, const Array& y_array,
-                         const std::function<void(size_t at, const Doubles& h, Doubles& dh)>& step_back) {
+struct StatesBack {
+  Doubles dh0, dh;
+};
+
+// Visits the steps of each row in reverse, with the state before each and the gradient of what the cell gives before
+// zoneout. `step` turns it into `direct`, the gradient of the state before that passes no gate, and returns that of the
+// state as the gates see it. Returns the gradients of the initial state and of each h.
+inline StatesBack walk_back(
+    const CellCase& c, const CellOperands& o, const Array& y_array,
+    const std::function<Doubles(size_t at, const Doubles& h, const Doubles& seen, Doubles& direct)>& step_back) {
   const auto H = static_cast<size_t>(c.units);
   const Doubles y = widened(y_array), dy = widened(o.dy), dh_n = widened(o.dh_n), initial = widened(o.h0);
-  Doubles dh0;
+  const Doubles keep = widened(o.keep_hidden);
+  StatesBack result{{}, Doubles(y.size())};
   for (int64_t row = 0; row < c.batch; ++row) {
     const size_t first = static_cast<size_t>(row) * H;
     Doubles dh(dh_n.begin() + static_cast<long>(first), dh_n.begin() + static_cast<long>(first + H));
@@ -85,11 +111,18 @@ inline Doubles walk_back(const CellCase& c, const CellOperands& o, const Array& 
         dh[j] += dy[position(step) * H + j];
         h[j] = step > 0 ? y[position(step - 1) * H + j] : c.initial ? initial[first + j] : 0;
       }
-      step_back(position(step), h, dh);
+      Doubles direct(H);
+      for (size_t j = 0; j < H; ++j) {
+        result.dh[position(step) * H + j] = dh[j];
+        direct[j] = (1 - share_at(c, keep, position(step), j)) * dh[j];
+      }
+      const Doubles dseen = step_back(position(step), h, seen_by_gates(c, o, row, h), direct);
+      const Doubles masked = seen_by_gates(c, o, row, dseen);
+      for (size_t j = 0; j < H; ++j) dh[j] = share_at(c, keep, position(step), j) * dh[j] + direct[j] + masked[j];
     }
-    dh0.insert(dh0.end(), dh.begin(), dh.end());
+    result.dh0.insert(result.dh0.end(), dh.begin(), dh.end());
   }
-  return dh0;
+  return result;
 }
 
 // sum += v · W over `rows` rows of W from `first` on.
@@ -98,43 +131,47 @@ inline void add_transposed(const Doubles& weight, size_t first, const double* v,
     for (size_t j = 0; j < sum.size(); ++j) sum[j] += v[k] * weight[(first + k) * sum.size() + j];
 }
 
-// dgates, of a GRU drecurrent, and dh0, from the forward kernel's own outputs.
+// dgates, of a GRU drecurrent, dh0 and dh, from the forward kernel's own outputs.
 inline std::vector<Doubles> cell_backward_reference(const CellCase& c, const CellOperands& o,
                                                     const std::vector<Arrays>& forward) {
   const auto H = static_cast<size_t>(c.units), positions = c.position(c.steps, 0);
-  const Doubles u = widened(o.weight_hh), y = widened(forward[0][0]);
+  const Doubles u = widened(o.weight_hh), gates = widened(forward[2][0]);
   Doubles dgates(positions * static_cast<size_t>(c.gates()) * H), drecurrent(positions * H);
   if (!c.is_gru()) {
-    const Doubles dh0 = walk_back(c, o, forward[0][0], [&](size_t at, const Doubles&, Doubles& dh) {
+    const StatesBack back = walk_back(c, o, forward[0][0], [&](size_t at, const Doubles&, const Doubles&, Doubles& dh) {
       for (size_t j = 0; j < H; ++j) {
-        const double h = y[at * H + j];
-        dgates[at * H + j] = c.cell == Cell::rnn_relu ? (h > 0 ? dh[j] : 0) : dh[j] * (1 - h * h);
+        const double given = gates[at * H + j];
+        dgates[at * H + j] = c.cell == Cell::rnn_relu ? (given > 0 ? dh[j] : 0) : dh[j] * (1 - given * given);
       }
       dh.assign(H, 0);
-      add_transposed(u, 0, &dgates[at * H], H, dh);
+      Doubles dseen(H);
+      add_transposed(u, 0, &dgates[at * H], H, dseen);
+      return dseen;
     });
-    return {dgates, dh0};
+    return {dgates, back.dh0, back.dh};
   }
-  const Doubles gates = widened(forward[2][0]), recurrent = widened(forward[3][0]);
+  const Doubles recurrent = widened(forward[3][0]);
   const bool after = c.cell == Cell::gru_after;
-  const Doubles dh0 = walk_back(c, o, forward[0][0], [&](size_t at, const Doubles& h, Doubles& dh) {
+  const auto step_back = [&](size_t at, const Doubles& h, const Doubles& seen, Doubles& dh) {
     const double *r = &gates[at * 3 * H], *z = r + H, *n = z + H;
     double *dr = &dgates[at * 3 * H], *dz = dr + H, *dn = dz + H;
-    Doubles dq(H), before(H);
+    Doubles dq(H), dseen(H);
     for (size_t j = 0; j < H; ++j) dn[j] = dh[j] * (1 - z[j]) * (1 - n[j] * n[j]);
     if (!after) add_transposed(u, 2 * H, dn, H, dq);
     for (size_t j = 0; j < H; ++j) {
       if (after) dq[j] = dn[j] * r[j];
-      dr[j] = (after ? dn[j] * recurrent[at * H + j] : dq[j] * h[j]) * r[j] * (1 - r[j]);
+      dr[j] = (after ? dn[j] * recurrent[at * H + j] : dq[j] * seen[j]) * r[j] * (1 - r[j]);
       dz[j] = dh[j] * (h[j] - n[j]) * z[j] * (1 - z[j]);
-      before[j] = dh[j] * z[j] + (after ? 0 : dq[j] * r[j]);
+      dh[j] *= z[j];
+      dseen[j] = after ? 0 : dq[j] * r[j];
       drecurrent[at * H + j] = dq[j];
     }
-    add_transposed(u, 0, dr, 2 * H, before);
-    if (after) add_transposed(u, 2 * H, dq.data(), H, before);
-    dh = before;
-  });
-  return {dgates, drecurrent, dh0};
+    add_transposed(u, 0, dr, 2 * H, dseen);
+    if (after) add_transposed(u, 2 * H, dq.data(), H, dseen);
+    return dseen;
+  };
+  const StatesBack back = walk_back(c, o, forward[0][0], step_back);
+  return {dgates, drecurrent, back.dh0, back.dh};
 }
 
 // dweight_hh from the kernels' own outputs.
@@ -145,12 +182,13 @@ inline Doubles cell_weight_reference(const CellCase& c, const CellOperands& o, c
   const Doubles dgates = widened(backward[0][0]);
   const Doubles drecurrent = c.is_gru() ? widened(backward[1][0]) : Doubles{};
   const Doubles recurrent = c.is_gru() ? widened(forward[3][0]) : Doubles{};
-  walk_back(c, o, forward[0][0], [&](size_t at, const Doubles& h, Doubles&) {
+  walk_back(c, o, forward[0][0], [&](size_t at, const Doubles& h, const Doubles&, Doubles&) {
     for (size_t k = 0; k < gates * H; ++k) {
       const bool candidate = k >= 2 * H, after = c.cell == Cell::gru_after;
       const double left = candidate && after ? drecurrent[at * H + k - 2 * H] : dgates[at * gates * H + k];
       for (size_t j = 0; j < H; ++j) dweight[k * H + j] += left * (candidate && !after ? recurrent[at * H + j] : h[j]);
     }
+    return Doubles(H);
   });
   return dweight;
 }

@@ -19,7 +19,9 @@ interface Cell {
   readonly step: Write;
   readonly infer: (types: CellTypes) => unknown;
 }
-type CellTypes = Parameters<typeof gru.infer>[0] & Record<'lengths', ValueType | null>;
+type CellTypes = Omit<Parameters<typeof gru.infer>[0], keyof typeof none> & Record<'lengths', ValueType | null>;
+/** What regularizes a state has a file of its own. */
+const none = { keep_hidden: null, hidden_mask: null };
 
 const gruCell = (reset_after: boolean): Cell => ({
   name: `gru with the reset gate ${reset_after ? 'after' : 'before'}`,
@@ -27,7 +29,7 @@ const gruCell = (reset_after: boolean): Cell => ({
   states: ['h'],
   sequence: (reverse) => writeOp(gru, { reverse, reset_after }),
   step: writeOp(gruStep, { reset_after }),
-  infer: (types) => gru.infer(types, { reverse: false, reset_after }),
+  infer: (types) => gru.infer({ ...none, ...types }, { reverse: false, reset_after }),
 });
 const rnnCell = (relu: boolean): Cell => ({
   name: `rnn with ${relu ? 'relu' : 'tanh'}`,
@@ -35,7 +37,7 @@ const rnnCell = (relu: boolean): Cell => ({
   states: ['h'],
   sequence: (reverse) => writeOp(rnn, { reverse, relu }),
   step: writeOp(rnnStep, { relu }),
-  infer: (types) => rnn.infer(types, { reverse: false, relu }),
+  infer: (types) => rnn.infer({ ...none, ...types }, { reverse: false, relu }),
 });
 const slstmCell = (exponential_forget: boolean): Cell => ({
   name: `slstm with ${exponential_forget ? 'an exponential' : 'a sigmoid'} forget gate`,
@@ -262,14 +264,14 @@ describe('the gru', () => {
     const parameters = { weight_ih: float32(9, 2), weight_hh: float32(9, 3), bias_ih: null, bias_hh: null };
     const h0 = float32('B', 3);
     const lengths = int32('B');
-    const forward = gru.infer({ x: float32('T', 'B', 2), h0, lengths, ...parameters }, attributes);
+    const forward = gru.infer({ x: float32('T', 'B', 2), h0, lengths, ...none, ...parameters }, attributes);
     const { y, h_n, gates, recurrent } = forward;
     expect(forward).toEqual({ y: recurrent, h_n: h0, gates: float32('T', 'B', 9), recurrent: float32('T', 'B', 3) });
     const state = { y, h0, lengths };
     const cotangents = { dy: y, dh_n: h_n };
     const { weight_hh } = parameters;
-    const backward = gruBackward.infer({ ...cotangents, gates, recurrent, weight_hh, ...state }, attributes);
-    expect(backward).toEqual({ dgates: gates, drecurrent: y, dh0: h0 });
+    const backward = gruBackward.infer({ ...cotangents, gates, recurrent, weight_hh, ...none, ...state }, attributes);
+    expect(backward).toEqual({ dgates: gates, drecurrent: y, dh0: h0, dh: y });
     const { dgates, drecurrent } = backward;
     expect(gruBackwardWeight.infer({ dgates, drecurrent, recurrent, ...state }, attributes)).toEqual({
       dweight_hh: weight_hh,
@@ -279,6 +281,10 @@ describe('the gru', () => {
 
 test('the rnn carries run-time sizes through its backward pass', () => {
   const y = float32('T', 'B', 3);
-  const operands = { dy: y, dh_n: float32('B', 3), y, weight_hh: float32(3, 3), lengths: int32('B') };
-  expect(rnnBackward.infer(operands, { reverse: true, relu: true })).toEqual({ dgates: y, dh0: float32('B', 3) });
+  const operands = { dy: y, dh_n: float32('B', 3), gates: y, weight_hh: float32(3, 3), ...none, lengths: int32('B') };
+  expect(rnnBackward.infer(operands, { reverse: true, relu: true })).toEqual({
+    dgates: y,
+    dh0: float32('B', 3),
+    dh: y,
+  });
 });
