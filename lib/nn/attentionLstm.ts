@@ -112,8 +112,9 @@ export class AttentionLstm extends Recurrent<StateNames> {
       memory_lengths: memoryLengths,
       lengths,
     };
-    const { y, h_n, c_n } = builder.emit(attentionLstmOp, operands, { reverse });
-    return { y, hiddenState: h_n, cellState: c_n };
+    const { y, h_n, c_n, ...made } = builder.emit(attentionLstmOp, operands, { reverse });
+    const record = { gates: made.gates, cells: made.cells, attention: made.attention, unattended: made.unattended };
+    return { y, hiddenState: h_n, cellState: c_n, record };
   }
 
   private memoryOf({ x, options }: CellCall<StateNames>): {
