@@ -65,7 +65,7 @@ export class Lstm extends Recurrent<StateNames> {
     super(
       {
         kind: 'lstm',
-        states: options.fullGateRecurrence || options.variant === 'FGR' ? [...states, 'gateState'] : states,
+        states: hasGateState(options) ? [...states, 'gateState'] : states,
         stateBlocks: { gateState: recurrentGates.length },
         gateCount: 4,
         options: lstmOptionNames,
@@ -114,6 +114,10 @@ export class Lstm extends Recurrent<StateNames> {
     };
   }
 }
+
+/** Before the options have been checked: a file may hold none. */
+const hasGateState = (options: LstmOptions | null): boolean =>
+  options?.fullGateRecurrence === true || options?.variant === 'FGR';
 
 /** An `Lstm` layer: `lstm(256, { numLayers: 2, dropout: 0.2 })`. */
 export const lstm = (hiddenSize: number, options?: LstmOptions): Lstm => new Lstm(hiddenSize, options);

@@ -100,6 +100,11 @@ std::vector<RaggedCase> cell_cases(Cell cell, const Array& lengths, bool reverse
   const KernelCase backward = cell_backward_case(c, o, made);
   const KernelCase weight = cell_weight_case(c, o, made, run_everywhere(backward));
   const std::string name = kKernelNames[static_cast<int>(forward.kernel)];
+  if (c.is_slstm()) {
+    return {{name, forward, {0}},
+            {name + "_backward", backward, {0, 5, 6, 7, 8}},
+            {name + "_weight", weight, {0, 1}, true}};
+  }
   if (!c.is_gru()) {
     return {{name, forward, {0}}, {name + "_backward", backward, {0, 2}}, {name + "_weight", weight, {0, 1}, true}};
   }
@@ -116,7 +121,10 @@ void for_each_case(const std::function<void(const RaggedCase&, const std::vector
     const auto add = [&](const std::vector<RaggedCase>& more) { cases.insert(cases.end(), more.begin(), more.end()); };
     for (const bool reverse : {false, true}) {
       add(lstm_cases(array, reverse));
-      for (const Cell cell : kCells) add(cell_cases(cell, array, reverse));
+      for (const Cell cell : {Cell::gru_after, Cell::gru_before, Cell::rnn_tanh, Cell::rnn_relu, Cell::slstm_sigmoid,
+                              Cell::slstm_exp}) {
+        add(cell_cases(cell, array, reverse));
+      }
     }
     for (RaggedCase& one : cases) {
       SCOPED_TRACE(one.name);
