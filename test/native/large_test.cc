@@ -74,11 +74,12 @@ TEST_F(Large, AnLstmReadsItsLastStep) {
   const Tensor last = tensor(h_n.data(), {kBatch, 1}), none = tensor(nullptr, {kSteps, kBatch, 1});
   const Tensor gates = tensor(nullptr, {kSteps, kBatch, 4}), cell = tensor(nullptr, {kBatch, 1});
   const Slot absent{nullptr, 0};
-  const Slot slots[] = {{&x, 1}, absent, absent, {&ih, 1}, {&hh, 1}, absent,       absent,
-                        absent,  absent, absent, absent,   absent,   {&lengths, 1}};
-  const Slot outputs[] = {{&none, 1}, {&last, 1}, {&cell, 1}, {&gates, 1}, {&none, 1}, {&none, 1}};
+  Slot slots[19] = {{&x, 1}, absent, absent, {&ih, 1}, {&hh, 1}};
+  slots[18] = {&lengths, 1};
+  Slot outputs[13] = {{&none, 1}, {&last, 1}, {&cell, 1}, {&gates, 1}};
+  for (int output = 4; output < 13; ++output) outputs[output] = {&none, 1};
   const double forward = 0, activations[] = {0, 0, 1, 0, 1}, clip = 0;
-  const Attribute attributes[] = {{&forward, 1}, {activations, 5}, {&clip, 1}};
+  const Attribute attributes[] = {{&forward, 1}, {activations, 5}, {&clip, 1}, {&clip, 1}};
   for (const Isa isa : available_isas()) {
     const Kernels& kernels = *kernels_for(isa);
     const Scratch packed_ih(kernels.pack_bytes(PackKind::gates4, ih)),
@@ -86,7 +87,7 @@ TEST_F(Large, AnLstmReadsItsLastStep) {
     Team alone(0, 1, nullptr);
     kernels.pack(PackKind::gates4, ih, packed_ih.data(), alone);
     kernels.pack(PackKind::gates4, hh, packed_hh.data(), alone);
-    const float* packs[] = {packed_ih.data(), packed_hh.data(), nullptr};
+    const float* packs[] = {packed_ih.data(), packed_hh.data(), nullptr, nullptr};
     Call call{slots, outputs, attributes, packs, nullptr};
     const Scratch workspace(kernels.workspaces[static_cast<int>(KernelId::lstm)](call, 1));
     call.workspace = workspace.data();

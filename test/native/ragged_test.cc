@@ -121,8 +121,8 @@ void for_each_case(const std::function<void(const RaggedCase&, const std::vector
     const auto add = [&](const std::vector<RaggedCase>& more) { cases.insert(cases.end(), more.begin(), more.end()); };
     for (const bool reverse : {false, true}) {
       add(lstm_cases(array, reverse));
-      for (const Cell cell : {Cell::gru_after, Cell::gru_before, Cell::rnn_tanh, Cell::rnn_relu, Cell::slstm_sigmoid,
-                              Cell::slstm_exp}) {
+      for (const Cell cell :
+           {Cell::gru_after, Cell::gru_before, Cell::rnn_tanh, Cell::rnn_relu, Cell::slstm_sigmoid, Cell::slstm_exp}) {
         add(cell_cases(cell, array, reverse));
       }
     }
@@ -149,6 +149,7 @@ TEST(Ragged, NothingPastALengthIsRead) {
   for_each_case([](const RaggedCase& one, const std::vector<int32_t>& lengths) {
     KernelCase poisoned = one.test;
     for (const size_t slot : one.sequences) {
+      if (poisoned.operands[slot].empty()) continue;
       poisoned.operands[slot] = {filled_past(one.test.operands[slot][0], lengths, NAN)};
     }
     const std::vector<Arrays> clean = run_everywhere(one.test), received = run_everywhere(poisoned);
@@ -161,6 +162,7 @@ TEST(Ragged, NothingPastALengthIsRead) {
 TEST(Ragged, OutputsOverTimeAreZeroPastALength) {
   for_each_case([](const RaggedCase& one, const std::vector<int32_t>& lengths) {
     for (const Arrays& output : run_everywhere(one.test)) {  // they begin as NaN
+      if (!output[0].planned) continue;
       for (const float value : output[0].floats()) ASSERT_FALSE(std::isnan(value));
       if (output[0].dims.size() != 3) continue;
       EXPECT_TRUE(output[0].bytes == filled_past(output[0], lengths, 0).bytes);
