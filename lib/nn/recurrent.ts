@@ -10,6 +10,7 @@ import { Layer, type LayerConfig } from './layer';
 import { withLayers, type LayerRecord } from './records';
 import { lastSize } from './size';
 import { checkStackOptions, stackOutput } from './stack';
+import { learnedStateName, refuseForeignStates, stateName, type StateName } from './stateNames';
 import { beginning, join, stateAt, withLeadingAxis } from './states';
 import type { RecurrentWeights } from './weights';
 import { activeTrace } from './trace';
@@ -60,15 +61,6 @@ const optionNames = [
   'residual',
 ];
 
-/** What a cell carries from step to step: its name in the interface, and in the names of carried states. */
-const shortNames = {
-  hiddenState: 'h',
-  cellState: 'c',
-  gateState: 'g',
-  normalizerState: 'n',
-  stabilizerState: 'm',
-} as const;
-export type StateName = keyof typeof shortNames;
 /** Each state of every layer and direction: [numLayers·D, B, H], index layer·D + direction. */
 export type RecurrentState<S extends StateName> = Readonly<Record<S, Variable>>;
 /** States that a cell has only with an option. */
@@ -260,6 +252,7 @@ export abstract class Recurrent<S extends StateName> extends Layer {
     const { kind } = this.cellKind;
     const B = x.type.shape[1]!;
     if (given) {
+      refuseForeignStates(kind, given, this.cellKind.states);
       const count = numLayers * (bidirectional ? 2 : 1);
       for (const name of this.cellKind.states) {
         expectVariable(`${kind}: initialState.${name}`, given[name]);
@@ -280,7 +273,7 @@ export abstract class Recurrent<S extends StateName> extends Layer {
     const { fixedStates = [] } = this.cellKind;
     const size = this.stateSize(name);
     const isLearned = this.options.learnInitialState === true && !fixedStates.includes(name);
-    const learnedName = isLearned ? `${shortNames[name]}0_${suffix}` : null;
+    const learnedName = isLearned ? learnedStateName(name, suffix) : null;
     const carried = this.recurrentState(stateName(name, suffix), [batch, size], learnedName);
     return learnedName === null ? carried : beginning(this.parameter(learnedName, [size], constant(0)), carried, batch);
   }
@@ -294,5 +287,3 @@ export abstract class Recurrent<S extends StateName> extends Layer {
     return Object.fromEntries(this.cellKind.states.map((name) => [name, make(name)])) as Record<S, T>;
   }
 }
-
-const stateName = (name: StateName, suffix: string) => `${shortNames[name]}_${suffix}`;

@@ -116,6 +116,15 @@ describe("in a forward of one's own", () => {
       DataError,
     ],
     [
+      'a state that the cell does not have',
+      (x, encoder) => {
+        const { hiddenState, cellState } = encoder(x);
+        return encoder(x, { initialState: { hiddenState, cellState, gateState: cellState } as never }).output;
+      },
+      'lstm: initialState.gateState: this layer has no such state; it has hiddenState, cellState',
+      OptionError,
+    ],
+    [
       'inputs by name from a batch of one input',
       ({ tokens }: Inputs<'tokens'>, encoder) => encoder(tokens).output,
       'received undefined; the batch holds one input without a name, which forward receives as its first argument',

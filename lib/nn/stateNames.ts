@@ -1,0 +1,24 @@
+import { OptionError } from '../errors';
+
+/** What a cell carries from step to step: its name in the interface, and in the names of carried states. */
+const shortNames = {
+  hiddenState: 'h',
+  cellState: 'c',
+  gateState: 'g',
+  normalizerState: 'n',
+  stabilizerState: 'm',
+} as const;
+export type StateName = keyof typeof shortNames;
+
+/** The name under which a layer carries a state. */
+export const stateName = (name: StateName, suffix: string): string => `${shortNames[name]}_${suffix}`;
+
+/** The name of the parameter in which a layer begins. */
+export const learnedStateName = (name: StateName, suffix: string): string => `${shortNames[name]}0_${suffix}`;
+
+/** Throws where a layer is given a state that another cell has, or the same one with another option. */
+export function refuseForeignStates(kind: string, given: object, states: readonly StateName[]): void {
+  const foreign = (Object.keys(shortNames) as StateName[]).find((name) => name in given && !states.includes(name));
+  if (foreign === undefined) return;
+  throw new OptionError(`${kind}: initialState.${foreign}: this layer has no such state; it has ${states.join(', ')}`);
+}
