@@ -69,7 +69,7 @@ export type OptionalState<S extends StateName> = Readonly<Partial<Record<S, Vari
 export interface RecurrentCallOptions<State> {
   /** int32 [B]: steps of each sequence; nothing past a length has any part, and outputs there are 0. */
   readonly lengths?: Variable | null;
-  /** Zeros when left out (or the carried state, where the program carries one). */
+  /** When left out: the state that the program carries, if it carries one; else the learned one, or zeros. */
   readonly initialState?: State;
 }
 
