@@ -1,3 +1,4 @@
+import { isFiniteFloat32 } from '../arrays';
 import { OptionError } from '../errors';
 import { lstmKind, type Activation, type LstmKindAttributes } from '../ops/recurrent/lstmKind';
 import { checkOptions, describe, probability } from '../options';
@@ -127,8 +128,8 @@ export function lstmCellOf(hiddenSize: number, given: LstmCellOptions & Recurren
     refuse('fullGateRecurrence: there is no input, forget or output gate to recur');
   }
   for (const [name, clip] of Object.entries({ cellClip, gateClip })) {
-    if (clip !== undefined && !(clip > 0 && clip < Infinity)) {
-      refuse(`${name}: expected a positive number, received ${describe(clip)}`);
+    if (clip !== undefined && !(typeof clip === 'number' && Math.fround(clip) > 0 && isFiniteFloat32(clip))) {
+      refuse(`${name}: expected a positive number within float32, received ${describe(clip)}`);
     }
   }
   if (forgetBias !== null) expectForgetBias(options, forgetBias);
@@ -172,7 +173,7 @@ function expectActivation(name: string, value: string, known: readonly string[])
 }
 
 function expectForgetBias({ coupledGates, forgetGate, bias }: LstmCellOptions & RecurrentOptions, value: number): void {
-  if (!Number.isFinite(value)) refuse(`forgetBias: expected a number, received ${describe(value)}`);
+  if (typeof value !== 'number' || !isFiniteFloat32(value)) refuse(`forgetBias: expected a number, received ${describe(value)}`);
   if (coupledGates) refuse('forgetBias: a coupled forget gate has no bias of its own');
   if (forgetGate === false) refuse('forgetBias: there is no forget gate');
   if (bias === false) refuse('forgetBias: there are no biases');

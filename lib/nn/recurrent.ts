@@ -143,12 +143,13 @@ export abstract class Recurrent<S extends StateName> extends Layer {
     super();
     const { kind, options: own = [] } = cellKind;
     checkOptions(kind, options, [...optionNames, ...own]);
-    const { numLayers = 1, dropout = 0, inputDropout = 0, weightDrop = 0 } = options;
+    const { inputSize = 1, numLayers = 1, dropout = 0, inputDropout = 0, weightDrop = 0 } = options;
     positiveInteger(kind, 'hiddenSize', hiddenSize);
+    positiveInteger(kind, 'inputSize', inputSize);
     positiveInteger(kind, 'numLayers', numLayers);
     for (const [name, value] of Object.entries({ dropout, inputDropout, weightDrop })) probability(kind, name, value);
     checkStackOptions(kind, options);
-    flag(kind, 'learnInitialState', options.learnInitialState ?? false);
+    for (const name of ['bidirectional', 'bias', 'learnInitialState'] as const) flag(kind, name, options[name] ?? false);
   }
 
   /** Writes the cell's equation over a sequence. */
@@ -228,15 +229,7 @@ export abstract class Recurrent<S extends StateName> extends Layer {
     };
     const index = layer * (bidirectional ? 2 : 1) + (reverse ? 1 : 0);
     const initial = this.initialState(x, index, suffix, given);
-    const result = this.cell({
-      x,
-      initial,
-      weights,
-      lengths,
-      reverse,
-      options,
-      parameter: (name, shape, by) => parameter(name, shape, by),
-    });
+    const result = this.cell({ x, initial, weights, lengths, reverse, options, parameter });
     activeTrace().noteRecurrent(this, suffix, { hidden: result.y, ...result.record });
     if (!given) for (const name of this.cellKind.states) this.carryState(stateName(name, suffix), result[name]);
     return result;

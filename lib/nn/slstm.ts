@@ -1,3 +1,4 @@
+import { isFiniteFloat32 } from '../arrays';
 import { OptionError } from '../errors';
 import type { Variable } from '../ops/op';
 import { slstm as slstmOp, slstmGates } from '../ops/recurrent/slstm';
@@ -95,7 +96,7 @@ function checkSlstmOptions(hiddenSize: number, options: SlstmOptions): void {
   if (forgetGate !== 'sigmoid' && forgetGate !== 'exp') {
     throw new OptionError(`slstm: forgetGate: expected 'sigmoid' or 'exp', received ${describe(forgetGate)}`);
   }
-  if (!Number.isFinite(forgetBias)) {
+  if (typeof forgetBias !== 'number' || !isFiniteFloat32(forgetBias)) {
     throw new OptionError(`slstm: forgetBias: expected a number, received ${describe(forgetBias)}`);
   }
   if (!bias && options.forgetBias !== undefined) throw new OptionError('slstm: forgetBias: there are no biases');
