@@ -10,8 +10,8 @@ export interface LengthOptions {
   readonly lengths?: Variable | null;
 }
 
-/** A stack hands the same to each of its layers, so an initial state, which is the recurrent layers', may be there too. */
-const callOptionNames = ['lengths', 'initialState'];
+/** A stack hands the same to each of its layers, so an initial state and a memory, which are the recurrent layers', may be there too. */
+const callOptionNames = ['lengths', 'initialState', 'memory', 'memoryLengths'];
 
 /** The lengths that a layer was called with. */
 export function lengthsOf(kind: string, options: LengthOptions): Variable | null {

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  attentionLstm,
   gru,
   layerNorm,
   linear,
@@ -14,8 +15,10 @@ import {
   sequential,
   ShapeError,
   verify,
+  type AttentionLstmCallOptions,
   type Inputs,
   type Tensor,
+  type Variable,
 } from '../../lib';
 import type { RecurrentOptions } from '../../lib/nn/recurrent';
 import { eachBackend } from '../support/eachBackend';
@@ -119,6 +122,35 @@ eachBackend((backend) => {
       expect(value).toBeCloseTo(within ? data[k]! + inputs.data[k]! : 0, 6);
     });
     expect(hiddenState!.shape).toEqual([1, 3, 5]);
+  });
+
+  test('a residual around a layer that attends hands it the memory', async () => {
+    class Reader extends Module {
+      override readonly inputShapes = { memory: ['B', 'S', 'D'] };
+      constructor(readonly layer: (x: Variable, options: AttentionLstmCallOptions) => { readonly output: Variable }) {
+        super({ backend, seed: 6 });
+      }
+      override forward({ x, memory, memoryLengths, lengths }: Inputs<'x' | 'memory' | 'memoryLengths' | 'lengths'>) {
+        const { output } = this.layer(x, { memory, memoryLengths, lengths });
+        return output;
+      }
+    }
+    const batch = {
+      inputs: { x: inputs, memory: noise(2, 3, 6, 4), memoryLengths: ints([6, 0, 2]) },
+      lengths: ragged,
+    };
+    const around = new Reader(residual(attentionLstm(5)));
+    const alone = new Reader(attentionLstm(5)).bind(batch);
+    const { data } = await around.predict(batch);
+    const parameters = Object.entries(await around.stateDict());
+    await alone.loadStateDict(
+      Object.fromEntries(parameters.map(([name, value]) => [name.replace('layer.layer', 'layer'), value])),
+    );
+    const changed = await alone.predict(batch);
+    data.forEach((value, k) => {
+      const within = Math.floor(k / 5) % 4 < ragged.data[Math.floor(k / 20)]!;
+      expect(value).toBeCloseTo(within ? changed.data[k]! + inputs.data[k]! : 0, 6);
+    });
   });
 
   test('residual stacks, residuals and layer norms are loaded as they were saved', async () => {
