@@ -91,13 +91,29 @@ function makeOwn(name: string, own: ModuleClasses[string], options: ModuleOption
 }
 
 function makeLayer(config: LayerConfig, classes: ModuleClasses, place: Place): Layer {
+  if (typeof config?.kind !== 'string') {
+    throw new CheckpointError(
+      `architecture: ${place.path}: expected a layer with its kind, received ${describe(config)}`,
+    );
+  }
   const layer = makeAt(config, classes, place);
+  expectKnown(config, layer.describe(), place);
   // With the layers of a module of the user's own, which made them itself.
   for (const [inner, path] of layerPaths(layer)) {
     const at = path ? below(place, path).path : place.path;
     if (!place.made.has(at)) place.made.set(at, inner as Layer);
   }
   return layer;
+}
+
+/** A file of a later version may say more of a layer than this one reads. */
+function expectKnown(config: LayerConfig, known: LayerConfig, { path }: Place): void {
+  for (const name of Object.keys(config)) {
+    if (Object.hasOwn(known, name)) continue;
+    throw new CheckpointError(
+      `architecture: ${path}: ${config.kind}: unknown argument '${name}'; it has ${Object.keys(known).join(', ')}`,
+    );
+  }
 }
 
 function makeAt(config: LayerConfig, classes: ModuleClasses, place: Place): Layer {

@@ -158,7 +158,22 @@ describe('a file is refused', () => {
     ],
     ['with an unknown layer', layers([{ kind: 'hopfield' }]), "unknown layer 'hopfield'"],
     ['with a layer named like a property', layers([{ kind: 'constructor' }]), "unknown layer 'constructor'"],
-    ['with a layer that is null', layers([null]), 'could not be made'],
+    ['with a layer that is null', layers([null]), 'architecture: 0: expected a layer with its kind, received null'],
+    [
+      'with a residual around nothing',
+      layers([{ kind: 'residual' }]),
+      'architecture: 0.layer: expected a layer with its kind, received undefined',
+    ],
+    [
+      'with an option that this version does not know',
+      layers([{ kind: 'lstm', hiddenSize: 3, options: { memoryCells: 2 } }]),
+      "lstm: unknown option 'memoryCells'",
+    ],
+    [
+      'with an argument that this version does not know',
+      layers([{ kind: 'lstm', hiddenSize: 3, options: {}, memoryCells: 2 }]),
+      "architecture: 0: lstm: unknown argument 'memoryCells'; it has kind, hiddenSize, options",
+    ],
     ['with a shared layer that comes later', layers([{ kind: 'shared', with: 1 }]), "unknown layer 'shared'"],
     ['with options that are null', layers([{ kind: 'lstm', hiddenSize: 3, options: null }]), 'lstm: expected options'],
     ['with a bad option', layers([{ kind: 'lstm', hiddenSize: -3, options: {} }]), 'lstm: hiddenSize'],
