@@ -1,3 +1,4 @@
+import { isInt32 } from '../arrays';
 import type { View } from '../ops/op';
 import type { OpName } from '../ops/registry';
 
@@ -66,7 +67,18 @@ const chains: Partial<Record<OpName, (shapeOf: ShapeOf) => { readonly terms: num
 export function tolerance(op: OpName, shapeOf: ShapeOf): number {
   const { terms, steps = 1 } = chains[op]?.(shapeOf) ?? { terms: 1 };
   const factor = op.includes('backward') ? 2 : 1;
-  return factor * (16 + Math.sqrt(terms * steps)) * 2 ** -24;
+  return factor * (16 + Math.sqrt(terms * steps)) * roundingError;
+}
+
+/** Of a float32, in relation to it. */
+export const roundingError = 2 ** -24;
+
+/** The same numbers, each a rounding error larger or smaller; integers as they are. */
+export function nudge({ data, shape }: View): View {
+  if (isInt32(data)) return { data, shape };
+  // Signs that look random, and are the same each time: Weyl's sequence.
+  const sign = (index: number) => (((index + 1) * 0.618033988749895) % 1 < 0.5 ? -1 : 1);
+  return { data: Float64Array.from(data, (value, index) => value * (1 + sign(index) * roundingError)), shape };
 }
 
 /** Rounding errors of single elements spread: the largest of a million is about five times their root mean square. */

@@ -23,7 +23,7 @@ import { isInt32 } from '../arrays';
 import { prepareBatch } from '../train/batch';
 import { names, writeStep } from '../train/step';
 import type { Module } from './module';
-import { relativeError, tolerance } from './tolerance';
+import { nudge, relativeError, roundingError, tolerance } from './tolerance';
 
 export interface VerifyOptions<O extends Outputs = AnyOutputs> {
   /** Default: cross-entropy for integer targets, mean squared error for others. */
@@ -49,7 +49,11 @@ export interface EquationCheck {
    * column or of all where these are larger.
    */
   readonly error: number;
-  /** What float32 arithmetic of this length may come to. */
+  /**
+   * What float32 arithmetic of this length may come to. Where that does not suffice, it is multiplied by the equation's
+   * condition: how much further than its operands the reference's result moves when they move by 2⁻²⁴. Layer
+   * normalization, for one, divides by a deviation that may be small, and a recurrence does so again and again.
+   */
   readonly tolerance: number;
   readonly ok: boolean;
 }
@@ -176,7 +180,13 @@ function checkEquation(
   phase: EquationCheck['phase'],
 ): EquationCheck[] {
   const reference = evaluate(program, equation, counts, (value) => values.get(value)!);
-  const allowed = tolerance(
+  let nudged: typeof reference | null = null;
+  /** By how much more than its operands a result moves where these move by a rounding error. */
+  const conditionOf = (value: ValueId) => {
+    nudged ??= evaluate(program, equation, counts, (operand) => nudge(values.get(operand)!));
+    return Math.max(1, relativeError(nudged.get(value)!.data, reference.get(value)!) / roundingError);
+  };
+  const base = tolerance(
     equation.op,
     (slot) => idsIn(equation.operands[slot] ?? null).map((value) => values.get(value)!.shape)[0] ?? [],
   );
@@ -184,6 +194,7 @@ function checkEquation(
     idsIn(ids).map((value) => {
       const error = relativeError(values.get(value)!.data, reference.get(value)!);
       const { op, path } = equation;
+      const allowed = error > base ? base * conditionOf(value) : base;
       return { op, path, phase, output, error, tolerance: allowed, ok: error <= allowed };
     }),
   );

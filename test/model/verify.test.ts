@@ -91,6 +91,26 @@ test.each<OpName>(['lstm', 'linear', 'linear_backward_weight', 'adam'])(
   },
 );
 
+describe('a recurrence that normalizes, and so magnifies rounding errors', () => {
+  const run = (seed: number, steps: number) => {
+    const inputs = noise(seed, 5, steps, 3);
+    const targets = noise(seed + 50, 5, steps, 2);
+    return verify(sequential([lstm(16, { layerNorm: true }), linear(2)], { seed }), { inputs, targets });
+  };
+
+  test.each([0, 1, 2, 3, 4, 5, 6, 7])('agrees over many steps (seed %p)', async (seed) => {
+    const { ok, worst } = await run(seed, 200);
+    expect({ ok, worst }).toEqual({ ok: true, worst });
+  });
+
+  test('still has a fault of one in a thousand charged to it', async () => {
+    injectFault('lstm', 1e-3);
+    const result = await run(1, 7);
+    injectFault(null);
+    expect(new Set(result.equations.filter(({ ok }) => !ok).map((check) => check.op))).toEqual(new Set(['lstm']));
+  });
+});
+
 test('without targets a loss must be given', async () => {
   const { inputs } = batch;
   await expect(verify(languageModel(), { inputs })).rejects.toThrow(OptionError);
