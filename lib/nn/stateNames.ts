@@ -1,4 +1,5 @@
 import { OptionError } from '../errors';
+import { describe } from '../options';
 
 /** What a cell carries from step to step: its name in the interface, and in the names of carried states. */
 const shortNames = {
@@ -18,6 +19,9 @@ export const learnedStateName = (name: StateName, suffix: string): string => `${
 
 /** Throws where a layer is given a state that another cell has, or the same one with another option. */
 export function refuseForeignStates(kind: string, given: object, states: readonly StateName[]): void {
+  if (typeof given !== 'object') {
+    throw new OptionError(`${kind}: initialState: expected { ${states.join(', ')} }, received ${describe(given)}`);
+  }
   const foreign = (Object.keys(shortNames) as StateName[]).find((name) => name in given && !states.includes(name));
   if (foreign === undefined) return;
   throw new OptionError(`${kind}: initialState.${foreign}: this layer has no such state; it has ${states.join(', ')}`);

@@ -116,6 +116,12 @@ describe("in a forward of one's own", () => {
       DataError,
     ],
     [
+      'an initial state that is no object',
+      (x, encoder) => encoder(x, { initialState: 5 as never }).output,
+      'lstm: initialState: expected { hiddenState, cellState }, received 5',
+      OptionError,
+    ],
+    [
       'a state that the cell does not have',
       (x, encoder) => {
         const { hiddenState, cellState } = encoder(x);
