@@ -173,7 +173,8 @@ function expectActivation(name: string, value: string, known: readonly string[])
 }
 
 function expectForgetBias({ coupledGates, forgetGate, bias }: LstmCellOptions & RecurrentOptions, value: number): void {
-  if (typeof value !== 'number' || !isFiniteFloat32(value)) refuse(`forgetBias: expected a number, received ${describe(value)}`);
+  if (typeof value !== 'number' || !isFiniteFloat32(value))
+    refuse(`forgetBias: expected a number, received ${describe(value)}`);
   if (coupledGates) refuse('forgetBias: a coupled forget gate has no bias of its own');
   if (forgetGate === false) refuse('forgetBias: there is no forget gate');
   if (bias === false) refuse('forgetBias: there are no biases');

@@ -149,7 +149,8 @@ export abstract class Recurrent<S extends StateName> extends Layer {
     positiveInteger(kind, 'numLayers', numLayers);
     for (const [name, value] of Object.entries({ dropout, inputDropout, weightDrop })) probability(kind, name, value);
     checkStackOptions(kind, options);
-    for (const name of ['bidirectional', 'bias', 'learnInitialState'] as const) flag(kind, name, options[name] ?? false);
+    for (const name of ['bidirectional', 'bias', 'learnInitialState'] as const)
+      flag(kind, name, options[name] ?? false);
   }
 
   /** Writes the cell's equation over a sequence. */

@@ -125,7 +125,7 @@ describe("in a forward of one's own", () => {
       'a state that the cell does not have',
       (x, encoder) => {
         const { hiddenState, cellState } = encoder(x);
-        return encoder(x, { initialState: { hiddenState, cellState, gateState: cellState } as never }).output;
+        return encoder(x, { initialState: { hiddenState, cellState, gateState: cellState } }).output;
       },
       'lstm: initialState.gateState: this layer has no such state; it has hiddenState, cellState',
       OptionError,
