@@ -67,7 +67,7 @@ const chains: Partial<Record<OpName, (shapeOf: ShapeOf) => { readonly terms: num
 export function tolerance(op: OpName, shapeOf: ShapeOf): number {
   const { terms, steps = 1 } = chains[op]?.(shapeOf) ?? { terms: 1 };
   const factor = op.includes('backward') ? 2 : 1;
-  return factor * (16 + Math.sqrt(terms * steps)) * roundingError;
+  return factor * (16 + Math.sqrt(terms * steps)) * 2 ** -24;
 }
 
 /** Of a float32, in relation to it. */
