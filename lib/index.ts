@@ -35,6 +35,8 @@ export {
   attentionLstm,
   type AttentionLstmCallOptions,
   type AttentionLstmOptions,
+  type AttentionLstmOutput,
+  type AttentionLstmRecord,
   type AttentionScore,
 } from './nn/attentionLstm';
 export { Dropout, dropout } from './nn/dropout';

@@ -8,9 +8,12 @@ const variablesOf = (slots: EquationRecord['outputs'] | EquationRecord['operands
     .flat()
     .filter((variable): variable is Variable => variable !== null);
 
+/** Gradients that are shown although nothing else in a program needs them. */
+const shownGradients: readonly string[] = ['dh', 'dcells'];
+
 /**
- * The record of a layer, and beside it, once the program is differentiated, all that its backward equation gives over time:
- * whatever its op calls it, such as `dh`, `dcells`, `dgates`.
+ * The record of a layer, and beside it, once the program is differentiated, what its backward equation gives over time:
+ * `dh`, `dcells`, and all that the other gradients are made of, such as `dgates`.
  */
 export function perStepOf(builder: ProgramBuilder, record: LayerRecord): Readonly<Record<string, Variable>> {
   const forward = builder.records.find(({ outputs }) => variablesOf(outputs).includes(record.hidden));
@@ -20,8 +23,10 @@ export function perStepOf(builder: ProgramBuilder, record: LayerRecord): Readonl
       op.name === `${forward?.op.name}_backward` && variablesOf(operands).some((operand) => made.includes(operand)),
   );
   const [steps] = record.hidden.type.shape;
-  const overTime = Object.entries(backward?.outputs ?? {}).filter(([, made]) => {
-    const shape = isVariable(made) ? made.type.shape : [];
+  const read = new Set(builder.records.flatMap(({ operands }) => variablesOf(operands)));
+  const overTime = Object.entries(backward?.outputs ?? {}).filter(([slot, made]) => {
+    if (!isVariable(made) || !(shownGradients.includes(slot) || read.has(made))) return false;
+    const { shape } = made.type;
     return shape.length === 3 && shape[0] === steps;
   });
   return { ...record, ...(Object.fromEntries(overTime) as Record<string, Variable>) };

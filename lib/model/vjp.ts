@@ -4,7 +4,7 @@ import type { Batch } from '../data/batch';
 import { batchFirst, countsOf, signatureOf, timeFirst, type Signature } from '../nn/signature';
 import { initialStatePrefix } from '../nn/trace';
 import { countNames, evaluateShape, type Counts } from '../ops/shape';
-import { checkOptions, flag } from '../options';
+import { checkOptions, describe, flag } from '../options';
 import { gradient, type Seed } from '../program/gradient';
 import { inputArrays } from '../train/batch';
 import type { Module } from './module';
@@ -57,7 +57,9 @@ export async function vjp(
   const { backend: backendName = 'native', initialStates = {}, perStep = false } = options;
   flag('vjp', 'perStep', perStep);
   const backend = backendNamed('vjp', backendName);
-  const { network } = model;
+  const { network } = expectModule(model);
+  expectArrays('inputs', inputs);
+  expectArrays('cotangents', cotangents);
   const arrays = inputArrays('inputs' in inputs ? (inputs as Batch) : { inputs: inputs });
   const byOutput = isArray(cotangents) ? { output: cotangents } : cotangents;
   const signature = signatureOf(arrays, model.inputShapes);
@@ -110,6 +112,17 @@ function byPath(named: readonly (readonly [string, ArrayView])[]): Record<string
     (paths[name.slice(0, end)] ??= {})[name.slice(end + 1)] = array;
   }
   return paths;
+}
+
+function expectModule(model: unknown): Module {
+  if (typeof model === 'function' && 'network' in model) return model as unknown as Module;
+  throw new DataError(`vjp: expected a module, received ${describe(model)}`);
+}
+
+/** One array, or several by name. */
+function expectArrays(name: string, value: unknown): void {
+  if (typeof value === 'object' && value !== null) return;
+  throw new DataError(`vjp: ${name}: expected { data, shape }, or several by name, received ${describe(value)}`);
 }
 
 const isArray = (value: object): value is ArrayView => 'data' in value && ArrayBuffer.isView(value.data);

@@ -6,6 +6,7 @@ import { formatShape, type Dim } from '../ops/shape';
 import { expectVariable } from '../ops/variable';
 import { describe, positiveInteger } from '../options';
 import type { LstmState } from './lstm';
+import type { LayerRecord } from './records';
 import {
   Recurrent,
   type CellCall,
@@ -36,8 +37,13 @@ export interface AttentionLstmCallOptions extends RecurrentCallOptions<LstmState
   readonly memoryLengths?: Variable | null;
 }
 
+/** As of the LSTM, and α_t as `attention` [T, B, S], h̃_t as `unattended` [T, B, H]. */
+export type AttentionLstmRecord = LayerRecord &
+  Readonly<Record<'gates' | 'cells' | 'attention' | 'unattended', Variable>>;
+export type AttentionLstmOutput = RecurrentOutput<LstmState, AttentionLstmRecord>;
+
 export interface AttentionLstm {
-  (input: Variable, options: AttentionLstmCallOptions): RecurrentOutput<LstmState>;
+  (input: Variable, options: AttentionLstmCallOptions): AttentionLstmOutput;
 }
 
 const scores: readonly AttentionScore[] = ['multiplicative', 'additive'];
@@ -126,6 +132,12 @@ export class AttentionLstm extends Recurrent<StateNames> {
     const batch = x.type.shape[1]!;
     expectVariable('attentionLstm: memory', memory);
     expectRank('attentionLstm: memory', memory.type, 3, '[B, S, D]');
+    if (memory.type.shape[0] === 'T') {
+      throw new ShapeError(
+        `attentionLstm: memory: expected [B, S, D], received ${formatShape(memory.type.shape)}; declare an input as ` +
+          `inputShapes = { memory: ['B', 'S', D] }, or transpose(memory, [1, 0, 2]) what a layer gave`,
+      );
+    }
     const [, slots, size] = memory.type.shape as [Dim, Dim, Dim];
     if (typeof size !== 'number') {
       const received = formatShape(memory.type.shape);

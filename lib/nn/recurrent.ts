@@ -1,7 +1,7 @@
-import { OptionError } from '../errors';
+import { OptionError, ShapeError } from '../errors';
 import { add } from '../ops/functions/pairwise';
 import { expectRank, expectShape, type Variable } from '../ops/op';
-import type { Dim } from '../ops/shape';
+import { formatShape, type Dim } from '../ops/shape';
 import { expectVariable } from '../ops/variable';
 import { checkOptions, flag, positiveInteger, probability } from '../options';
 import { applyDropout, applySequenceDropout } from './dropout';
@@ -171,6 +171,10 @@ export abstract class Recurrent<S extends StateName> extends Layer {
     const { numLayers = 1, bidirectional = false, dropout = 0, residual = false } = this.options;
     lastSize(kind, input, this.options.inputSize);
     expectRank('input', input.type, 3, '[T, B, I]');
+    if (input.type.shape[0] === 'B') {
+      const received = formatShape(input.type.shape);
+      throw new ShapeError(`${kind}: input: expected [T, B, I], received ${received}; transpose(x, [1, 0, 2]) first`);
+    }
     if (lengths) {
       expectVariable(`${kind}: lengths`, lengths);
       expectShape('lengths', lengths.type, [input.type.shape[1]!]);

@@ -4,6 +4,7 @@ import type { Variable } from '../ops/op';
 import { slstm as slstmOp, slstmGates } from '../ops/recurrent/slstm';
 import { describe, positiveInteger } from '../options';
 import { withForgetBias } from './initializer';
+import type { LayerRecord } from './records';
 import {
   Recurrent,
   type CellCall,
@@ -27,7 +28,9 @@ export interface SlstmOptions extends RecurrentOptions {
 /** h, c, n and m of every layer and direction: [numLayers·D, B, H], index layer·D + direction. n = 0 says that nothing has been seen. */
 export type SlstmState = RecurrentState<StateNames>;
 export type SlstmCallOptions = RecurrentCallOptions<SlstmState>;
-export type SlstmOutput = RecurrentOutput<SlstmState>;
+/** `gates` [T, B, 4H]: i, f, tanh(z̃), σ(õ), side by side; `cells` c, `normalizers` n and `stabilizers` m, [T, B, H]. */
+export type SlstmRecord = LayerRecord & Readonly<Record<'gates' | 'cells' | 'normalizers' | 'stabilizers', Variable>>;
+export type SlstmOutput = RecurrentOutput<SlstmState, SlstmRecord>;
 
 export interface Slstm {
   (input: Variable, options?: SlstmCallOptions): SlstmOutput;

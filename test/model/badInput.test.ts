@@ -237,6 +237,16 @@ eachBackend((backend) => {
     await expect(misspelt).rejects.toThrow("vjp: backend: expected 'native' or 'reference', received 'refrence'");
   });
 
+  test.each([
+    [undefined, noise(1, 2, 3, 2), 'vjp: inputs: expected { data, shape }, or several by name, received undefined'],
+    [noise(1, 2, 3, 2), undefined, 'vjp: cotangents: expected { data, shape }, or several by name, received undefined'],
+    [noise(1, 2, 3, 2), 1, 'vjp: cotangents: expected { data, shape }, or several by name, received 1'],
+  ])('vjp refuses inputs and cotangents that are no arrays', async (inputs, cotangents, message) => {
+    const wrong = vjp(regression, inputs as never, cotangents as never, { backend });
+    await expect(wrong).rejects.toThrow(new DataError(message));
+    await expect(vjp(undefined as never, noise(1, 2), noise(1, 2))).rejects.toThrow('vjp: expected a module, received');
+  });
+
   test('vjp refuses cotangents of what is no output, and unknown initial states', async () => {
     const x = noise(1, 2, 3, 4);
     await expect(vjp(regression, x, { y: noise(2, 2, 3, 2) }, { backend })).rejects.toThrow(

@@ -232,3 +232,9 @@ test('perStep is true or false', async () => {
   await expect(asked).rejects.toThrow(OptionError);
   await expect(asked).rejects.toThrow("vjp: perStep: expected true or false, received 'dh'");
 });
+
+test('gradients that belong to options which a layer does not have are not shown', async () => {
+  const model = new Encoder('lstm', 'native');
+  const { perStep } = await vjp(model, batch, noise(2, B, T, H), { perStep: true });
+  expect(Object.keys(perStep.encoder_l0!).sort()).toEqual(['cells', 'dcells', 'dgates', 'dh', 'gates', 'hidden']);
+});

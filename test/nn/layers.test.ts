@@ -15,6 +15,7 @@ import {
   ShapeError,
   softmax,
   StateError,
+  transpose,
   vjp,
   type Inputs,
   type Linear,
@@ -120,6 +121,12 @@ describe("in a forward of one's own", () => {
       (x, encoder) => encoder(x, { initialState: 5 as never }).output,
       'lstm: initialState: expected { hiddenState, cellState }, received 5',
       OptionError,
+    ],
+    [
+      'a sequence that stands in rows of the batch',
+      (x, encoder) => encoder(transpose(x, [1, 0, 2])).output,
+      'encoder: lstm: input: expected [T, B, I], received [B, T, 4]; transpose(x, [1, 0, 2]) first',
+      ShapeError,
     ],
     [
       'a state that the cell does not have',
