@@ -114,13 +114,13 @@ constexpr Row kRows[] = {
      "weight_ih:gates4 weight_hh:gates4 weight_query:columns"},
 
     {"gru", "x h0? weight_ih weight_hh bias_ih? bias_hh? keep_hidden? hidden_mask? lengths?:int32",
-     "y! h_n! gates! recurrent!", "reverse:boolean reset_after:boolean", "weight_ih:gates3 weight_hh:gates3"},
+     "y! h_n! gates! recurrent!", "reverse:boolean reset_after:boolean", "weight_ih:gru_gates weight_hh:gru_gates"},
     {"gru_backward", "dy? dh_n? gates recurrent y h0? weight_hh keep_hidden? hidden_mask? lengths?:int32",
      "dgates drecurrent dh0! dh!", "reverse:boolean reset_after:boolean", "weight_hh:rows"},
     {"gru_backward_weight", "dgates drecurrent recurrent y h0? lengths?:int32", "dweight_hh",
      "reverse:boolean reset_after:boolean"},
     {"gru_step", "x h weight_ih weight_hh bias_ih? bias_hh? keep_hidden? hidden_mask?", "h_next gates! recurrent!",
-     "reset_after:boolean", "weight_ih:gates3 weight_hh:gates3"},
+     "reset_after:boolean", "weight_ih:gru_gates weight_hh:gru_gates"},
 
     {"rnn", "x h0? weight_ih weight_hh bias_ih? bias_hh? keep_hidden? hidden_mask? lengths?:int32", "y! h_n! gates!",
      "reverse:boolean relu:boolean", "weight_ih:columns weight_hh:columns"},
@@ -198,6 +198,7 @@ PackKind pack_kind(const std::string& name) {
   if (name == "rows") return PackKind::rows;
   if (name == "heads4") return PackKind::heads4;
   if (name == "heads4_rows") return PackKind::heads4_rows;
+  if (name == "gru_gates") return PackKind::gru_gates;
   return name == "gates3" ? PackKind::gates3 : PackKind::gates4;
 }
 

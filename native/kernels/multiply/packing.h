@@ -26,6 +26,7 @@ inline PackShape pack_shape(PackKind kind, const Tensor& weight) noexcept {
     case PackKind::rows:
       return {rows, panel_count(columns), kTileColumns};
     case PackKind::gates3:
+    case PackKind::gru_gates:
       return gates_shape(3, rows, columns);
     case PackKind::gates4:
       return gates_shape(4, rows, columns);
@@ -65,11 +66,10 @@ inline void pack_panel_of_rows(RowOf row, int64_t depth, int64_t columns, float*
 
 // The panel of all gates of kLanes units.
 template <int kGates>
-inline void pack_gates_panel(const Tensor& weight, int64_t panel, float* packed) noexcept {
-  const int64_t units = weight.dim(0) / kGates, depth = weight.dim(1);
-  const auto row = [=, data = weight.f32()](int64_t n) {
+inline void pack_gates_panel(const float* weight, int64_t units, int64_t depth, int64_t panel, float* packed) noexcept {
+  const auto row = [=](int64_t n) {
     const int64_t unit = panel * kLanes + n % kLanes;
-    return unit < units ? data + (n / kLanes * units + unit) * depth : nullptr;
+    return unit < units ? weight + (n / kLanes * units + unit) * depth : nullptr;
   };
   pack_panel_of_columns<kGates * kLanes>(row, depth, packed);
 }
@@ -119,9 +119,12 @@ inline void pack_weight_panel(PackKind kind, const Tensor& weight, int64_t panel
       return pack_panel_of_rows([=](int64_t k) { return data + k * width + first; }, rows,
                                 columns_of_panel(width, panel), packed);
     case PackKind::gates3:
-      return pack_gates_panel<3>(weight, panel, packed);
+      return pack_gates_panel<3>(data, rows / 3, width, panel, packed);
     case PackKind::gates4:
-      return pack_gates_panel<4>(weight, panel, packed);
+      return pack_gates_panel<4>(data, rows / 4, width, panel, packed);
+    case PackKind::gru_gates:
+      pack_gates_panel<2>(data, rows / 3, width, panel, packed);
+      return pack_gates_panel<1>(data + 2 * (rows / 3) * width, rows / 3, width, panel, packed + 2 * kLanes * width);
     case PackKind::heads4:
       return pack_heads_panel(weight, panel, packed);
     case PackKind::heads4_rows:

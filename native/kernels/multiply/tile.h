@@ -40,26 +40,19 @@ struct TileEnd {
 };
 
 // What a segment packs for each k: one vector of columns for each target, which is the vector of the tile that it adds
-// to. A vector packed for another use has the target kSkip. Known when compiled, so that no FMA is wasted on a vector
-// that a segment has no part in.
-constexpr int kSkip = -1;
-
+// to. Known when compiled, so that no FMA is wasted on a vector that a segment has no part in.
 template <int... kTargets>
 struct Columns {
   static constexpr int kVectors = sizeof...(kTargets);
 
   static LSTM_INLINE void load_all(const float* columns, Vector (&column)[kVectors]) {
-    int v = 0;
-    ((kTargets == kSkip ? void() : void(column[v] = load(columns + v * kLanes)), ++v), ...);
+    LSTM_UNROLL
+    for (int v = 0; v < kVectors; ++v) column[v] = load(columns + v * kLanes);
   }
   static LSTM_INLINE void add_products(Vector row, const Vector (&column)[kVectors], Vector (&sums)[kTileVectors]) {
     int v = 0;
-    ((kTargets == kSkip ? void() : void(sums[index(kTargets)] = fma(row, column[v], sums[index(kTargets)])), ++v), ...);
+    ((sums[kTargets] = fma(row, column[v], sums[kTargets]), ++v), ...);
   }
-
- private:
-  // A place that exists, since both branches of a choice are compiled.
-  static constexpr int index(int target) { return target == kSkip ? 0 : target; }
 };
 static_assert(kTileVectors == 4);
 using WholePanel = Columns<0, 1, 2, 3>;
@@ -137,6 +130,62 @@ struct MixedTile {
       if (rows < kRows) return multiply<kRows - 1>(rows, segments, start, end);
     }
     multiply_rows_by<kRows, SegmentColumns...>(segments, start, end);
+  }
+};
+
+// A segment whose columns come in streams of their own, at most one for each vector of a tile; the stride is 1.
+struct StreamedSegment {
+  const float* const* rows;
+  const float* streams[kTileVectors];
+  int64_t depth;
+};
+
+// What each stream packs.
+template <class... StreamColumns>
+struct Streams {
+  template <int kRows>
+  static LSTM_INLINE void accumulate(const StreamedSegment& segment, Vector (&sums)[kRows][kTileVectors]) {
+    const float *rows[kRows], *streams[sizeof...(StreamColumns)];
+    LSTM_UNROLL
+    for (int r = 0; r < kRows; ++r) rows[r] = segment.rows[r];
+    for (size_t s = 0; s < sizeof...(StreamColumns); ++s) streams[s] = segment.streams[s];
+    for (int64_t k = 0; k < segment.depth; ++k) {
+      Vector row[kRows];
+      LSTM_UNROLL
+      for (int r = 0; r < kRows; ++r) row[r] = broadcast(rows[r][k]);
+      int s = 0;
+      (add_stream<StreamColumns>(row, streams[s++], k, sums), ...);
+    }
+  }
+
+ private:
+  template <class Stream, int kRows>
+  static LSTM_INLINE void add_stream(const Vector (&row)[kRows], const float* stream, int64_t k,
+                                     Vector (&sums)[kRows][kTileVectors]) {
+    Vector column[Stream::kVectors];
+    Stream::load_all(stream + k * Stream::kVectors * kLanes, column);
+    LSTM_UNROLL
+    for (int r = 0; r < kRows; ++r) Stream::add_products(row[r], column, sums[r]);
+  }
+};
+
+// A tile over one segment of each of the given streams.
+template <int kRows, class... SegmentStreams>
+inline void multiply_streamed_rows(const StreamedSegment* segment, TileStart start, TileEnd end) noexcept {
+  Vector sums[kRows][kTileVectors];
+  load_tile(start, sums);
+  (SegmentStreams::accumulate(*segment++, sums), ...);
+  store_tile(sums, end);
+}
+
+template <class... SegmentStreams>
+struct StreamedTile {
+  template <int kRows = kTileRows>
+  static void multiply(int64_t rows, const StreamedSegment* segments, TileStart start, TileEnd end) noexcept {
+    if constexpr (kRows > 1) {
+      if (rows < kRows) return multiply<kRows - 1>(rows, segments, start, end);
+    }
+    multiply_streamed_rows<kRows, SegmentStreams...>(segments, start, end);
   }
 };
 

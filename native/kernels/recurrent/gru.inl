@@ -1,110 +1,9 @@
 // The GRU: forward over a sequence, and its single step.
 #pragma once
 
-#include "kernels/recurrent/gru_gates.h"
-#include "kernels/recurrent/hidden.h"
-#include "simd/math.h"
+#include "kernels/recurrent/gru_cells.h"
 
 namespace lstm::LSTM_ISA {
-
-struct GruForward {
-  HiddenForward hidden;  // weights packed as gates3
-  bool reset_after;
-  float *gates, *recurrent;  // each may be null
-
-  int64_t panels() const { return (hidden.hidden_size + kLanes - 1) / kLanes; }
-};
-
-struct GruMemory {
-  // Shared: with the reset gate before the product, a step has two phases, and what the first leaves for the second lies
-  // in gates and recurrent, or here: [B,3H] and [B,H].
-  float *gates, *recurrent;
-  HiddenMemory hidden;
-
-  GruMemory(const GruForward& op, Carver& carver, int thread) noexcept
-      : gates(take_unless(op, op.gates, kGruGates, carver)),
-        recurrent(take_unless(op, op.recurrent, 1, carver)),
-        hidden(op.hidden, carver, op.panels() * kTileColumns, thread) {}
-
- private:
-  static float* take_unless(const GruForward& op, const float* planned, int64_t width, Carver& carver) noexcept {
-    if (op.reset_after || planned) return nullptr;
-    return carver.take<float>(op.hidden.walk.batch * width * op.hidden.hidden_size);
-  }
-};
-
-// What one batch row reads and writes at one step: the state before as the gates see it, and as it is. With the reset
-// gate after, gates and recurrent may be null.
-struct GruRow {
-  const float *h_seen, *h_before;
-  float *h, *gates, *recurrent;
-};
-
-inline GruRow gru_row(const GruForward& op, const GruMemory& memory, int64_t listed, int64_t step) noexcept {
-  const int64_t H = op.hidden.hidden_size, row = memory.hidden.rows[listed];
-  const int64_t position = op.hidden.walk.position(row, step);
-  const auto at = [=](float* planned, float* own, int64_t width) {
-    return planned ? planned + position * width : own ? own + row * width : nullptr;
-  };
-  const float* seen = memory.hidden.h_rows[listed];
-  return {seen, op.hidden.hidden_mask ? memory.hidden.h_before(op.hidden, row, step) : seen,
-          memory.hidden.h_at(op.hidden, row, step), at(op.gates, memory.gates, kGruGates * H),
-          at(op.recurrent, memory.recurrent, H)};
-}
-
-// The bias of each panel, in the places of the tile: b_ih + b_hh where both enter alike.
-inline void gru_bias(const GruForward& op, Range panels, float* bias) noexcept {
-  const int64_t H = op.hidden.hidden_size;
-  for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-    float* sums = bias + panel * kTileColumns;
-    const int64_t first = panel * kLanes, count = H - first;
-    const auto of_input = [&](int gate) { return bias_vector(op.hidden.bias_ih, gate * H + first, count); };
-    const auto of_state = [&](int gate) { return bias_vector(op.hidden.bias_hh, gate * H + first, count); };
-    store(sums + kResetGate * kLanes, add(of_input(kResetGate), of_state(kResetGate)));
-    store(sums + kUpdateGate * kLanes, add(of_input(kUpdateGate), of_state(kUpdateGate)));
-    const Vector candidate = of_input(kCandidateGate), recurrent = of_state(kCandidateGate);
-    store(sums + kCandidateOfInput * kLanes, op.reset_after ? candidate : add(candidate, recurrent));
-    store(sums + kCandidateOfState * kLanes, recurrent);
-  }
-}
-
-// r, z = σ(z_r), σ(z_z); n = tanh(z_n + r * q), by one FMA; h = n + z * (h' - n), by one FMA over the rounded difference.
-// For `count` units from `first`; the tile holds r, z, z_n and q of kLanes units.
-LSTM_INLINE void gru_cell(const float* tile, const GruRow& row, int64_t first, int64_t count,
-                          int64_t hidden_size) noexcept {
-  const Vector r = sigmoid(load(tile + kResetGate * kLanes));
-  const Vector z = sigmoid(load(tile + kUpdateGate * kLanes));
-  const Vector q = load(tile + kCandidateOfState * kLanes);
-  const Vector n = tanh(fma(r, q, load(tile + kCandidateOfInput * kLanes)));
-  store_first(row.h + first, fma(z, subtract(load_first(row.h_before + first, count), n), n), count);
-  if (row.recurrent) store_first(row.recurrent + first, q, count);
-  if (!row.gates) return;
-  float* gates = row.gates + first;
-  store_first(gates + kResetGate * hidden_size, r, count);
-  store_first(gates + kUpdateGate * hidden_size, z, count);
-  store_first(gates + kCandidateGate * hidden_size, n, count);
-}
-
-// The two halves of a cell whose reset gate comes before the product. The first leaves r, z, what x adds to the candidate,
-// and q = r * h' as the gates see it; the second ends the candidate's chain with q.
-LSTM_INLINE void gru_cell_reset(const float* tile, const GruRow& row, int64_t first, int64_t count,
-                                int64_t hidden_size) noexcept {
-  const Vector r = sigmoid(load(tile + kResetGate * kLanes));
-  float* gates = row.gates + first;
-  store_first(gates + kResetGate * hidden_size, r, count);
-  store_first(gates + kUpdateGate * hidden_size, sigmoid(load(tile + kUpdateGate * kLanes)), count);
-  store_first(gates + kCandidateGate * hidden_size, load(tile + kCandidateOfInput * kLanes), count);
-  store_first(row.recurrent + first, multiply(r, load_first(row.h_seen + first, count)), count);
-}
-
-LSTM_INLINE void gru_cell_candidate(const float* tile, const GruRow& row, int64_t first, int64_t count,
-                                    int64_t hidden_size) noexcept {
-  float* gates = row.gates + first;
-  const Vector z = load_first(gates + kUpdateGate * hidden_size, count);
-  const Vector n = tanh(load(tile + kCandidateGate * kLanes));
-  store_first(gates + kCandidateGate * hidden_size, n, count);
-  store_first(row.h + first, fma(z, subtract(load_first(row.h_before + first, count), n), n), count);
-}
 
 // What regularization makes of the h that the cell has stored for some listed rows, one vector from `first` of each.
 inline void gru_regularize(const GruForward& op, const GruMemory& memory, Range listed, int64_t step,
@@ -115,59 +14,124 @@ inline void gru_regularize(const GruForward& op, const GruMemory& memory, Range 
   }
 }
 
-// x adds to r, z and its part of the candidate; h' to r, z and, with the reset gate after, to its own part.
+// x and h' add to r, z and their own parts of the candidate.
+using GatesStream = Columns<kResetGate, kUpdateGate>;
 using ResetAfterTile =
-    MixedTile<Columns<kResetGate, kUpdateGate, kCandidateOfInput>, Columns<kResetGate, kUpdateGate, kCandidateOfState>>;
-using ResetBeforeTile =
-    MixedTile<Columns<kResetGate, kUpdateGate, kCandidateOfInput>, Columns<kResetGate, kUpdateGate, kSkip>>;
-using CandidateTile = MixedTile<Columns<kSkip, kSkip, kCandidateGate>>;
+    StreamedTile<Streams<GatesStream, Columns<kCandidateOfInput>>, Streams<GatesStream, Columns<kCandidateOfState>>>;
 
-// One step of the listed rows: b + W_ih x + W_hh h' tile by tile, each followed by the cell.
-template <class Tile, class Cell>
-inline void gru_step_rows(const GruForward& op, const GruMemory& memory, int64_t active, int64_t step, Range panels,
-                          Cell cell) noexcept {
-  const int64_t I = op.hidden.input_size, H = op.hidden.hidden_size, width = kGruGates * kLanes;
+// One step of the listed rows with the reset gate after the product: b + W_ih x + W_hh h' tile by tile, each followed by
+// the cell.
+inline void gru_step_rows(const GruForward& op, const GruMemory& memory, int64_t active, int64_t step,
+                          Range panels) noexcept {
+  const int64_t I = op.hidden.input_size, H = op.hidden.hidden_size;
   const Tiles tiles({0, active});
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
     const TileStart bias = {memory.hidden.bias + panel * kTileColumns, 0};
+    const float *gates_ih = op.columns_ih(panel, kResetGate), *candidate_ih = op.columns_ih(panel, kCandidateGate),
+                *gates_hh = op.columns_hh(panel, kResetGate), *candidate_hh = op.columns_hh(panel, kCandidateGate);
     for (int64_t t = 0; t < tiles.count; ++t) {
       const Range listed = tiles[t];
-      const Segment segments[] = {{memory.hidden.x_rows + listed.begin, 1, op.hidden.packed_ih + panel * I * width, I},
-                                  {memory.hidden.h_rows + listed.begin, 1, op.hidden.packed_hh + panel * H * width, H}};
+      const StreamedSegment segments[] = {{memory.hidden.x_rows + listed.begin, {gates_ih, candidate_ih}, I},
+                                          {memory.hidden.h_rows + listed.begin, {gates_hh, candidate_hh}, H}};
       alignas(64) float tile[kTileRows * kTileColumns];
-      Tile::multiply(listed.size(), segments, bias, {tile, kTileColumns});
+      ResetAfterTile::multiply(listed.size(), segments, bias, {tile, kTileColumns});
       for (int64_t r = 0; r < listed.size(); ++r) {
         const GruRow row = gru_row(op, memory, listed.begin + r, step);
-        cell(tile + r * kTileColumns, row, panel * kLanes, H - panel * kLanes, H);
+        gru_cell(tile + r * kTileColumns, row, panel * kLanes, H - panel * kLanes, H);
       }
-      if (op.reset_after) gru_regularize(op, memory, listed, step, panel * kLanes);
+      gru_regularize(op, memory, listed, step, panel * kLanes);
     }
   }
 }
 
-// The second phase of a step with the reset gate before: the candidate's chain goes on over q.
-inline void gru_candidate_rows(const GruForward& op, const GruMemory& memory, int64_t active, int64_t step,
-                               Range panels) noexcept {
-  const int64_t H = op.hidden.hidden_size;
+// One of the two phases of a step with the reset gate before the product: r and z over x and h', or n over x and q. A tile
+// holds kGates vectors of as many panels as fill it: with n of one panel alone, three chains of FMAs left more than half of
+// the time unused.
+template <int kGates>
+struct GruPhase {
+  static_assert(kGates == 1 || kGates == 2);
+  static constexpr int kPanels = kTileVectors / kGates;
+  static constexpr GruGate kFirst = kGates == 2 ? kResetGate : kCandidateGate;
+
+  // The bias of panels from `panel` on, in the places of the tile.
+  static float* bias(const GruForward& op, const GruMemory& memory, int64_t panel) {
+    return memory.hidden.bias + (kFirst * op.panels() + kGates * panel) * kLanes;
+  }
+
+  static void multiply(int64_t rows, int64_t panels, const StreamedSegment* segments, TileStart start,
+                       TileEnd end) noexcept {
+    if constexpr (kGates == 2) {
+      if (panels == 2) return multiply_by<Columns<0, 1>, Columns<2, 3>>(rows, segments, start, end);
+      return multiply_by<Columns<0, 1>>(rows, segments, start, end);
+    } else {
+      if (panels == 4) return multiply_by<Columns<0>, Columns<1>, Columns<2>, Columns<3>>(rows, segments, start, end);
+      if (panels == 3) return multiply_by<Columns<0>, Columns<1>, Columns<2>>(rows, segments, start, end);
+      if (panels == 2) return multiply_by<Columns<0>, Columns<1>>(rows, segments, start, end);
+      return multiply_by<Columns<0>>(rows, segments, start, end);
+    }
+  }
+
+ private:
+  template <class... StreamColumns>
+  static void multiply_by(int64_t rows, const StreamedSegment* segments, TileStart start, TileEnd end) noexcept {
+    using Stream = Streams<StreamColumns...>;
+    StreamedTile<Stream, Stream>::multiply(rows, segments, start, end);
+  }
+};
+
+template <int kGates, class Cell>
+inline void gru_phase_rows(const GruForward& op, const GruMemory& memory, int64_t active, int64_t step, Range panels,
+                           Cell cell) noexcept {
+  using Phase = GruPhase<kGates>;
+  const int64_t I = op.hidden.input_size, H = op.hidden.hidden_size;
   const Tiles tiles({0, active});
-  const float** q_rows = memory.hidden.x_rows;  // x has been multiplied
-  for (int64_t i = 0; i < active; ++i) q_rows[i] = gru_row(op, memory, i, step).recurrent;
-  for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-    const int64_t first = panel * kLanes, count = H - first;
-    const float* columns = op.hidden.packed_hh + panel * H * kGruGates * kLanes;
+  for (int64_t panel = panels.begin; panel < panels.end; panel += Phase::kPanels) {
+    const int64_t count = panels.end - panel < Phase::kPanels ? panels.end - panel : Phase::kPanels;
+    StreamedSegment of_input = {nullptr, {}, I}, of_state = {nullptr, {}, H};
+    for (int64_t p = 0; p < count; ++p) {
+      of_input.streams[p] = op.columns_ih(panel + p, Phase::kFirst);
+      of_state.streams[p] = op.columns_hh(panel + p, Phase::kFirst);
+    }
     for (int64_t t = 0; t < tiles.count; ++t) {
       const Range listed = tiles[t];
-      const Segment segment = {q_rows + listed.begin, 1, columns, H};
-      alignas(64) float tile[kTileRows * kTileColumns] = {};
+      GruRow rows[kTileRows] = {};
+      const float* recurrent[kTileRows] = {};
       for (int64_t r = 0; r < listed.size(); ++r) {
-        const float* begun = gru_row(op, memory, listed.begin + r, step).gates + kCandidateGate * H + first;
-        store(tile + r * kTileColumns + kCandidateGate * kLanes, load_first(begun, count));
+        rows[r] = gru_row(op, memory, listed.begin + r, step);
+        recurrent[r] = rows[r].recurrent;
       }
-      CandidateTile::multiply(listed.size(), &segment, {tile, kTileColumns}, {tile, kTileColumns});
-      for (int64_t r = 0; r < listed.size(); ++r) {
-        gru_cell_candidate(tile + r * kTileColumns, gru_row(op, memory, listed.begin + r, step), first, count, H);
+      of_input.rows = memory.hidden.x_rows + listed.begin;
+      of_state.rows = kGates == 2 ? memory.hidden.h_rows + listed.begin : recurrent;
+      const StreamedSegment segments[] = {of_input, of_state};
+      alignas(64) float tile[kTileRows * kTileColumns];
+      Phase::multiply(listed.size(), count, segments, {Phase::bias(op, memory, panel), 0}, {tile, kTileColumns});
+      for (int64_t p = 0; p < count; ++p) {
+        const int64_t first = (panel + p) * kLanes;
+        for (int64_t r = 0; r < listed.size(); ++r) {
+          cell(tile + r * kTileColumns + p * kGates * kLanes, rows[r], first, H - first, H);
+        }
+        if (kGates == 1) gru_regularize(op, memory, listed, step, first);
       }
-      gru_regularize(op, memory, listed, step, first);
+    }
+  }
+}
+
+// The bias of each panel, in the places of the tiles: b_ih + b_hh where both enter alike.
+inline void gru_bias(const GruForward& op, const GruMemory& memory, Range panels) noexcept {
+  const int64_t H = op.hidden.hidden_size;
+  for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
+    const int64_t first = panel * kLanes, count = H - first;
+    const auto of_input = [&](int gate) { return bias_vector(op.hidden.bias_ih, gate * H + first, count); };
+    const auto of_state = [&](int gate) { return bias_vector(op.hidden.bias_hh, gate * H + first, count); };
+    float* gates = op.reset_after ? memory.hidden.bias + panel * kTileColumns : GruPhase<2>::bias(op, memory, panel);
+    store(gates + kResetGate * kLanes, add(of_input(kResetGate), of_state(kResetGate)));
+    store(gates + kUpdateGate * kLanes, add(of_input(kUpdateGate), of_state(kUpdateGate)));
+    const Vector candidate = of_input(kCandidateGate), recurrent = of_state(kCandidateGate);
+    if (op.reset_after) {
+      store(gates + kCandidateOfInput * kLanes, candidate);
+      store(gates + kCandidateOfState * kLanes, recurrent);
+    } else {
+      store(GruPhase<1>::bias(op, memory, panel), add(candidate, recurrent));
     }
   }
 }
@@ -178,16 +142,14 @@ inline void gru_forward(const GruForward& op, void* workspace, Team& team) noexc
   const GruMemory memory(op, carver, team.rank());
   const Share share(op.hidden.walk, op.panels(), team);
   clear(memory.hidden.zeros, H);
-  gru_bias(op, share.panels, memory.hidden.bias);
+  gru_bias(op, memory, share.panels);
   const int64_t end = share.panels.end * kLanes;
   const Range units = {share.panels.begin * kLanes, end < H ? end : H};
   walk_forward(op.hidden, memory.hidden, share, units, team, [&](int64_t active, int64_t step) {
-    if (op.reset_after) {
-      return gru_step_rows<ResetAfterTile>(op, memory, active, step, share.panels, gru_cell);
-    }
-    gru_step_rows<ResetBeforeTile>(op, memory, active, step, share.panels, gru_cell_reset);
+    if (op.reset_after) return gru_step_rows(op, memory, active, step, share.panels);
+    gru_phase_rows<2>(op, memory, active, step, share.panels, gru_cell_reset);
     share.end_step(team);
-    gru_candidate_rows(op, memory, active, step, share.panels);
+    gru_phase_rows<1>(op, memory, active, step, share.panels, gru_cell_candidate);
   });
   const Range rows = team.split(op.hidden.walk.batch);
   clear_past_lengths(op.hidden.walk, rows, op.gates, kGruGates * H);
@@ -212,7 +174,7 @@ inline size_t gru_memory(const GruForward& op, int team_size) noexcept {
 // Shapes    x [T,B,I], h0? [B,H], weight_ih [3H,I], weight_hh [3H,H], bias_ih?, bias_hh? [3H], keep_hidden? [T,B,H] or [H],
 //           hidden_mask? [B,H], lengths? int32 [B]
 //           -> y [T,B,H], h_n [B,H], gates [T,B,3H], recurrent (q) [T,B,H], each only when planned
-// Layout    weights packed as gates3; gates in the order of gru_gates.h, after activation
+// Layout    weights packed as gru_gates; gates in the order of gru_gates.h, after activation
 // Aliasing  no output overlaps an operand
 // Accuracy  r, z: one FMA chain from b_ih + b_hh over I, then H; the candidate's parts likewise; activations of simd/math.h
 // Source    Cho et al. 2014; reset_after as PyTorch; zoneout Krueger et al. 2016; mask Gal & Ghahramani 2016

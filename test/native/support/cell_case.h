@@ -139,7 +139,7 @@ inline KernelCase slstm_backward_case(const CellCase& c, const CellOperands& o, 
 // Outputs y, h_n, gates and, of a GRU, recurrent; of an sLSTM as above.
 inline KernelCase cell_forward_case(const CellCase& c, const CellOperands& o) {
   if (c.is_slstm()) return slstm_forward_case(c, o);
-  const PackKind kind = c.is_gru() ? PackKind::gates3 : PackKind::columns;
+  const PackKind kind = c.is_gru() ? PackKind::gru_gates : PackKind::columns;
   KernelCase test = {c.is_gru() ? KernelId::gru : KernelId::rnn,
                      {{o.x},
                       when(c.initial, o.h0),
@@ -223,7 +223,7 @@ inline KernelCase cell_step_case(const CellCase& c, const CellOperands& o, const
             {},
             {{5, PackKind::gates4}, {6, PackKind::heads4}}};
   }
-  const PackKind kind = c.is_gru() ? PackKind::gates3 : PackKind::columns;
+  const PackKind kind = c.is_gru() ? PackKind::gru_gates : PackKind::columns;
   KernelCase test = {c.is_gru() ? KernelId::gru_step : KernelId::rnn_step,
                      {{x}, {h}, {o.weight_ih}, {o.weight_hh}, {o.bias_ih}, {o.bias_hh}, keep, cell_mask(c, o)},
                      {{empty(h.dims)}, {empty({c.batch, c.gates() * c.units})}},
