@@ -22,6 +22,7 @@ import { idsIn, type Equation, type Program, type ValueId } from '../program/pro
 import { isInt32 } from '../arrays';
 import { prepareBatch } from '../train/batch';
 import { names, writeStep } from '../train/step';
+import { expectModule } from './expectModule';
 import type { Module } from './module';
 import { nudge, relativeError, roundingError, tolerance } from './tolerance';
 
@@ -77,6 +78,7 @@ export async function verify<O extends Outputs = AnyOutputs>(
   options: VerifyOptions<O> = {},
 ): Promise<Verification> {
   checkOptions('verify', options, ['loss', 'optimizer', 'clipNorm']);
+  expectModule('verify', model);
   const { network } = model;
   const prepared = prepareBatch(batch, model.inputShapes);
   network.bind(prepared.inputSignature);

@@ -7,6 +7,7 @@ import { countNames, evaluateShape, type Counts } from '../ops/shape';
 import { checkOptions, describe, flag } from '../options';
 import { gradient, type Seed } from '../program/gradient';
 import { inputArrays } from '../train/batch';
+import { expectModule } from './expectModule';
 import type { Module } from './module';
 import { backendNamed } from './options';
 import { perStepOf } from './perStep';
@@ -57,7 +58,8 @@ export async function vjp(
   const { backend: backendName = 'native', initialStates = {}, perStep = false } = options;
   flag('vjp', 'perStep', perStep);
   const backend = backendNamed('vjp', backendName);
-  const { network } = expectModule(model);
+  expectModule('vjp', model);
+  const { network } = model;
   expectArrays('inputs', inputs);
   expectArrays('cotangents', cotangents);
   const arrays = inputArrays('inputs' in inputs ? (inputs as Batch) : { inputs: inputs });
@@ -112,11 +114,6 @@ function byPath(named: readonly (readonly [string, ArrayView])[]): Record<string
     (paths[name.slice(0, end)] ??= {})[name.slice(end + 1)] = array;
   }
   return paths;
-}
-
-function expectModule(model: unknown): Module {
-  if (typeof model === 'function' && 'network' in model) return model as unknown as Module;
-  throw new DataError(`vjp: expected a module, received ${describe(model)}`);
 }
 
 /** One array, or several by name. */

@@ -11,6 +11,7 @@ import {
   Module,
   sequential,
   ShapeError,
+  verify,
   vjp,
   type Inputs,
 } from '../../lib';
@@ -244,7 +245,12 @@ eachBackend((backend) => {
   ])('vjp refuses inputs and cotangents that are no arrays', async (inputs, cotangents, message) => {
     const wrong = vjp(regression, inputs as never, cotangents as never, { backend });
     await expect(wrong).rejects.toThrow(new DataError(message));
-    await expect(vjp(undefined as never, noise(1, 2), noise(1, 2))).rejects.toThrow('vjp: expected a module, received');
+  });
+
+  test('vjp and verify refuse what is no module', async () => {
+    const x = noise(1, 2, 3, 2);
+    await expect(vjp(undefined as never, x, x)).rejects.toThrow('vjp: expected a module, received undefined');
+    await expect(verify(lstm(2) as never, { inputs: x })).rejects.toThrow('verify: expected a module, received');
   });
 
   test('vjp refuses cotangents of what is no output, and unknown initial states', async () => {
