@@ -1,4 +1,4 @@
-// The order of the gates in every GRU array of 3H: PyTorch's, as gruGates in lib/ops/recurrent/gru.ts.
+// The order of the gates in every GRU array of 3H: PyTorch's, as gruGates in lib/ops/recurrent/gruCell.ts.
 #pragma once
 
 #include "kernels/multiply/tile.h"
