@@ -29,6 +29,11 @@ export interface DataTraits {
   readonly vocabulary?: Vocabulary;
   /** The number of batches in a pass, where known. */
   readonly length?: number;
+  /**
+   * The batches of pass `epoch`, counted from 0, from batch `begin` on: what it gives depends on nothing else. Data have it
+   * whose order differs from pass to pass, or that can begin anywhere without making the batches before.
+   */
+  readonly pass?: (epoch: number, begin: number) => Batches;
 }
 
 /** Anything that can be iterated once per pass, or a function that returns such a thing for each pass. */
@@ -42,22 +47,34 @@ export function batchCount(data: Data): number | undefined {
 /** Iterators that one pass has used already. */
 const usedUp = new WeakSet<object>();
 
+/** Where a pass over the data begins. */
+export interface PassBegin {
+  /** Passes before it. Default 0. */
+  readonly epoch?: number;
+  /** Batches of it that are left out. Default 0. */
+  readonly begin?: number;
+}
+
 /**
  * One pass over the data.
  *
  * @throws DataError for what is no data set, for a value that is no batch, and for a second pass over an iterator
  *   (a generator object, say), which would silently yield nothing.
  */
-export async function* iterate<I extends BatchInputs>(data: Data<I>): AsyncGenerator<Batch<I>, void, undefined> {
-  const source = typeof data === 'function' ? data() : data;
-  let position = 0;
+export async function* iterate<I extends BatchInputs>(
+  data: Data<I>,
+  { epoch = 0, begin = 0 }: PassBegin = {},
+): AsyncGenerator<Batch<I>, void, undefined> {
+  const canBegin = typeof data?.pass === 'function';
+  const source = canBegin ? (data.pass(epoch, begin) as Batches<I>) : typeof data === 'function' ? data() : data;
+  let position = canBegin ? begin : 0;
   for await (const batch of freshPass(source)) {
     if (typeof batch?.inputs !== 'object') {
       throw new DataError(
         `data: expected batches { inputs, targets, ... }, received ${describe(batch)} as batch ${position}`,
       );
     }
-    yield batch;
+    if (position >= begin) yield batch;
     position++;
   }
 }

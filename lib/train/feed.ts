@@ -1,4 +1,4 @@
-import { iterate, type Batch, type Data } from '../data/batch';
+import { iterate, type Batch, type Data, type PassBegin } from '../data/batch';
 
 /** The longest delay that a timer takes. */
 const maxMilliseconds = 2 ** 31 - 1;
@@ -9,8 +9,8 @@ export class Feed {
   private asked: Promise<IteratorResult<Batch, void>> | null = null;
   private isWaiting = false;
 
-  constructor(data: Data) {
-    this.batches = iterate(data);
+  constructor(data: Data, begin: PassBegin = {}) {
+    this.batches = iterate(data, begin);
   }
 
   /** Asks for the next batch, so that it is made while others compute. */

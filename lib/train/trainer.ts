@@ -133,7 +133,7 @@ class Trainer {
   private async epoch(epoch: number, report: (event: TrainingEvent) => void): Promise<History['ended'] | null> {
     const means = new MeanFigures(this.options.loss);
     if (this.carries) this.stepper.resetCarriedState();
-    const feed = new Feed(this.data);
+    const feed = new Feed(this.data, { epoch: epoch - 1 });
     let ended: History['ended'] | null = null;
     try {
       while (!ended) {

@@ -62,6 +62,22 @@ describe('iterate', () => {
     expect(closed).toBe(true);
   });
 
+  it('asks data that know their passes for the one it makes', async () => {
+    const data: Data = {
+      *[Symbol.iterator]() {},
+      pass: (epoch, begin) => [batch(10 * epoch + begin), batch(10 * epoch + begin + 1)],
+    };
+    const values = [];
+    for await (const item of iterate(data, { epoch: 3, begin: 2 })) values.push(first(item));
+    expect(values).toEqual([32, 33]);
+  });
+
+  it('leaves out the first batches of data that can only begin at the beginning', async () => {
+    const values = [];
+    for await (const item of iterate(twoLater, { epoch: 3, begin: 1 })) values.push(first(item));
+    expect(values).toEqual([2]);
+  });
+
   it('says what it received when that is no data', async () => {
     await expect(pass(3 as never)).rejects.toThrow('function that returns one, received 3');
     await expect(pass({} as never)).rejects.toThrow('received Object');
