@@ -25,11 +25,12 @@ export function multiStepDecay(
 ): Schedule {
   checkRate('multiStepDecay: lr', lr);
   checkOptions('multiStepDecay', options, ['milestones', 'gamma']);
-  const { milestones, gamma = 0.1 } = options;
-  if (!Array.isArray(milestones) || !milestones.every((step) => Number.isInteger(step) && step >= 0))
-    throw new OptionError(
-      `multiStepDecay: milestones: expected an array of integers >= 0, received ${Array.isArray(milestones) ? JSON.stringify(milestones) : describe(milestones)}`,
-    );
+  const { gamma = 0.1 } = options;
+  const milestones: unknown = options.milestones;
+  if (!isMilestones(milestones)) {
+    const received = Array.isArray(milestones) ? JSON.stringify(milestones) : describe(milestones);
+    throw new OptionError(`multiStepDecay: milestones: expected an array of integers >= 0, received ${received}`);
+  }
   inRange('multiStepDecay', 'gamma', gamma, 0, float32Limit);
   const passed = (step: number) => milestones.filter((milestone) => milestone <= step).length;
   return schedule(
@@ -67,3 +68,6 @@ export function linearDecay(
     return lr + (final - lr) * Math.min(1, point.step / Math.max(1, total));
   });
 }
+
+const isMilestones = (value: unknown): value is readonly number[] =>
+  Array.isArray(value) && value.every((step) => Number.isInteger(step) && step >= 0);
