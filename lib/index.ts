@@ -13,7 +13,12 @@ export {
 } from './data/series/calendar';
 export { SeriesFormat, type MissingPolicy, type SeriesFormatSpec } from './data/series/format';
 export type { Frequency, FrequencyName } from './data/series/frequency';
+export type { FormatOptions, SeriesOptions, TimeValue } from './data/series/options';
+export { series, type CsvOptions, type CsvRow, type SeriesColumns, type SeriesReaders } from './data/series/readers';
 export type { Scaler, Scaling, ScalingKind, ScalingOptions } from './data/series/scaling';
+export { Series, type Origin, type SeriesPart, type WindowAtOptions } from './data/series/series';
+export type { PartName, Split } from './data/series/split';
+export type { OriginOptions, SeriesWindows, WindowOptions, WindowSizes } from './data/series/windows';
 export {
   text,
   type Corpus,
