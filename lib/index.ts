@@ -116,9 +116,12 @@ export { Slstm, slstm, type SlstmCallOptions, type SlstmOptions, type SlstmOutpu
 export * from './ops/functions';
 export type { Dtype, ValueType, Variable } from './ops/op';
 export type { Dim, Shape } from './ops/shape';
+export { adagrad, type AdagradOptions } from './optim/adagrad';
 export { adam, adamW, type AdamOptions } from './optim/adam';
+export type { Group, GroupedOptions, ParameterGroup, ParameterPlace } from './optim/groups';
 export type { Optimizer } from './optim/optimizer';
-export { cosine, type Schedule, type SchedulePoint } from './optim/schedule';
+export { rmsprop, type RmspropOptions } from './optim/rmsprop';
+export { cosine, type Json, type Schedule, type SchedulePoint } from './optim/schedule';
 export { sgd, type SgdOptions } from './optim/sgd';
 export type { EvaluateOptions } from './train/evaluator';
 export type { Figures } from './train/figures';
