@@ -10,7 +10,7 @@ import { checkOptions, describe } from '../options';
 import type { Optimizer } from '../optim/optimizer';
 import { rateAt } from '../optim/schedule';
 import { prepareBatch, type PreparedBatch } from './batch';
-import { figuresOf, readScalar, weightOf, type Figures } from './figures';
+import { measure, readScalar, type Figures, type Measured } from './figures';
 import { checkObjective, names, objectiveKey, writeStep, type Objective } from './step';
 
 export interface StepOptions<O extends Outputs = AnyOutputs> extends Objective<O> {
@@ -35,10 +35,10 @@ export interface StepResult {
   readonly learningRate: number;
 }
 
-/** A step's figures with the weight that its loss has in a mean over steps. */
-export interface WeightedStep {
+/** A step, and what it adds to figures over several. */
+export interface MeasuredStep {
   readonly result: StepResult;
-  readonly weight: number;
+  readonly measured: Measured;
 }
 
 const knownOptions = ['loss', 'optimizer', 'clipNorm', 'metrics', 'carryState'];
@@ -88,7 +88,7 @@ export class Stepper {
     batch: Batch,
     options: StepOptions<never>,
     { totalSteps = null, signal }: { totalSteps?: number | null; signal?: AbortSignal } = {},
-  ): Promise<WeightedStep> {
+  ): Promise<MeasuredStep> {
     const prepared = prepareBatch(batch, this.declaredShapes);
     const executable = this.prepare(prepared, options);
     const learningRate = rateAt(this.optimizer.learningRate, { step: this.step, totalSteps });
@@ -102,10 +102,11 @@ export class Stepper {
     if (result.failedGuard !== null) throw this.nonFinite(result);
     if (options.carryState) this.streamBegins = false;
     const gradientNorm = readScalar(result, names.gradientNorm);
-    const figures = figuresOf(options.loss, result);
+    const measured = measure(options, result);
+    const { figures } = measured;
     return {
       result: { step: this.step, loss: figures.loss, figures, gradientNorm, learningRate },
-      weight: weightOf(result),
+      measured,
     };
   }
 
