@@ -67,20 +67,14 @@ export {
   type GruRecord,
   type GruState,
 } from './nn/gru';
+export * from './nn/heads';
 export { constant, constantRange, normal, uniform, type Initializer } from './nn/initializer';
 export { Layer, type LayerConfig } from './nn/layer';
 export { LayerNorm, layerNorm, type LayerNormOptions } from './nn/layerNorm';
 export type { LengthOptions } from './nn/lengths';
 export { Linear, linear, type LinearOptions } from './nn/linear';
-export {
-  crossEntropy,
-  meanSquaredError,
-  type AnyOutputs,
-  type Loss,
-  type LossFunction,
-  type LossTerms,
-  type Outputs,
-} from './nn/loss';
+export type { AnyOutputs, Loss, LossFunction, LossTerms, Outputs } from './nn/loss';
+export * from './nn/losses';
 export {
   Lstm,
   lstm,
@@ -101,6 +95,7 @@ export {
   type AttentionPoolingOptions,
   type AttentionPoolingOutput,
 } from './nn/pooling';
+export type { Metric } from './nn/metric';
 export type { LayerRecord } from './nn/records';
 export { Residual, residual } from './nn/residual';
 export {
