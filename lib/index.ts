@@ -2,6 +2,13 @@
 export type { ArrayView, NumberArray } from './backend/backend';
 export { getThreads, nativeInfo, setThreads } from './backend/native/native';
 export type { Batch, Batches, BatchInputs, Data, DataTraits, Tensor } from './data/batch';
+export type { AddingProblemOptions } from './data/synthetic/addingProblem';
+export type { SyntheticBatches, SyntheticOptions } from './data/synthetic/batches';
+export type { CopyMemoryBatches, CopyMemoryOptions } from './data/synthetic/copyMemory';
+export type { MackeyGlassOptions } from './data/synthetic/mackeyGlass';
+export type { NoisySinesOptions } from './data/synthetic/noisySines';
+export type { ReberString } from './data/synthetic/reber';
+export { synthetic } from './data/synthetic/synthetic';
 export {
   text,
   type Corpus,
