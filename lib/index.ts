@@ -9,15 +9,16 @@ export type { MackeyGlassOptions } from './data/synthetic/mackeyGlass';
 export type { NoisySinesOptions } from './data/synthetic/noisySines';
 export type { ReberString } from './data/synthetic/reber';
 export { synthetic } from './data/synthetic/synthetic';
-export {
-  text,
-  type Corpus,
-  type TextBatches,
-  type TextBatchOptions,
-  type TextOptions,
-  type TextPart,
-} from './data/text';
-export { Vocabulary, type VocabularyJson } from './data/vocabulary';
+export type { TextBatches, TextBatchOptions } from './data/text/batches';
+export type { TextFileOptions, TextOptions } from './data/text/options';
+export type { TextPart } from './data/text/part';
+export type { TextStream } from './data/text/streams';
+export { text, type Corpus } from './data/text/text';
+export type { ByteVocabulary } from './data/vocabularies/bytes';
+export type { CharacterVocabulary, VocabularyJson } from './data/vocabularies/characters';
+export type { Tokenizer, TokenizerVocabulary } from './data/vocabularies/tokenizer';
+export { WordVocabulary, type WordVocabularyJson, type WordVocabularyOptions } from './data/vocabularies/words';
+export { Vocabulary } from './data/vocabulary';
 export * from './errors';
 export type { ModuleClasses } from './model/architecture';
 export { generate, type GenerateOptions } from './model/generate';
