@@ -2,6 +2,18 @@
 export type { ArrayView, NumberArray } from './backend/backend';
 export { getThreads, nativeInfo, setThreads } from './backend/native/native';
 export type { Batch, Batches, BatchInputs, Data, DataTraits, Tensor } from './data/batch';
+export { Labels, type LabelsJson } from './data/labels';
+export {
+  calendar,
+  Calendar,
+  type CalendarEncoding,
+  type CalendarFeature,
+  type CalendarFunction,
+  type CalendarOptions,
+} from './data/series/calendar';
+export { SeriesFormat, type MissingPolicy, type SeriesFormatSpec } from './data/series/format';
+export type { Frequency, FrequencyName } from './data/series/frequency';
+export type { Scaler, Scaling, ScalingKind, ScalingOptions } from './data/series/scaling';
 export type { AddingProblemOptions } from './data/synthetic/addingProblem';
 export type { SyntheticBatches, SyntheticOptions } from './data/synthetic/batches';
 export type { CopyMemoryBatches, CopyMemoryOptions } from './data/synthetic/copyMemory';

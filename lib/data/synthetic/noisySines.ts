@@ -46,7 +46,9 @@ export function noisySines(options: NoisySinesOptions): Float64Array {
 
 function checkNumbers(owner: string, name: string, values: unknown, isValid: (value: number) => boolean): void {
   const valid =
-    Array.isArray(values) && values.length > 0 && values.every((value: number) => Number.isFinite(value) && isValid(value));
+    Array.isArray(values) &&
+    values.length > 0 &&
+    values.every((value: number) => Number.isFinite(value) && isValid(value));
   if (!valid)
     throw new OptionError(
       `${owner}: ${name}: expected one or more ${name === 'periods' ? 'positive ' : ''}numbers, received ${describe(values)}`,
