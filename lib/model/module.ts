@@ -150,7 +150,8 @@ export abstract class Module extends Layer implements Keepsakes {
   }
 
   /** Means of loss and metrics over all batches, without dropout. */
-  evaluate<O extends Outputs = AnyOutputs>(data: Data, options: EvaluateOptions<O> = {}): Promise<Figures> {
+  async evaluate<O extends Outputs = AnyOutputs>(data: Data, options: EvaluateOptions<O> = {}): Promise<Figures> {
+    checkKeepsakes('evaluate', this, keepsakesOf(data));
     return evaluate(this.network, data, this.#settled(options), this.readings());
   }
 
