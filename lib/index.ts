@@ -12,6 +12,20 @@ export {
 } from './data/text';
 export { Vocabulary, type VocabularyJson } from './data/vocabulary';
 export * from './errors';
+export {
+  climatology,
+  dampedAnomaly,
+  drift,
+  naive,
+  seasonalNaive,
+  type Baseline,
+  type BaselineForecast,
+  type ClimatologyOptions,
+  type DampedAnomalyOptions,
+  type SeriesHistory,
+  type SeasonalNaiveOptions,
+} from './forecast/baselines';
+export * as metrics from './forecast/metrics';
 export type { ModuleClasses } from './model/architecture';
 export { generate, type GenerateOptions } from './model/generate';
 export { load, type LoadOptions } from './model/load';
