@@ -37,6 +37,20 @@ export type { Tokenizer, TokenizerVocabulary } from './data/vocabularies/tokeniz
 export { WordVocabulary, type WordVocabularyJson, type WordVocabularyOptions } from './data/vocabularies/words';
 export { Vocabulary } from './data/vocabulary';
 export * from './errors';
+export {
+  climatology,
+  dampedAnomaly,
+  drift,
+  naive,
+  seasonalNaive,
+  type Baseline,
+  type BaselineForecast,
+  type ClimatologyOptions,
+  type DampedAnomalyOptions,
+  type SeriesHistory,
+  type SeasonalNaiveOptions,
+} from './forecast/baselines';
+export * as metrics from './forecast/metrics';
 export type { ModuleClasses } from './model/architecture';
 export { generate, type GenerateOptions } from './model/generate';
 export { load, type LoadOptions } from './model/load';
