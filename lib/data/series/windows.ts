@@ -206,7 +206,7 @@ export class SeriesWindows implements Iterable<Batch>, DataTraits {
     this.assembler = new WindowAssembler(layout, options);
     this.count = this.origins.length;
     this.length = Math.ceil(this.count / this.options.batchSize);
-    this.weighs = parts.some(({ series }) => series.hasMissingTargets);
+    this.weighs = parts.some(({ series, range }) => series.hasMissingTargets(range));
   }
 
   /** Batches of the first pass. */
