@@ -79,7 +79,7 @@ describe('new rows', () => {
   test('need the functions again that no file keeps', () => {
     const holiday = (time: Date) => time.getUTCDate() === 1;
     const own = { ...options, time: ({ date }: { date: string }) => date, covariates: { future: calendar(holiday) } };
-    const table = series.fromRecords(daily(10), own as never);
+    const table = series.fromRecords(daily(10), own);
     const format = kept(table.format);
     expect(() => series.fromRecords(daily(10), { format })).toThrow(OptionError);
     const time = ({ date }: { date: string }) => date;
