@@ -13,7 +13,12 @@ export {
 } from './data/series/calendar';
 export { SeriesFormat, type MissingPolicy, type SeriesFormatSpec } from './data/series/format';
 export type { Frequency, FrequencyName } from './data/series/frequency';
+export type { FormatOptions, SeriesOptions, TimeValue } from './data/series/options';
+export { series, type CsvOptions, type CsvRow, type SeriesColumns, type SeriesReaders } from './data/series/readers';
 export type { Scaler, Scaling, ScalingKind, ScalingOptions } from './data/series/scaling';
+export { Series, type Origin, type SeriesPart, type WindowAtOptions } from './data/series/series';
+export type { PartName, Split } from './data/series/split';
+export type { OriginOptions, SeriesWindows, WindowOptions, WindowSizes } from './data/series/windows';
 export type { AddingProblemOptions } from './data/synthetic/addingProblem';
 export type { SyntheticBatches, SyntheticOptions } from './data/synthetic/batches';
 export type { CopyMemoryBatches, CopyMemoryOptions } from './data/synthetic/copyMemory';
@@ -119,9 +124,12 @@ export { Slstm, slstm, type SlstmCallOptions, type SlstmOptions, type SlstmOutpu
 export * from './ops/functions';
 export type { Dtype, ValueType, Variable } from './ops/op';
 export type { Dim, Shape } from './ops/shape';
+export { adagrad, type AdagradOptions } from './optim/adagrad';
 export { adam, adamW, type AdamOptions } from './optim/adam';
+export type { Group, GroupedOptions, ParameterGroup, ParameterPlace } from './optim/groups';
 export type { Optimizer } from './optim/optimizer';
-export { cosine, type Schedule, type SchedulePoint } from './optim/schedule';
+export { rmsprop, type RmspropOptions } from './optim/rmsprop';
+export { cosine, type Json, type Schedule, type SchedulePoint } from './optim/schedule';
 export { sgd, type SgdOptions } from './optim/sgd';
 export type { EvaluateOptions } from './train/evaluator';
 export type { Figures } from './train/figures';

@@ -17,11 +17,13 @@ import type { View } from '../ops/op';
 import { countNames, evaluateShape, type Counts } from '../ops/shape';
 import { checkOptions } from '../options';
 import { adam } from '../optim/adam';
+import { ratesAt } from '../optim/groups';
 import type { Optimizer } from '../optim/optimizer';
 import { idsIn, type Equation, type Program, type ValueId } from '../program/program';
 import { isInt32 } from '../arrays';
 import { prepareBatch } from '../train/batch';
-import { names, writeStep } from '../train/step';
+import { writeStep } from '../train/step';
+import { updateScalars } from '../train/update';
 import { expectModule } from './expectModule';
 import type { Module } from './module';
 import { nudge, relativeError, roundingError, tolerance } from './tolerance';
@@ -33,6 +35,8 @@ export interface VerifyOptions<O extends Outputs = AnyOutputs> {
   readonly optimizer?: Optimizer;
   /** Default 1. */
   readonly clipNorm?: number;
+  /** Default: no clipping by value. */
+  readonly clipValue?: number;
 }
 
 /** One output of one equation, native against reference. */
@@ -77,13 +81,14 @@ export async function verify<O extends Outputs = AnyOutputs>(
   batch: Batch,
   options: VerifyOptions<O> = {},
 ): Promise<Verification> {
-  checkOptions('verify', options, ['loss', 'optimizer', 'clipNorm']);
+  checkOptions('verify', options, ['loss', 'optimizer', 'clipNorm', 'clipValue']);
   expectModule('verify', model);
   const { network } = model;
   const prepared = prepareBatch(batch, model.inputShapes);
   network.bind(prepared.inputSignature);
   const loss = options.loss ?? defaultLoss(batch);
-  const { optimizer = adam(), clipNorm = 1 } = options;
+  const { optimizer = adam(), clipNorm = 1, clipValue = null } = options;
+  const update = { optimizer, clipNorm, clipValue };
   const mode = { training: true, recurrentState: 'zero' } as const;
   const { program } = writeStep(
     network,
@@ -91,13 +96,14 @@ export async function verify<O extends Outputs = AnyOutputs>(
     prepared.supervisionSignature,
     mode,
     { loss },
-    { optimizer, clipNorm },
+    update,
   );
   const capacities = Object.fromEntries(countNames.map((name) => [name, prepared.counts[name] ?? 1])) as Counts;
   const scalars: Record<string, ArrayView> = {
-    [names.learningRate]: { data: Float64Array.of(optimizer.learningRate({ step: 0, totalSteps: 1 })), shape: [1] },
-    [names.weightDecay]: { data: Float64Array.of(optimizer.weightDecay), shape: [1] },
-    [names.maxNorm]: { data: Float64Array.of(clipNorm), shape: [] },
+    ...updateScalars(
+      update,
+      ratesAt(optimizer.groups, { step: 0, totalSteps: 1, epoch: 0, totalEpochs: 1, figures: [] }),
+    ),
     [randomKeyInput]: { data: Int32Array.of(network.seed, 0), shape: [2] },
   };
   const given: Record<string, ArrayView> = { ...prepared.inputs, ...prepared.supervision, ...scalars };

@@ -38,9 +38,13 @@ import { slstm } from './recurrent/slstm';
 import { slstmBackward, slstmBackwardWeight } from './recurrent/slstmBackward';
 import { slstmStep } from './recurrent/slstmStep';
 import { softmax, softmaxBackward } from './softmax';
+import { adagrad } from './update/adagrad';
 import { adam } from './update/adam';
 import { clipScale } from './update/clipScale';
+import { gradientMean } from './update/gradientMean';
 import { gradientNorm } from './update/gradientNorm';
+import { gradientSum } from './update/gradientSum';
+import { rmsprop } from './update/rmsprop';
 import { sgd } from './update/sgd';
 
 /** Refuses, when compiled, an op under another name than its own, or without one of its rules. */
@@ -127,7 +131,11 @@ export const registry = byName({
   gradient_norm: gradientNorm,
   clip_scale: clipScale,
   sgd,
+  adagrad,
+  rmsprop,
   adam,
+  gradient_sum: gradientSum,
+  gradient_mean: gradientMean,
 });
 
 export type OpName = keyof typeof registry;

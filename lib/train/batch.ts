@@ -16,7 +16,7 @@ import { randomKeyInput, streamBeginsInput } from '../nn/trace';
 import { formatShape, type Counts, type Shape } from '../ops/shape';
 import { describe } from '../options';
 import { isInt32 } from '../arrays';
-import { names } from './step';
+import { names } from './names';
 
 export interface PreparedBatch {
   readonly inputs: Arrays;
@@ -53,6 +53,7 @@ const reserved: readonly string[] = [
   names.learningRate,
   names.weightDecay,
   names.maxNorm,
+  names.clipValue,
   randomKeyInput,
   streamBeginsInput,
 ];

@@ -12,27 +12,14 @@ import {
 import { singleOutput, type Network, type Writing } from '../nn/network';
 import type { Signature } from '../nn/signature';
 import type { TraceMode } from '../nn/trace';
-import { fill } from '../ops/elementwise/fill';
-import { float64, type Variable } from '../ops/op';
+import type { Variable } from '../ops/op';
 import { formatShape } from '../ops/shape';
-import { clipScale } from '../ops/update/clipScale';
-import { gradientNorm } from '../ops/update/gradientNorm';
-import type { Optimizer } from '../optim/optimizer';
 import { expectVariable } from '../ops/variable';
 import { describe } from '../options';
-import { gradient } from '../program/gradient';
+import { names } from './names';
+import { writeGradients, writeUpdate, type Update } from './update';
 
-/** Names of inputs and outputs beside the batch's own. */
-export const names = {
-  targets: 'targets',
-  weights: 'weights',
-  learningRate: 'learning_rate',
-  weightDecay: 'weight_decay',
-  maxNorm: 'max_norm',
-  loss: 'loss',
-  totalWeight: 'total_weight',
-  gradientNorm: 'gradient_norm',
-} as const;
+export { names };
 
 /** Outputs that hold metrics bear this prefix. */
 export const metricPrefix = 'metric.';
@@ -89,12 +76,6 @@ export function checkObjective(owner: string, { loss, metrics = [] }: Objective)
     );
 }
 
-export interface Update {
-  readonly optimizer: Optimizer;
-  /** Largest global gradient norm; null for no clipping. */
-  readonly clipNorm: number | null;
-}
-
 /** Writes forward and loss; with `update`, also gradients and the optimizer's step in the commit. */
 export function writeStep(
   network: Network,
@@ -113,7 +94,7 @@ export function writeStep(
       writing.builder.guard(names.loss, loss);
       if (totalWeight) writing.builder.output(names.totalWeight, totalWeight);
       writeMetrics(writing, objective);
-      if (update) writeUpdate(network, writing, loss, update);
+      if (update) writeUpdate(writing.builder, writeGradients(network, writing, loss, update.optimizer), update);
     },
     supervision,
   );
@@ -181,33 +162,3 @@ function writeMetrics(writing: Writing, { loss, metrics = [] }: Objective): void
 }
 
 const isNameList = (metrics: Metrics<never>): metrics is readonly string[] => Array.isArray(metrics);
-
-function writeUpdate(
-  network: Network,
-  { builder, trace }: Writing,
-  loss: Variable,
-  { optimizer, clipNorm }: Update,
-): void {
-  const parameters = [...trace.parameters.values()].filter(({ path }) => !network.frozen.has(path));
-  const variables = parameters.map(({ path, shape }) => builder.state(path, { dtype: 'float32', shape }));
-  const one = builder.emit(fill, {}, { value: 1, shape: [] }).y;
-  const gradients = gradient(builder, [{ variable: loss, cotangent: one }], variables);
-  const trainables = parameters.flatMap(({ path, shape }, index) => {
-    const found = gradients[index];
-    return found ? [{ path, shape, parameter: variables[index]!, gradient: found }] : [];
-  });
-  if (trainables.length === 0)
-    throw new DataError('fit: no parameter is left to train: all are frozen, or the loss depends on none');
-  builder.scope('update', () => {
-    const { norm } = builder.emit(gradientNorm, { gradients: trainables.map((t) => t.gradient) }, {});
-    builder.output(names.gradientNorm, norm);
-    builder.guard(names.gradientNorm, norm);
-    const scale =
-      clipNorm === null
-        ? null
-        : builder.emit(clipScale, { norm, max_norm: builder.input(names.maxNorm, float64()) }, {}).scale;
-    const learning_rate = builder.input(names.learningRate, float64(1));
-    const weight_decay = builder.input(names.weightDecay, float64(1));
-    builder.commit(() => optimizer.emit(builder, trainables, { learning_rate, weight_decay, scale }));
-  });
-}

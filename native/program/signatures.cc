@@ -143,13 +143,29 @@ constexpr Row kRows[] = {
 
     {"gradient_norm", "gradients*", "norm:float64"},
     {"clip_scale", "norm:float64 max_norm:float64", "scale:float64"},
-    {"sgd", "parameters* gradients* momenta* learning_rate:float64 weight_decay:float64 scale?:float64",
-     "parameters*=parameters momenta*=momenta", "momentum:number dampening:number nesterov:boolean groups:integers"},
+    {"sgd",
+     "parameters* gradients* learning_rate:float64 weight_decay:float64 scale?:float64 clip_value?:float64 "
+     "momenta* begun*:float64",
+     "parameters*=parameters momenta*=momenta begun*=begun:float64",
+     "groups:integers momentum:number dampening:number nesterov:boolean"},
+    {"adagrad",
+     "parameters* gradients* learning_rate:float64 weight_decay:float64 scale?:float64 clip_value?:float64 "
+     "sums* steps:float64",
+     "parameters*=parameters sums*=sums steps=steps:float64", "groups:integers lr_decay:number eps:number"},
+    {"rmsprop",
+     "parameters* gradients* learning_rate:float64 weight_decay:float64 scale?:float64 clip_value?:float64 "
+     "variances* gradient_averages* momenta*",
+     "parameters*=parameters variances*=variances gradient_averages*=gradient_averages momenta*=momenta",
+     "groups:integers alpha:number eps:number momentum:number centered:boolean"},
     {"adam",
-     "parameters* gradients* first_moments* second_moments* powers:float64 learning_rate:float64 "
-     "weight_decay:float64 scale?:float64",
-     "parameters*=parameters first_moments*=first_moments second_moments*=second_moments powers=powers:float64",
-     "beta1:number beta2:number eps:number decoupled:boolean groups:integers"},
+     "parameters* gradients* learning_rate:float64 weight_decay:float64 scale?:float64 clip_value?:float64 "
+     "first_moments* second_moments* max_second_moments* powers:float64",
+     "parameters*=parameters first_moments*=first_moments second_moments*=second_moments "
+     "max_second_moments*=max_second_moments powers=powers:float64",
+     "groups:integers beta1:number beta2:number eps:number decoupled:boolean amsgrad:boolean"},
+    {"gradient_sum", "gradients* sums* weight? total_weight:float64 keep:float64",
+     "sums*=sums total_weight=total_weight:float64"},
+    {"gradient_mean", "sums* total_weight:float64", "gradients*"},
 };
 
 std::vector<std::string> words(const char* text) {
