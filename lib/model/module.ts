@@ -16,9 +16,11 @@ import { evaluate, type EvaluateOptions } from '../train/evaluator';
 import type { Figures } from '../train/figures';
 import type { Run } from '../train/run';
 import { checkStepOptions, Stepper, type StepOptions, type StepResult } from '../train/stepper';
-import { fit, type FitOptions } from '../train/trainer';
+import type { FitOptions } from '../train/fitOptions';
+import { fit } from '../train/trainer';
 import { backendNamed, checkModuleOptions, type ModuleOptions } from './options';
-import { saveModel, type SaveOptions } from './save';
+import { restoreModel } from './restore';
+import { modelMetadata, saveModel, type SaveOptions } from './save';
 import { Session } from './session';
 import { loadState, type StateDict } from './stateDict';
 import { summarize } from './summary';
@@ -107,13 +109,17 @@ export abstract class Module extends Layer {
     const vocabulary = data?.vocabulary ?? null;
     const run = fit(this.network, data, options, this.inputShapes, {
       check: () => this.#checkVocabulary(vocabulary),
-      finish: async () => {
-        if (options.runDir !== undefined && this.network.signature)
-          await this.save(`${options.runDir}/model.safetensors`);
+      metadata: (inputs) => modelMetadata(this.network, vocabulary ?? this.vocabulary, inputs),
+      restore: (checkpoint) => restoreModel(this.network, vocabulary ?? this.vocabulary, checkpoint),
+      save: async (path) => {
+        if (this.network.signature) await this.save(path);
       },
     });
     // With the first step, so that a training that never began leaves none behind.
-    return vocabulary ? run.on('step', () => (this.vocabulary ??= vocabulary)) : run;
+    const keep = () => {
+      this.vocabulary ??= vocabulary;
+    };
+    return run.on('step', keep).on('resume', keep);
   }
 
   #checkVocabulary(vocabulary: Vocabulary | null): void {

@@ -23,6 +23,12 @@ function withDerived(loss: Loss | LossFunction<never>, figures: Figures): Figure
   return typeof loss === 'function' ? figures : { ...figures, ...loss.derived(figures.loss) };
 }
 
+export interface MeansRecord {
+  readonly sums: readonly (readonly [name: string, sum: number])[];
+  readonly weight: number;
+  readonly batches: number;
+}
+
 /** Weighted means over batches; derived figures follow from the mean loss. */
 export class MeanFigures {
   private readonly sums = new Map<string, number>();
@@ -36,6 +42,17 @@ export class MeanFigures {
       this.sums.set(name, (this.sums.get(name) ?? 0) + value * weight);
     this.weight += weight;
     this.batches++;
+  }
+
+  /** As plain JSON, from which `restore` makes the same again. */
+  record(): MeansRecord {
+    return { sums: [...this.sums], weight: this.weight, batches: this.batches };
+  }
+
+  restore({ sums, weight, batches }: MeansRecord): void {
+    for (const [name, sum] of sums) this.sums.set(name, sum);
+    this.weight = weight;
+    this.batches = batches;
   }
 
   get isEmpty(): boolean {

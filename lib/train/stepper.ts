@@ -1,6 +1,6 @@
 import { isFiniteFloat32 } from '../arrays';
 import { DataError, NonFiniteError, OptionError, StateError } from '../errors';
-import type { ArrayView, RunResult } from '../backend/backend';
+import type { ArrayView, RunResult, StateSpec } from '../backend/backend';
 import type { Batch } from '../data/batch';
 import type { AnyOutputs, Outputs } from '../nn/loss';
 import type { Network } from '../nn/network';
@@ -39,6 +39,13 @@ export interface StepResult {
 export interface WeightedStep {
   readonly result: StepResult;
   readonly weight: number;
+}
+
+/** What a resumed training needs of a stepper beside states of the network's store: plain JSON. */
+export interface StepperRecord {
+  readonly step: number;
+  readonly carriedBatchSize: number | null;
+  readonly streamBegins: boolean;
 }
 
 const knownOptions = ['loss', 'optimizer', 'clipNorm', 'metrics', 'carryState'];
@@ -113,6 +120,42 @@ export class Stepper {
   resetCarriedState(): void {
     this.network.zeroStates([...this.carried]);
     this.streamBegins = true;
+  }
+
+  /** The states of the network's store that a resumed training needs beside the parameters: moments and carried states. */
+  states(): string[] {
+    return [...this.moments, ...this.carried];
+  }
+
+  /** What a resumed training needs beside states. */
+  record(): StepperRecord {
+    const { step, carriedBatchSize, streamBegins } = this;
+    return { step, carriedBatchSize, streamBegins };
+  }
+
+  /**
+   * Goes on where the stepper that wrote this record stood: the next step has the bits of the one it would have taken.
+   *
+   * @param states What `states()` named there, as read from the store. The network must be bound, with the parameters
+   *   of that time.
+   * @throws StateError when the optimizer has states that are not among them.
+   */
+  restore(record: StepperRecord, states: ReadonlyMap<string, ArrayView>): void {
+    const { network, moments, carried } = this;
+    const own = new Map(this.optimizer.states(network.trainable()).map((state) => [state.name, state]));
+    for (const name of record.step > 0 ? own.keys() : [])
+      if (!states.has(name))
+        throw new StateError(`${name}: the optimizer has this state, and the saved training has not`);
+    const restored = [...states].map(([name, { shape }]): StateSpec => {
+      return { name, dtype: own.get(name)?.dtype ?? 'float32', shape };
+    });
+    network.ensureStates(restored, true);
+    for (const [name, { data }] of states) network.store.write(name, data);
+    network.momentOwner = this;
+    for (const name of states.keys()) (own.has(name) ? moments : carried).add(name);
+    this.step = record.step;
+    this.carriedBatchSize = record.carriedBatchSize;
+    this.streamBegins = record.streamBegins;
   }
 
   private prepare({ inputSignature, supervisionSignature, counts }: PreparedBatch, options: StepOptions<never>) {
