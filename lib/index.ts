@@ -151,9 +151,22 @@ export { oneCycle, type OneCycleOptions } from './optim/schedules/oneCycle';
 export { reduceOnPlateau, type ReduceOnPlateauOptions } from './optim/schedules/reduceOnPlateau';
 export { perEpoch, warmup } from './optim/schedules/warmup';
 export { sgd, type SgdOptions } from './optim/sgd';
+export type { CheckpointOptions } from './train/checkpointing';
+export type { Best, EarlyStoppingOptions, WatchOptions } from './train/earlyStopping';
 export type { EvaluateOptions } from './train/evaluator';
 export type { Figures } from './train/figures';
-export { Run, type EpochEvent, type History, type StepEvent, type TrainingEvent } from './train/run';
+export type { FitOptions } from './train/fitOptions';
+export {
+  Run,
+  type BestEpoch,
+  type CheckpointEvent,
+  type EpochEvent,
+  type History,
+  type ResumeEvent,
+  type SkipEvent,
+  type StepEvent,
+  type TrainingEvent,
+  type WarningEvent,
+} from './train/run';
 export type { MetricFunction, Metrics, Objective } from './train/step';
 export type { StepOptions, StepResult } from './train/stepper';
-export type { FitOptions } from './train/trainer';
