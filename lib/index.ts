@@ -19,15 +19,23 @@ export type { Scaler, Scaling, ScalingKind, ScalingOptions } from './data/series
 export { Series, type Origin, type SeriesPart, type WindowAtOptions } from './data/series/series';
 export type { PartName, Split } from './data/series/split';
 export type { OriginOptions, SeriesWindows, WindowOptions, WindowSizes } from './data/series/windows';
-export {
-  text,
-  type Corpus,
-  type TextBatches,
-  type TextBatchOptions,
-  type TextOptions,
-  type TextPart,
-} from './data/text';
-export { Vocabulary, type VocabularyJson } from './data/vocabulary';
+export type { AddingProblemOptions } from './data/synthetic/addingProblem';
+export type { SyntheticBatches, SyntheticOptions } from './data/synthetic/batches';
+export type { CopyMemoryBatches, CopyMemoryOptions } from './data/synthetic/copyMemory';
+export type { MackeyGlassOptions } from './data/synthetic/mackeyGlass';
+export type { NoisySinesOptions } from './data/synthetic/noisySines';
+export type { ReberString } from './data/synthetic/reber';
+export { synthetic } from './data/synthetic/synthetic';
+export type { TextBatches, TextBatchOptions } from './data/text/batches';
+export type { TextFileOptions, TextOptions } from './data/text/options';
+export type { TextPart } from './data/text/part';
+export type { TextStream } from './data/text/streams';
+export { text, type Corpus } from './data/text/text';
+export type { ByteVocabulary } from './data/vocabularies/bytes';
+export type { CharacterVocabulary, VocabularyJson } from './data/vocabularies/characters';
+export type { Tokenizer, TokenizerVocabulary } from './data/vocabularies/tokenizer';
+export { WordVocabulary, type WordVocabularyJson, type WordVocabularyOptions } from './data/vocabularies/words';
+export { Vocabulary } from './data/vocabulary';
 export * from './errors';
 export {
   climatology,
@@ -95,20 +103,14 @@ export {
   type GruRecord,
   type GruState,
 } from './nn/gru';
+export * from './nn/heads';
 export { constant, constantRange, normal, uniform, type Initializer } from './nn/initializer';
 export { Layer, type LayerConfig } from './nn/layer';
 export { LayerNorm, layerNorm, type LayerNormOptions } from './nn/layerNorm';
 export type { LengthOptions } from './nn/lengths';
 export { Linear, linear, type LinearOptions } from './nn/linear';
-export {
-  crossEntropy,
-  meanSquaredError,
-  type AnyOutputs,
-  type Loss,
-  type LossFunction,
-  type LossTerms,
-  type Outputs,
-} from './nn/loss';
+export type { AnyOutputs, Loss, LossFunction, LossTerms, Outputs } from './nn/loss';
+export * from './nn/losses';
 export {
   Lstm,
   lstm,
@@ -129,6 +131,7 @@ export {
   type AttentionPoolingOptions,
   type AttentionPoolingOutput,
 } from './nn/pooling';
+export type { Metric } from './nn/metric';
 export type { LayerRecord } from './nn/records';
 export { Residual, residual } from './nn/residual';
 export {

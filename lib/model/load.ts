@@ -1,5 +1,7 @@
 import { BackendError, CheckpointError, LstmNativeError } from '../errors';
 import { loadFile } from '../checkpoint/file';
+import type { Tokenizer } from '../data/vocabularies/tokenizer';
+import { withTokenizer } from '../data/vocabulary';
 import { checkOptions, filePath } from '../options';
 import { makeModule, type ModuleClasses } from './architecture';
 import { keep, keepsakesFromJSON } from './keepsakes';
@@ -15,6 +17,8 @@ export interface LoadOptions extends Pick<ModuleOptions, 'backend'> {
    * function: `{ Tagger, Classifier: (options) => new Classifier(17, options) }`.
    */
   readonly modules?: ModuleClasses;
+  /** The one that made the tokens of the text that the model was trained on: a file cannot keep functions. It is checked to be the same. */
+  readonly tokenizer?: Tokenizer;
 }
 
 /**
@@ -25,7 +29,13 @@ export interface LoadOptions extends Pick<ModuleOptions, 'backend'> {
  */
 export async function load(path: string, options: LoadOptions = {}): Promise<Module> {
   filePath('load', path);
-  checkOptions('load', options, ['backend', 'modules']);
+  checkOptions('load', options, ['backend', 'modules', 'tokenizer']);
+  const model = await read(path, options);
+  if (options.tokenizer !== undefined) model.vocabulary = withTokenizer(model.vocabulary, options.tokenizer);
+  return model;
+}
+
+async function read(path: string, options: LoadOptions): Promise<Module> {
   const { tensors, metadata } = await loadFile(path);
   try {
     const { architecture, inputs, seed, ...rest } = parseMetadata(metadata[metadataKey]);
