@@ -7,6 +7,13 @@ export interface BirthsRow {
   readonly births: number;
 }
 
+/** With what has changed since the same weekday a year, 52 weeks, before. */
+export interface ChangeRow extends BirthsRow {
+  readonly change: number;
+  /** The change of the day 364 days before: known for a year to come. */
+  readonly lastChange: number;
+}
+
 /** Births in the United States on each of 7,305 days, 1969 to 1988 (CDC's National Center for Health Statistics; CC0). */
 export function birthsRows(): BirthsRow[] {
   const rows = births().map(({ year, month, date_of_month, births }) => ({
@@ -18,6 +25,15 @@ export function birthsRows(): BirthsRow[] {
   if (rows.length !== 7305 || total !== expectedTotal)
     throw new Error(`births: expected 7305 days with ${expectedTotal} births, received ${rows.length} with ${total}`);
   return rows;
+}
+
+/** From the third year on, as far back as `lastChange` reaches. */
+export function birthsChanges(): ChangeRow[] {
+  const rows = birthsRows();
+  const change = (row: number) => rows[row].births - rows[row - 364].births;
+  return rows
+    .slice(728)
+    .map((row, index) => ({ ...row, change: change(index + 728), lastChange: change(index + 364) }));
 }
 
 const expectedTotal = 70_485_508;
