@@ -40,12 +40,12 @@ async function main(): Promise<void> {
       past: ['temp_min', 'precipitation', 'wind'],
       future: calendar('dayOfYear', halfYear),
     },
-    // The budget was chosen with 2014 in the place of 2015.
+    // The network and its budget were chosen with 2014 in the place of 2015.
     split: { validation: 0, test: 365 },
   });
 
   const model = sequential(
-    [lstm(16, { output: 'last' }), dropout(0.4), quantileHead([0.1, 0.5, 0.9], { horizon: 7 })],
+    [lstm(16, { output: 'last' }), dropout(0.4), quantileHead([0.1, 0.5, 0.9], { horizon: 7, anchor: 'last' })],
     { seed: 1 },
   );
   await model.fit(weather.train.windows({ ...window, seed: 1 }), {

@@ -30,7 +30,7 @@ export function birthsRows(): BirthsRow[] {
 /** From the third year on, as far back as `lastChange` reaches. */
 export function birthsChanges(): ChangeRow[] {
   const rows = birthsRows();
-  const change = (row: number) => rows[row].births - rows[row - 364].births;
+  const change = (row: number) => rows[row]!.births - rows[row - 364]!.births;
   return rows
     .slice(728)
     .map((row, index) => ({ ...row, change: change(index + 728), lastChange: change(index + 364) }));
@@ -122,7 +122,7 @@ export function birthsRidge(options: { readonly holidays: boolean }): Baseline {
       1,
       ...Array.from({ length: 7 }, (_, weekday) => (weekday === date.getUTCDay() ? 1 : 0)),
       ...[1, 2].flatMap((harmonic) => [Math.sin(harmonic * angle), Math.cos(harmonic * angle)]),
-      ...[28, 35, 42, 49, 364, 392, 399].map((lag) => (values[row - lag] - center) / scale),
+      ...[28, 35, 42, 49, 364, 392, 399].map((lag) => (values[row - lag]! - center) / scale),
       ...[0, 364].map((lag) => (level(values, values.length - lag) - center) / scale),
       ...(options.holidays ? [...holidays(date), ...holidaysLastYear(date)] : []),
     ];
@@ -134,6 +134,6 @@ export function birthsRidge(options: { readonly holidays: boolean }): Baseline {
 /** The mean of the 28 rows before `end`. */
 function level(values: ArrayLike<number>, end: number): number {
   let sum = 0;
-  for (let row = end - 28; row < end; row++) sum += values[row];
+  for (let row = end - 28; row < end; row++) sum += values[row]!;
   return sum / 28;
 }

@@ -27,19 +27,23 @@ export async function writeForecastChart(
   const option: EChartsOption = {
     title: {
       text: options.title,
-      subtext: `${covered}; skill ${(100 * (1 - overall.mae / best)).toFixed(0)} % against the best of the others`,
+      subtext: `${covered}; the LSTM's error is ${compared(overall.mae, best)} of the others`,
       left: 24,
       top: 12,
       textStyle: { fontSize: 18 },
     },
     legend: { top: 22, right: 32, data: ['observed', 'LSTM, median', `${Math.round(100 * band.nominal)} % band`] },
     grid: [
-      { left: 72, right: 32, top: 84, height: 260 },
-      { left: 210, width: 270, top: 412, height: 190 },
-      { left: 570, right: 32, top: 412, height: 190 },
+      { left: 72, right: 32, top: 96, height: 250 },
+      { left: 250, width: 240, top: 412, height: 190 },
+      { left: 570, right: 150, top: 412, height: 190 },
     ],
     xAxis: [
-      { type: 'time', gridIndex: 0 },
+      {
+        type: 'time',
+        gridIndex: 0,
+        axisLabel: { hideOverlap: true, formatter: { year: '{d} {MMM} {yyyy}', month: '{d} {MMM}', day: '{d} {MMM}' } },
+      },
       {
         type: 'value',
         gridIndex: 1,
@@ -67,6 +71,11 @@ export async function writeForecastChart(
   };
   await writeChart(path, option, { width: 1100, height: 660 });
 }
+
+const compared = (mae: number, best: number): string =>
+  mae < best
+    ? `${(100 * (1 - mae / best)).toFixed(0)} % below the best`
+    : `${(100 * (mae / best - 1)).toFixed(0)} % above the best`;
 
 /** The worst first, so that the best stands on top. */
 function ranking({ overall, baselines }: Backtest): { name: string; mae: number }[] {
@@ -130,7 +139,8 @@ function errorLines({ steps, baselines }: Backtest): SeriesOption[] {
     yAxisIndex: 2,
     symbol: 'none',
     color,
-    endLabel: { show: true, formatter: name, color, align: 'right', offset: [-4, color === blue ? 12 : -12] },
+    endLabel: { show: true, formatter: name, color, offset: [4, 0] },
+    labelLayout: { moveOverlap: 'shiftY' },
     data: steps.map((step) => [step.step, mae(step)]),
   });
   return [line('LSTM', blue, ({ mae }) => mae), line(best, orange, ({ baselines }) => baselines[best])];

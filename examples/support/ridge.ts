@@ -28,11 +28,11 @@ export function ridge({ name, features, center, scale, horizon, begin, penalty }
       for (let origin = begin; origin + horizon <= values.length; origin += 7) {
         const history = { values: Array.prototype.slice.call(values, 0, origin) as number[], time };
         for (let h = 1; h <= horizon; h++)
-          equations.add(features(history, h), (values[origin + h - 1] - center) / scale);
+          equations.add(features(history, h), (values[origin + h - 1]! - center) / scale);
       }
       const weights = equations.solve(penalty);
       const forecast = (history: SeriesHistory, h: number) =>
-        features(history, h).reduce((sum, x, index) => sum + x * weights[index], 0) * scale + center;
+        features(history, h).reduce((sum, x, index) => sum + x * weights[index]!, 0) * scale + center;
       return (history, steps) => Float64Array.from({ length: steps }, (_, index) => forecast(history, index + 1));
     },
   };
@@ -47,7 +47,7 @@ class NormalEquations {
     x.forEach((value, row) => {
       const products = (this.products[row] ??= x.map(() => 0));
       this.targets[row] = (this.targets[row] ?? 0) + value * y;
-      if (value !== 0) x.forEach((other, column) => (products[column] += value * other));
+      if (value !== 0) x.forEach((other, column) => (products[column]! += value * other));
     });
   }
 
@@ -57,19 +57,19 @@ class NormalEquations {
     const factor = this.products.map((row) => row.map(() => 0));
     for (let row = 0; row < size; row++) {
       for (let column = 0; column <= row; column++) {
-        let rest = this.products[row][column] + (row === column ? penalty : 0);
-        for (let k = 0; k < column; k++) rest -= factor[row][k] * factor[column][k];
-        factor[row][column] = row === column ? Math.sqrt(rest) : rest / factor[column][column];
+        let rest = this.products[row]![column]! + (row === column ? penalty : 0);
+        for (let k = 0; k < column; k++) rest -= factor[row]![k]! * factor[column]![k]!;
+        factor[row]![column] = row === column ? Math.sqrt(rest) : rest / factor[column]![column]!;
       }
     }
     const solution = [...this.targets];
     for (let row = 0; row < size; row++) {
-      for (let k = 0; k < row; k++) solution[row] -= factor[row][k] * solution[k];
-      solution[row] /= factor[row][row];
+      for (let k = 0; k < row; k++) solution[row]! -= factor[row]![k]! * solution[k]!;
+      solution[row]! /= factor[row]![row]!;
     }
     for (let row = size - 1; row >= 0; row--) {
-      for (let k = row + 1; k < size; k++) solution[row] -= factor[k][row] * solution[k];
-      solution[row] /= factor[row][row];
+      for (let k = row + 1; k < size; k++) solution[row]! -= factor[k]![row]! * solution[k]!;
+      solution[row]! /= factor[row]![row]!;
     }
     return solution;
   }
