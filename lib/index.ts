@@ -20,7 +20,7 @@ export {
 export { SeriesFormat, type MissingPolicy, type SeriesFormatSpec } from './data/series/format';
 export type { Frequency, FrequencyName } from './data/series/frequency';
 export type { FormatOptions, SeriesOptions, TimeValue } from './data/series/options';
-export { series, type CsvOptions, type CsvRow, type SeriesColumns, type SeriesReaders } from './data/series/readers';
+export type { CsvOptions, CsvRow, SeriesColumns, SeriesReaders } from './data/series/readers';
 export type { Scaler, Scaling, ScalingKind, ScalingOptions } from './data/series/scaling';
 export { Series, type Origin, type SeriesPart, type WindowAtOptions } from './data/series/series';
 export type { PartName, Split } from './data/series/split';
@@ -56,7 +56,21 @@ export {
   type SeriesHistory,
   type SeasonalNaiveOptions,
 } from './forecast/baselines';
+export { backtest, type Backtest, type BacktestOptions, type Refit } from './forecast/backtest';
+export { calibrate, type Calibration } from './forecast/calibration';
+export { forecast, type ForecastOptions, type ForecastRecord } from './forecast/forecast';
 export * as metrics from './forecast/metrics';
+export type { PredictionOptions } from './forecast/options';
+export type {
+  BandFigures,
+  BaselineFigures,
+  ErrorFigures,
+  OriginFigures,
+  OriginForecast,
+  Scores,
+  StepFigures,
+} from './forecast/scores';
+export { ForecastSeries, series } from './forecast/series';
 export type { ModuleClasses } from './model/architecture';
 export { generate, type GenerateOptions } from './model/generate';
 export { load, type LoadOptions } from './model/load';
