@@ -2,16 +2,55 @@
 export type { ArrayView, NumberArray } from './backend/backend';
 export { getThreads, nativeInfo, setThreads } from './backend/native/native';
 export type { Batch, Batches, BatchInputs, Data, DataTraits, Tensor } from './data/batch';
+export { Labels, type LabelsJson } from './data/labels';
 export {
-  text,
-  type Corpus,
-  type TextBatches,
-  type TextBatchOptions,
-  type TextOptions,
-  type TextPart,
-} from './data/text';
-export { Vocabulary, type VocabularyJson } from './data/vocabulary';
+  calendar,
+  Calendar,
+  type CalendarEncoding,
+  type CalendarFeature,
+  type CalendarFunction,
+  type CalendarOptions,
+} from './data/series/calendar';
+export { SeriesFormat, type MissingPolicy, type SeriesFormatSpec } from './data/series/format';
+export type { Frequency, FrequencyName } from './data/series/frequency';
+export type { FormatOptions, SeriesOptions, TimeValue } from './data/series/options';
+export { series, type CsvOptions, type CsvRow, type SeriesColumns, type SeriesReaders } from './data/series/readers';
+export type { Scaler, Scaling, ScalingKind, ScalingOptions } from './data/series/scaling';
+export { Series, type Origin, type SeriesPart, type WindowAtOptions } from './data/series/series';
+export type { PartName, Split } from './data/series/split';
+export type { OriginOptions, SeriesWindows, WindowOptions, WindowSizes } from './data/series/windows';
+export type { AddingProblemOptions } from './data/synthetic/addingProblem';
+export type { SyntheticBatches, SyntheticOptions } from './data/synthetic/batches';
+export type { CopyMemoryBatches, CopyMemoryOptions } from './data/synthetic/copyMemory';
+export type { MackeyGlassOptions } from './data/synthetic/mackeyGlass';
+export type { NoisySinesOptions } from './data/synthetic/noisySines';
+export type { ReberString } from './data/synthetic/reber';
+export { synthetic } from './data/synthetic/synthetic';
+export type { TextBatches, TextBatchOptions } from './data/text/batches';
+export type { TextFileOptions, TextOptions } from './data/text/options';
+export type { TextPart } from './data/text/part';
+export type { TextStream } from './data/text/streams';
+export { text, type Corpus } from './data/text/text';
+export type { ByteVocabulary } from './data/vocabularies/bytes';
+export type { CharacterVocabulary, VocabularyJson } from './data/vocabularies/characters';
+export type { Tokenizer, TokenizerVocabulary } from './data/vocabularies/tokenizer';
+export { WordVocabulary, type WordVocabularyJson, type WordVocabularyOptions } from './data/vocabularies/words';
+export { Vocabulary } from './data/vocabulary';
 export * from './errors';
+export {
+  climatology,
+  dampedAnomaly,
+  drift,
+  naive,
+  seasonalNaive,
+  type Baseline,
+  type BaselineForecast,
+  type ClimatologyOptions,
+  type DampedAnomalyOptions,
+  type SeriesHistory,
+  type SeasonalNaiveOptions,
+} from './forecast/baselines';
+export * as metrics from './forecast/metrics';
 export type { ModuleClasses } from './model/architecture';
 export { generate, type GenerateOptions } from './model/generate';
 export { load, type LoadOptions } from './model/load';
@@ -50,20 +89,14 @@ export {
   type GruRecord,
   type GruState,
 } from './nn/gru';
+export * from './nn/heads';
 export { constant, constantRange, normal, uniform, type Initializer } from './nn/initializer';
 export { Layer, type LayerConfig } from './nn/layer';
 export { LayerNorm, layerNorm, type LayerNormOptions } from './nn/layerNorm';
 export type { LengthOptions } from './nn/lengths';
 export { Linear, linear, type LinearOptions } from './nn/linear';
-export {
-  crossEntropy,
-  meanSquaredError,
-  type AnyOutputs,
-  type Loss,
-  type LossFunction,
-  type LossTerms,
-  type Outputs,
-} from './nn/loss';
+export type { AnyOutputs, Loss, LossFunction, LossTerms, Outputs } from './nn/loss';
+export * from './nn/losses';
 export {
   Lstm,
   lstm,
@@ -84,6 +117,7 @@ export {
   type AttentionPoolingOptions,
   type AttentionPoolingOutput,
 } from './nn/pooling';
+export type { Metric } from './nn/metric';
 export type { LayerRecord } from './nn/records';
 export { Residual, residual } from './nn/residual';
 export {
@@ -99,9 +133,12 @@ export { Slstm, slstm, type SlstmCallOptions, type SlstmOptions, type SlstmOutpu
 export * from './ops/functions';
 export type { Dtype, ValueType, Variable } from './ops/op';
 export type { Dim, Shape } from './ops/shape';
+export { adagrad, type AdagradOptions } from './optim/adagrad';
 export { adam, adamW, type AdamOptions } from './optim/adam';
+export type { Group, GroupedOptions, ParameterGroup, ParameterPlace } from './optim/groups';
 export type { Optimizer } from './optim/optimizer';
-export { cosine, type Schedule, type SchedulePoint } from './optim/schedule';
+export { rmsprop, type RmspropOptions } from './optim/rmsprop';
+export { cosine, type Json, type Schedule, type SchedulePoint } from './optim/schedule';
 export { sgd, type SgdOptions } from './optim/sgd';
 export type { EvaluateOptions } from './train/evaluator';
 export type { Figures } from './train/figures';

@@ -1,91 +1,49 @@
-import { DataError } from '../errors';
+import { DataError, OptionError } from '../errors';
+import { byteVocabulary } from './vocabularies/bytes';
+import { CharacterVocabulary } from './vocabularies/characters';
+import { TokenizerVocabulary, type Tokenizer } from './vocabularies/tokenizer';
+import { WordVocabulary } from './vocabularies/words';
 
-/** What `Vocabulary.toJSON` gives and a model file keeps. */
-export interface VocabularyJson {
-  /** The characters in the order of their tokens. A list, because two lone surrogates side by side would read as one. */
-  readonly characters: readonly string[];
+/** What tokens 0..size-1 stand for: characters, bytes, words, or what a tokenizer makes of text. */
+export interface Vocabulary {
+  readonly size: number;
+  /** @throws DataError for text that it has no tokens for. */
+  encode(text: string): Int32Array;
+  /** @throws DataError for a token that is out of range. */
+  decode(tokens: ArrayLike<number>): string;
+  /** Whether every token stands for the same. */
+  equals(other: Vocabulary): boolean;
+  /** What a model file keeps. */
+  toJSON(): unknown;
 }
 
-/**
- * Characters (Unicode code points) and the tokens 0..size-1 that stand for them, in code point order.
- *
- * @example
- * const vocabulary = Vocabulary.of('banana');
- * vocabulary.size; // 3
- * vocabulary.encode('nab'); // Int32Array [2, 0, 1]
- */
-export class Vocabulary {
-  private readonly tokens = new Map<number, number>();
+export const Vocabulary = {
+  /** The characters (code points) that occur in a text, in their order: `Vocabulary.of('banana').size` is 3. */
+  of: (text: Iterable<string>): CharacterVocabulary => CharacterVocabulary.of(text),
 
-  private constructor(private readonly characters: readonly string[]) {
-    characters.forEach((character, token) => this.tokens.set(codePoint(character), token));
-  }
-
-  /** The characters that occur in `text`. */
-  static of(text: string): Vocabulary {
-    return new Vocabulary([...new Set(text)].sort((a, b) => codePoint(a) - codePoint(b)));
-  }
-
-  /** @throws DataError unless `json` is what `toJSON` gave. */
-  static fromJSON(json: unknown): Vocabulary {
-    const characters = (json as Partial<VocabularyJson> | null | undefined)?.characters;
-    const valid = Array.isArray(characters) && characters.every(isCharacter) && isAscending(characters);
-    if (!valid) {
-      throw new DataError('vocabulary: expected { characters: [...] }, distinct characters in code point order');
+  /** Any kind. @throws DataError unless `json` is what `toJSON` of a vocabulary gave. */
+  fromJSON(json: unknown): Vocabulary {
+    const keys = typeof json === 'object' && json !== null ? json : {};
+    if ('level' in keys) {
+      if (keys.level === 'bytes') return byteVocabulary;
+      throw new DataError(`vocabulary: expected the level 'bytes', received ${JSON.stringify(keys.level)}`);
     }
-    return new Vocabulary([...characters]);
-  }
+    if ('tokenizer' in keys) return TokenizerVocabulary.fromJSON(json);
+    if ('words' in keys) return WordVocabulary.fromJSON(json);
+    return CharacterVocabulary.fromJSON(json);
+  },
+} as const;
 
-  get size(): number {
-    return this.characters.length;
-  }
-
-  /** Whether every token stands for the same character. */
-  equals(other: Vocabulary): boolean {
-    return (
-      this.size === other.size && this.characters.every((character, token) => character === other.characters[token])
-    );
-  }
-
-  /** @throws DataError naming the first character that the vocabulary lacks and its index in the string. */
-  encode(text: string): Int32Array {
-    const result = new Int32Array(text.length);
-    let length = 0;
-    for (let index = 0; index < text.length;) {
-      const code = text.codePointAt(index)!;
-      const token = this.tokens.get(code);
-      if (token === undefined) throw this.unknown(code, index);
-      result[length++] = token;
-      index += code > 0xffff ? 2 : 1;
-    }
-    return length === text.length ? result : result.slice(0, length);
-  }
-
-  /** @throws DataError naming the first token that is out of range. */
-  decode(tokens: ArrayLike<number>): string {
-    return Array.from(tokens, (token, index) => {
-      const character = this.characters[token];
-      if (character !== undefined) return character;
-      throw new DataError(`tokens: expected integers in 0..${this.size - 1}, received ${token} at index ${index}`);
-    }).join('');
-  }
-
-  toJSON(): VocabularyJson {
-    return { characters: this.characters };
-  }
-
-  private unknown(code: number, index: number): DataError {
-    const name = `U+${code.toString(16).toUpperCase().padStart(4, '0')}`;
-    const character = JSON.stringify(String.fromCodePoint(code));
-    return new DataError(
-      `text: expected the ${this.size} characters of the vocabulary, received ${character} (${name}) at index ${index}`,
-    );
-  }
+/** The vocabulary of a model with the tokenizer given again. @throws OptionError when it is another, or none is needed. */
+export function withTokenizer(vocabulary: Vocabulary | null, tokenizer: Tokenizer): Vocabulary {
+  const given = TokenizerVocabulary.of(tokenizer);
+  if (!(vocabulary instanceof TokenizerVocabulary))
+    throw new OptionError('load: tokenizer: the model was not trained with one; leave it out');
+  if (given.equals(vocabulary)) return given;
+  const [expected, received] = [vocabulary, given].map(({ name, size }) => `'${name}' of ${size} tokens`);
+  throw new OptionError(
+    `load: tokenizer: expected ${expected}, received ${
+      expected === received ? 'one of that name and size that makes other tokens of the same text' : received
+    }`,
+  );
 }
-
-const codePoint = (character: string): number => character.codePointAt(0)!;
-
-const isCharacter = (value: unknown): value is string => typeof value === 'string' && [...value].length === 1;
-
-const isAscending = (characters: readonly string[]): boolean =>
-  characters.every((character, index) => index === 0 || codePoint(characters[index - 1]!) < codePoint(character));

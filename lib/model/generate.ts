@@ -57,7 +57,8 @@ export async function generate(model: Module, options: GenerateOptions): Promise
       tokens.push(token);
       logits = await step(token);
     }
-    return prompt + vocabulary.decode(tokens);
+    // All at once: a tokenizer may put something between its tokens, and a character may take several bytes.
+    return vocabulary.decode([...given, ...tokens]);
   } finally {
     session.dispose();
   }

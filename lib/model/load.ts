@@ -1,9 +1,10 @@
 import { BackendError, CheckpointError, LstmNativeError } from '../errors';
 import { loadFile } from '../checkpoint/file';
-import { Vocabulary } from '../data/vocabulary';
-import { Embedding } from '../nn/embedding';
+import type { Tokenizer } from '../data/vocabularies/tokenizer';
+import { withTokenizer } from '../data/vocabulary';
 import { checkOptions, filePath } from '../options';
 import { makeModule, type ModuleClasses } from './architecture';
+import { keep, keepsakesFromJSON } from './keepsakes';
 import { metadataKey, parseMetadata } from './metadata';
 import type { Module } from './module';
 import type { ModuleOptions } from './options';
@@ -16,6 +17,8 @@ export interface LoadOptions extends Pick<ModuleOptions, 'backend'> {
    * function: `{ Tagger, Classifier: (options) => new Classifier(17, options) }`.
    */
   readonly modules?: ModuleClasses;
+  /** The one that made the tokens of the text that the model was trained on: a file cannot keep functions. It is checked to be the same. */
+  readonly tokenizer?: Tokenizer;
 }
 
 /**
@@ -26,32 +29,27 @@ export interface LoadOptions extends Pick<ModuleOptions, 'backend'> {
  */
 export async function load(path: string, options: LoadOptions = {}): Promise<Module> {
   filePath('load', path);
-  checkOptions('load', options, ['backend', 'modules']);
+  checkOptions('load', options, ['backend', 'modules', 'tokenizer']);
+  const model = await read(path, options);
+  if (options.tokenizer !== undefined) model.vocabulary = withTokenizer(model.vocabulary, options.tokenizer);
+  return model;
+}
+
+async function read(path: string, options: LoadOptions): Promise<Module> {
   const { tensors, metadata } = await loadFile(path);
   try {
-    const { architecture, inputs, seed, vocabulary } = parseMetadata(metadata[metadataKey]);
+    const { architecture, inputs, seed, ...rest } = parseMetadata(metadata[metadataKey]);
     const model = makeModule(architecture, { seed, backend: options.backend }, options.modules ?? {});
     // Checked before memory is asked for: the description may claim any size, the tensors are there.
     model.network.bind(inputs, (specs) => {
       checkState(new Map(specs.map((spec) => [spec.path, spec])), tensors);
       return ({ path: name }) => tensors.get(name)!.data;
     });
-    if (vocabulary !== undefined) model.vocabulary = checkedVocabulary(model, Vocabulary.fromJSON(vocabulary));
+    keep(model, keepsakesFromJSON(rest, model instanceof Sequential ? model.layers[0]! : null));
     return model;
   } catch (error) {
     if (error instanceof BackendError) throw error;
     const reason = error instanceof LstmNativeError ? '' : 'the model that it describes could not be made: ';
     throw new CheckpointError(`${path}: ${reason}${(error as Error).message}`, { cause: error });
   }
-}
-
-/** Where the model begins with an embedding, each character needs its row there. */
-function checkedVocabulary(model: Module, vocabulary: Vocabulary): Vocabulary {
-  const first = model instanceof Sequential ? model.layers[0] : null;
-  if (first instanceof Embedding && vocabulary.size > first.vocabularySize) {
-    throw new CheckpointError(
-      `vocabulary: expected at most ${first.vocabularySize} characters, the rows of the embedding, received ${vocabulary.size}`,
-    );
-  }
-  return vocabulary;
 }

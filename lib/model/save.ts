@@ -4,6 +4,7 @@ import { serializeChunks } from '../checkpoint/safetensors';
 import type { Vocabulary } from '../data/vocabulary';
 import { layerPaths } from '../nn/layer';
 import type { Network } from '../nn/network';
+import { keepsakesToJSON, type Keepsakes } from './keepsakes';
 import { formatVersion, metadataKey, type ModelMetadata } from './metadata';
 
 export interface SaveOptions {
@@ -11,7 +12,7 @@ export interface SaveOptions {
   readonly text?: { readonly vocabulary: Vocabulary };
 }
 
-export async function saveModel(network: Network, vocabulary: Vocabulary | null, path: string): Promise<void> {
+export async function saveModel(network: Network, keepsakes: Keepsakes, path: string): Promise<void> {
   const inputs = network.requireBound();
   // As the backend keeps them (the reference in float64), so that a loaded model predicts the same bits.
   const tensors = Object.fromEntries(await network.readParameters());
@@ -20,7 +21,7 @@ export async function saveModel(network: Network, vocabulary: Vocabulary | null,
     architecture: network.root.describe(layerPaths(network.root)),
     inputs: inputs as ModelMetadata['inputs'],
     seed: network.seed,
-    ...(vocabulary ? { vocabulary: vocabulary.toJSON() } : {}),
+    ...keepsakesToJSON(keepsakes),
   } satisfies ModelMetadata;
   await writeFileAtomically(path, serializeChunks(tensors, { [metadataKey]: JSON.stringify(metadata) }));
 }

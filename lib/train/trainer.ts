@@ -10,7 +10,7 @@ import { MeanFigures, type Figures } from './figures';
 import { MetricsLog } from './metricsLog';
 import { showProgress } from './progress';
 import { Run, type EpochEvent, type History, type TrainingEvent } from './run';
-import { checkStepOptions, Stepper, type StepOptions } from './stepper';
+import { checkStepOptions, Stepper, type StepOptions, type StepPlace } from './stepper';
 
 export interface FitOptions<O extends Outputs = AnyOutputs> extends Omit<StepOptions<O>, 'carryState'> {
   /** Passes over the data. Default 1, or as many as `maxSteps` or `maxSeconds` allow. */
@@ -35,6 +35,7 @@ const known: readonly (keyof FitOptions)[] = [
   'loss',
   'optimizer',
   'clipNorm',
+  'clipValue',
   'metrics',
   'epochs',
   'maxSteps',
@@ -103,11 +104,11 @@ class Trainer {
     private readonly declaredShapes: Readonly<Record<string, Shape>>,
     private readonly stop: AbortSignal,
   ) {
-    const { maxSteps, maxSeconds, carryState, loss, optimizer, clipNorm, metrics } = options;
+    const { maxSteps, maxSeconds, carryState, loss, optimizer, clipNorm, clipValue, metrics } = options;
     this.epochs = options.epochs ?? (maxSteps === undefined && maxSeconds === undefined ? 1 : Infinity);
     this.carries = carryState ?? data?.continuesState ?? false;
     this.signals = options.signal ? [this.stop, options.signal] : [this.stop];
-    this.stepOptions = { loss, optimizer, clipNorm, metrics, carryState: this.carries };
+    this.stepOptions = { loss, optimizer, clipNorm, clipValue, metrics, carryState: this.carries };
     this.stepper = new Stepper(network, optimizer, declaredShapes);
   }
 
@@ -131,7 +132,7 @@ class Trainer {
 
   /** One pass over the data; what it returns ends the training. */
   private async epoch(epoch: number, report: (event: TrainingEvent) => void): Promise<History['ended'] | null> {
-    const means = new MeanFigures(this.options.loss);
+    const means = new MeanFigures(this.stepOptions);
     if (this.carries) this.stepper.resetCarriedState();
     const feed = new Feed(this.data, { epoch: epoch - 1 });
     let ended: History['ended'] | null = null;
@@ -160,11 +161,11 @@ class Trainer {
     report: (event: TrainingEvent) => void,
   ): Promise<void> {
     const { signal, maxSteps = Infinity } = this.options;
-    const step = this.stepper.take(batch, this.stepOptions, { totalSteps: this.totalSteps(), signal });
+    const step = this.stepper.take(batch, this.stepOptions, { ...this.place(epoch), signal });
     // The next batch is made while the native side works on this one.
     if (this.stepper.step + 1 < maxSteps) feed.ask();
-    const { result, weight } = await step;
-    means.add(result.figures, weight);
+    const { result, measured } = await step;
+    means.add(measured);
     report({ type: 'step', epoch, seconds: this.seconds(), ...result });
     // A loop over the events has its turn, so that stop() at an event ends the training with the step that it tells of.
     await new Promise(setImmediate);
@@ -181,6 +182,7 @@ class Trainer {
       validation,
       seconds: this.seconds(),
     };
+    this.stepper.observe(validation ?? train);
     this.history.push(event);
     report(event);
   }
@@ -189,7 +191,7 @@ class Trainer {
   private shownFigures(): string[] {
     const { loss, metrics = [] } = this.options;
     const isText =
-      this.data.vocabulary !== undefined && typeof loss !== 'function' && 'bitsPerCharacter' in loss.derived(0);
+      this.data.vocabulary !== undefined && typeof loss === 'object' && 'bitsPerCharacter' in loss.derived(0);
     const names = Array.isArray(metrics) ? (metrics as readonly string[]) : Object.keys(metrics);
     return [...(isText ? ['bitsPerCharacter'] : []), ...names];
   }
@@ -206,6 +208,11 @@ class Trainer {
 
   private seconds(): number {
     return (performance.now() - this.begin) / 1000;
+  }
+
+  private place(epoch: number): StepPlace {
+    const totalEpochs = Number.isFinite(this.epochs) ? this.epochs : null;
+    return { epoch: epoch - 1, totalEpochs, totalSteps: this.totalSteps() };
   }
 
   /** Null where only the time or the data's end tells. */

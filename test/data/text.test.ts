@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { DataError, OptionError } from '../../lib/errors';
-import { text, TextPart } from '../../lib/data/text';
+import { TextPart } from '../../lib/data/text/part';
+import { text } from '../../lib/data/text/text';
 import { Vocabulary } from '../../lib/data/vocabulary';
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz';

@@ -1,6 +1,6 @@
 import { mobyDick } from '../../examples/support/moby-dick';
 import { CharacterNgrams } from '../../examples/support/ngram';
-import { text } from '../../lib/data/text';
+import { text } from '../../lib/data/text/text';
 
 const log2 = Math.log2;
 
