@@ -30,7 +30,12 @@ export function sensorsChart(motes: readonly Mote[], alarms: readonly Alarm[], r
         textStyle: heading,
       },
     ],
-    legend: { top: 795, left: 'center', data: [...channels, ...alarms.map(({ detector }) => detector.name)] },
+    legend: {
+      top: 795,
+      left: 'center',
+      itemGap: 30,
+      data: [...channels, ...alarms.map(({ detector }) => detector.name)],
+    },
     grid: [...motes, null].map((_, panel) => ({
       left: 60,
       right: 60,
