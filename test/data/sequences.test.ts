@@ -254,7 +254,7 @@ describe('bad records', () => {
 
   it('and bad options are refused', async () => {
     const refused = async (bad: object, message: string) => {
-      await expect(sequences.from(words, { ...options, ...bad } as never)).rejects.toThrow(message);
+      await expect(sequences.from(words, { ...options, ...bad })).rejects.toThrow(message);
     };
     await refused({ inputs: 3 }, 'sequences: inputs: expected a function of a record, received 3');
     await refused({ label: undefined }, 'expected label or target, received neither');
