@@ -14,7 +14,7 @@ import {
   type RecurrentOutput,
   type RecurrentState,
 } from './recurrent';
-import { recurrentMask, zoneoutShares } from './regularizers';
+import { cellRegularizers } from './regularizers';
 
 type StateNames = 'hiddenState' | 'cellState' | 'gateState';
 
@@ -81,7 +81,7 @@ export class Lstm extends Recurrent<StateNames> {
   protected override cell(call: CellCall<StateNames>): CellResult<StateNames> {
     const { x, initial, weights, lengths, reverse, parameter } = call;
     const { hiddenSize: H, variant } = this;
-    const { kind, peepholes, projSize, fullGateRecurrence, layerNorm } = variant;
+    const { kind, peepholes, projSize, fullGateRecurrence, layerNorm, regularizers } = variant;
     const { hiddenState: h0, cellState: c0, gateState: g0 } = initial;
     const gates = recurrentGates.length * H;
     const norm = (name: string, size: number, value: number) =>
@@ -95,23 +95,12 @@ export class Lstm extends Recurrent<StateNames> {
       weight_ln_hh: norm('weight_ln_hh', 4 * H, 1),
       weight_ln_c: norm('weight_ln_c', H, 1),
       bias_ln_c: norm('bias_ln_c', H, 0),
-      ...this.regularizers(x),
+      ...cellRegularizers(x, regularizers, { hiddenSize: H, outputSize: projSize ?? H }),
     };
     const operands = { x, h0, c0, ...weights, ...ofOptions, lengths };
     const made = x.builder.emit(lstmOp, operands, { reverse, ...kind });
     const record = { gates: made.gates, cells: made.cells };
     return { y: made.y, hiddenState: made.h_n, cellState: made.c_n, gateState: made.g_n, record };
-  }
-
-  /** Zoneout's shares, drawn in training and expected otherwise, and the recurrent mask. */
-  private regularizers(x: Variable) {
-    const { projSize, zoneout, recurrentDropout } = this.variant;
-    const outputSize = projSize ?? this.hiddenSize;
-    return {
-      keep_hidden: zoneoutShares(x, zoneout.hidden, outputSize),
-      keep_cell: zoneoutShares(x, zoneout.cell, this.hiddenSize),
-      hidden_mask: recurrentMask(x, recurrentDropout, outputSize),
-    };
   }
 }
 

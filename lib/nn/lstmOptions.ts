@@ -1,8 +1,10 @@
 import { isFiniteFloat32 } from '../arrays';
 import { OptionError } from '../errors';
 import { lstmKind, type Activation, type LstmKindAttributes } from '../ops/recurrent/lstmKind';
-import { checkOptions, describe, probability } from '../options';
+import { describe } from '../options';
+import { clipOf, type GateClipOptions } from './clip';
 import type { RecurrentOptions } from './recurrent';
+import { cellRegularizersOf, type CellRegularizerOptions } from './regularizers';
 
 export type GateActivation = 'sigmoid' | 'hardSigmoid' | 'tanh' | 'relu';
 export type CellActivation = GateActivation | 'identity';
@@ -15,7 +17,7 @@ export type CellActivation = GateActivation | 'identity';
 export type LstmVariant = keyof typeof variants;
 
 /** What makes an LSTM another one; options compose, and those that contradict each other are refused. */
-export interface LstmCellOptions {
+export interface LstmCellOptions extends CellRegularizerOptions, GateClipOptions {
   /** A named set of the options below. Vanilla (V) has peepholes, and so has every variant but NP. */
   readonly variant?: LstmVariant;
   /** i and f see c_{t-1}, o sees c_t, each through a weight of its own for each unit. Default false. */
@@ -35,11 +37,6 @@ export interface LstmCellOptions {
   /** Bounds c_t to ±cellClip; no gradient flows where it does. Default: no bound. */
   readonly cellClip?: number;
   /**
-   * Bounds what enters the activation of each gate and of the candidate, peepholes included, to ±gateClip: the `clip` of
-   * ONNX. No gradient flows where it does, nor at the bound itself. Default: no bound.
-   */
-  readonly gateClip?: number;
-  /**
    * i, f and o also see i, f and o of the step before, through a weight of their own; these are a third state, zeros at
    * first. Of a gate that is not there they see 0, of a coupled forget gate 1 - i. Default false.
    */
@@ -54,10 +51,6 @@ export interface LstmCellOptions {
   readonly forgetBias?: number;
   /** Projects h_t to this size, smaller than the hidden size, as PyTorch's `proj_size`. Default: no projection. */
   readonly projSize?: number;
-  /** Probability with which a unit of h and c keeps its value from the step before, in training; the expectation otherwise. Default 0. */
-  readonly zoneout?: number | { readonly hidden?: number; readonly cell?: number };
-  /** Probability of dropping each element of h as the gates see it, one mask for all steps of a sequence, in training. Default 0. */
-  readonly recurrentDropout?: number;
 }
 
 const variants = {
@@ -100,8 +93,7 @@ export interface LstmCell {
   readonly layerNorm: boolean;
   readonly forgetBias: number | null;
   readonly projSize: number | null;
-  readonly zoneout: { readonly hidden: number; readonly cell: number };
-  readonly recurrentDropout: number;
+  readonly regularizers: ReturnType<typeof cellRegularizersOf>;
 }
 
 const refuse = (reason: string): never => {
@@ -113,8 +105,7 @@ export function lstmCellOf(hiddenSize: number, given: LstmCellOptions & Recurren
   const { peepholes = false, coupledGates = false, inputGate = true, forgetGate = true, outputGate = true } = options;
   const { gateActivation = 'sigmoid', cellActivation = 'tanh', outputActivation = 'tanh' } = options;
   const { fullGateRecurrence = false, layerNorm = false } = options;
-  const { cellClip, gateClip, forgetBias = null, projSize = null, recurrentDropout = 0 } = options;
-  const { zoneout = 0 } = options;
+  const { cellClip, gateClip, forgetBias = null, projSize = null } = options;
   const flags = { peepholes, coupledGates, inputGate, forgetGate, outputGate, fullGateRecurrence, layerNorm };
   for (const [name, value] of Object.entries(flags)) {
     if (typeof value !== 'boolean') refuse(`${name}: expected true or false, received ${describe(value)}`);
@@ -127,22 +118,14 @@ export function lstmCellOf(hiddenSize: number, given: LstmCellOptions & Recurren
   if (fullGateRecurrence && !inputGate && !forgetGate && !outputGate) {
     refuse('fullGateRecurrence: there is no input, forget or output gate to recur');
   }
-  for (const [name, clip] of Object.entries({ cellClip, gateClip })) {
-    if (clip !== undefined && !(typeof clip === 'number' && Math.fround(clip) > 0 && isFiniteFloat32(clip))) {
-      refuse(`${name}: expected a positive number within float32, received ${describe(clip)}`);
-    }
-  }
+  const [cellLimit, gateLimit] = [clipOf('lstm', 'cellClip', cellClip), clipOf('lstm', 'gateClip', gateClip)];
   if (forgetBias !== null) expectForgetBias(options, forgetBias);
   if (projSize !== null && !(Number.isInteger(projSize) && projSize >= 1 && projSize < hiddenSize)) {
     refuse(
       `projSize: expected an integer from 1 to ${hiddenSize - 1}, below the hidden size, received ${describe(projSize)}`,
     );
   }
-  if (typeof zoneout !== 'number') checkOptions('lstm: zoneout', zoneout, ['hidden', 'cell']);
-  const { hidden = 0, cell = 0 } = typeof zoneout === 'number' ? { hidden: zoneout, cell: zoneout } : zoneout;
-  probability('lstm', 'zoneout', hidden);
-  probability('lstm', 'zoneout', cell);
-  probability('lstm', 'recurrentDropout', recurrentDropout);
+  const regularizers = cellRegularizersOf('lstm', options);
   const gate = (present: boolean): Activation => (present ? gateActivation : 'one');
   const places = {
     input: gate(inputGate),
@@ -152,14 +135,13 @@ export function lstmCellOf(hiddenSize: number, given: LstmCellOptions & Recurren
     cell: outputActivation,
   } as const;
   return {
-    kind: lstmKind(places, cellClip ?? 0, gateClip ?? 0),
+    kind: lstmKind(places, cellLimit, gateLimit),
     peepholes,
     fullGateRecurrence,
     layerNorm,
     forgetBias,
     projSize,
-    zoneout: { hidden, cell },
-    recurrentDropout,
+    regularizers,
   };
 }
 

@@ -12,7 +12,7 @@ import {
   type ValueType,
 } from '../op';
 import { multiplyDims, type Dim, type Shape } from '../shape';
-import { expectHiddenRegularizers, expectShare } from './hiddenRegularizers';
+import { cellRegularizerSlots, cellRegularizersOf, expectCellRegularizers } from './hiddenRegularizers';
 import { lstmCell } from './lstmCell';
 import { lstmGradients } from './lstmGradients';
 import {
@@ -27,8 +27,6 @@ import {
   lstmVariantCell,
   normalizedOf,
   recurrentGates,
-  regularizersOf,
-  type LstmRegularizers,
   type LstmVariantNext,
   type LstmVariantStep,
   type LstmVariantWeights,
@@ -45,13 +43,6 @@ export const lstmWeightSlots = {
   bias_hh: optional('float32'),
   weight_peephole: optional('float32'),
   weight_hr: optional('float32'),
-} as const satisfies Slots;
-
-/** What regularizes a cell; data that receive no gradient. */
-export const lstmRegularizerSlots = {
-  keep_hidden: optional('float32'),
-  keep_cell: optional('float32'),
-  hidden_mask: optional('float32'),
 } as const satisfies Slots;
 
 /** The weights of full gate recurrence and of layer normalization; of the latter all four or none. */
@@ -145,15 +136,6 @@ export function lstmSavedTypes(rows: Shape, hiddenSize: Dim): Record<keyof typeo
   };
 }
 
-export function expectLstmRegularizers(
-  { keep_hidden, keep_cell, hidden_mask }: Types<typeof lstmRegularizerSlots>,
-  rows: Shape,
-  { hiddenSize, outputSize }: { readonly hiddenSize: Dim; readonly outputSize: Dim },
-): void {
-  expectHiddenRegularizers({ keep_hidden, hidden_mask }, rows, outputSize);
-  expectShare('keep_cell', keep_cell, rows, hiddenSize);
-}
-
 /** One row of a batch at one step, by the plain cell or by the one with options. */
 export function stepRow(
   weights: LstmVariantWeights,
@@ -186,7 +168,7 @@ export const lstm = defineOp({
     h0: optional('float32'),
     c0: optional('float32'),
     ...lstmWeightSlots,
-    ...lstmRegularizerSlots,
+    ...cellRegularizerSlots,
     /** i, f and o of the step before the first, where gates see gates. */
     g0: optional('float32'),
     ...lstmFurtherWeightSlots,
@@ -213,7 +195,7 @@ export const lstm = defineOp({
     const [steps, batch, inputSize] = x.shape as [Dim, Dim, Dim];
     const sizes = expectLstmWeights(rest, inputSize);
     const { hiddenSize, outputSize } = sizes;
-    expectLstmRegularizers({ keep_hidden, keep_cell, hidden_mask }, [steps, batch], sizes);
+    expectCellRegularizers({ keep_hidden, keep_cell, hidden_mask }, [steps, batch], sizes);
     expectLstmKind(kind);
     const further = { weight_gate, weight_ln_ih, weight_ln_hh, weight_ln_c, bias_ln_c };
     const g_n = expectLstmFurtherWeights(further, { slot: 'g0', type: g0 }, kind, { batch, hiddenSize });
@@ -246,8 +228,8 @@ export const lstm = defineOp({
     const { x, h0, c0, g0, lengths, keep_hidden, keep_cell, hidden_mask, ...weights } = operands;
     const { y, h_n, c_n, g_n, gates, cells, unprojected, recurred, bounds } = outputs;
     const [steps, batch] = x.shape as [number, number];
-    const regularizers: LstmRegularizers = { keep_hidden, keep_cell, hidden_mask };
-    writeGateBounds(kind, bounds.data as Float64Array);
+    const regularizers = { keep_hidden, keep_cell, hidden_mask };
+    writeGateBounds(kind, bounds);
     for (let b = 0; b < batch; b++) {
       let h = rowOf(h0, b) ?? new Float64Array(h_n.shape[1]!);
       let c = rowOf(c0, b) ?? new Float64Array(c_n.shape[1]!);
@@ -260,7 +242,7 @@ export const lstm = defineOp({
           c: rowOf(cells, row),
           recurred: rowOf(recurred, row),
         };
-        const step = { x: rowOf(x, row), h, c, g, ...regularizersOf(regularizers, b, row) };
+        const step = { x: rowOf(x, row), h, c, g, ...cellRegularizersOf(regularizers, b, row) };
         const written = { unprojected: rowOf(unprojected, row), normalized: normalizedOf(outputs, row) };
         stepRow(weights, kind, step, { ...next, ...written });
         ({ h, c, recurred: g } = next);

@@ -2,6 +2,7 @@ import { defineOp, expectRank, expectShape, float32, onDemand, one, optional, ty
 import { multiplyDims, type Dim } from '../shape';
 import { backwardWeight } from './backwardWeight';
 import { addTransposedProduct } from './cell';
+import { cellRegularizersOf } from './hiddenRegularizers';
 import { lstmCellBackward } from './lstmCell';
 import { isPlain, lstmKindAttributes, type LstmKindAttributes } from './lstmKind';
 import {
@@ -10,7 +11,6 @@ import {
   normalizedOf,
   peepholeGates,
   recurrentGates,
-  regularizersOf,
   type LstmVariantGradients,
 } from './lstmVariant';
 import { rowOf, walk } from './sequence';
@@ -102,7 +102,6 @@ export const lstmBackward = defineOp({
     const { dy, dh_n, dc_n, dg_n, gates, cells, c0, weight_hh, weight_hr, weight_gate, bounds, lengths } = operands;
     const [steps, batch, hiddenSize] = cells.shape as [number, number, number];
     const outputSize = weight_hh.shape[1]!;
-    const limits = bounds && Float64Array.from(bounds.data);
     const zeros = new Float64Array(Math.max(3 * hiddenSize, outputSize));
     for (let b = 0; b < batch; b++) {
       const dh = Float64Array.from(rowOf(dh_n, b) ?? zeros.subarray(0, outputSize));
@@ -111,7 +110,7 @@ export const lstmBackward = defineOp({
       const order = walk(steps, lengths, b, reverse);
       for (let k = order.length - 1; k >= 0; k--) {
         const row = order[k]! * batch + b;
-        const { keepHidden, keepCell, mask } = regularizersOf(operands, b, row);
+        const { keepHidden, keepCell, mask } = cellRegularizersOf(operands, b, row);
         const dyRow = rowOf(dy, row) ?? zeros;
         for (let p = 0; p < outputSize; p++) dh[p]! += dyRow[p]!;
         rowOf(outputs.dh, row).set(dh);
@@ -120,7 +119,7 @@ export const lstmBackward = defineOp({
         const dhCell = weight_hr ? multiplyTransposed(weight_hr, dhNew) : dhNew;
         const c = k > 0 ? rowOf(cells, order[k - 1]! * batch + b) : (rowOf(c0, b) ?? zeros);
         const to = gradientRows(outputs, row);
-        const state = { gates: rowOf(gates, row), c, nextC: rowOf(cells, row), keepCell, bounds: limits };
+        const state = { gates: rowOf(gates, row), c, nextC: rowOf(cells, row), keepCell, bounds };
         cellBackward(operands, kind, { ...state, normalized: normalizedOf(operands, row) }, { dh: dhCell, dc, dg }, to);
         const drecurrent = operands.weight_ln_c ? to.drecurrent : to.dz;
         const dhGates = multiplyTransposed(weight_hh, drecurrent);

@@ -11,12 +11,11 @@ import {
   type Variable,
 } from '../op';
 import { multiplyDims, type Dim } from '../shape';
+import { cellRegularizerSlots, cellRegularizersOf, expectCellRegularizers } from './hiddenRegularizers';
 import {
   expectLstmFurtherWeights,
-  expectLstmRegularizers,
   expectLstmWeights,
   lstmFurtherWeightSlots,
-  lstmRegularizerSlots,
   lstmSavedSlots,
   lstmSavedTypes,
   lstmWeightSlots,
@@ -24,7 +23,7 @@ import {
 } from './lstm';
 import { lstmGradients } from './lstmGradients';
 import { expectLstmKind, lstmKindAttributes, writeGateBounds } from './lstmKind';
-import { normalizedOf, regularizersOf } from './lstmVariant';
+import { normalizedOf } from './lstmVariant';
 import { rowOf } from './sequence';
 
 /** One step of `lstm`, for streaming and for decoders that feed on themselves. */
@@ -35,7 +34,7 @@ export const lstmStep = defineOp({
     h: one('float32'),
     c: one('float32'),
     ...lstmWeightSlots,
-    ...lstmRegularizerSlots,
+    ...cellRegularizerSlots,
     g: optional('float32'),
     ...lstmFurtherWeightSlots,
   },
@@ -56,7 +55,7 @@ export const lstmStep = defineOp({
     const sizes = expectLstmWeights(rest, inputSize);
     const { hiddenSize } = sizes;
     const [h_next, c_next] = [float32(batch, sizes.outputSize), float32(batch, hiddenSize)];
-    expectLstmRegularizers({ keep_hidden, keep_cell, hidden_mask }, [batch], sizes);
+    expectCellRegularizers({ keep_hidden, keep_cell, hidden_mask }, [batch], sizes);
     expectLstmKind(kind);
     const further = { weight_gate, weight_ln_ih, weight_ln_hh, weight_ln_c, bias_ln_c };
     const g_next = expectLstmFurtherWeights(further, { slot: 'g', type: g }, kind, { batch, hiddenSize });
@@ -101,7 +100,7 @@ export const lstmStep = defineOp({
   reference({ operands, outputs, attributes }) {
     const { x, h, c, g, keep_hidden, keep_cell, hidden_mask, ...weights } = operands;
     const { h_next, c_next, g_next, gates, unprojected, bounds } = outputs;
-    writeGateBounds(attributes, bounds.data as Float64Array);
+    writeGateBounds(attributes, bounds);
     for (let b = 0; b < x.shape[0]!; b++) {
       const next = {
         gates: rowOf(gates, b),
@@ -112,7 +111,7 @@ export const lstmStep = defineOp({
         normalized: normalizedOf(outputs, b),
       };
       const state = { x: rowOf(x, b), h: rowOf(h, b), c: rowOf(c, b), g: rowOf(g, b) };
-      const regularizers = regularizersOf({ keep_hidden, keep_cell, hidden_mask }, b, b);
+      const regularizers = cellRegularizersOf({ keep_hidden, keep_cell, hidden_mask }, b, b);
       stepRow(weights, attributes, { ...state, ...regularizers }, next);
     }
   },
