@@ -96,12 +96,13 @@ export interface LstmCell {
   readonly regularizers: ReturnType<typeof cellRegularizersOf>;
 }
 
-const refuse = (reason: string): never => {
-  throw new OptionError(`lstm: ${reason}`);
-};
+type Refuse = (reason: string) => never;
 
-export function lstmCellOf(hiddenSize: number, given: LstmCellOptions & RecurrentOptions): LstmCell {
-  const options = withVariant(given);
+export function lstmCellOf(layer: string, hiddenSize: number, given: LstmCellOptions & RecurrentOptions): LstmCell {
+  const refuse: Refuse = (reason) => {
+    throw new OptionError(`${layer}: ${reason}`);
+  };
+  const options = withVariant(given, refuse);
   const { peepholes = false, coupledGates = false, inputGate = true, forgetGate = true, outputGate = true } = options;
   const { gateActivation = 'sigmoid', cellActivation = 'tanh', outputActivation = 'tanh' } = options;
   const { fullGateRecurrence = false, layerNorm = false } = options;
@@ -110,22 +111,22 @@ export function lstmCellOf(hiddenSize: number, given: LstmCellOptions & Recurren
   for (const [name, value] of Object.entries(flags)) {
     if (typeof value !== 'boolean') refuse(`${name}: expected true or false, received ${describe(value)}`);
   }
-  expectActivation('gateActivation', gateActivation, gateActivations);
-  expectActivation('cellActivation', cellActivation, cellActivations);
-  expectActivation('outputActivation', outputActivation, cellActivations);
+  expectActivation('gateActivation', gateActivation, gateActivations, refuse);
+  expectActivation('cellActivation', cellActivation, cellActivations, refuse);
+  expectActivation('outputActivation', outputActivation, cellActivations, refuse);
   if (coupledGates && !inputGate) refuse('coupledGates: without an input gate, 1 - i would always be 0');
   if (coupledGates && !forgetGate) refuse('coupledGates: the forget gate is 1 - i, so forgetGate cannot be false');
   if (fullGateRecurrence && !inputGate && !forgetGate && !outputGate) {
     refuse('fullGateRecurrence: there is no input, forget or output gate to recur');
   }
-  const [cellLimit, gateLimit] = [clipOf('lstm', 'cellClip', cellClip), clipOf('lstm', 'gateClip', gateClip)];
-  if (forgetBias !== null) expectForgetBias(options, forgetBias);
+  const [cellLimit, gateLimit] = [clipOf(layer, 'cellClip', cellClip), clipOf(layer, 'gateClip', gateClip)];
+  if (forgetBias !== null) expectForgetBias(options, forgetBias, refuse);
   if (projSize !== null && !(Number.isInteger(projSize) && projSize >= 1 && projSize < hiddenSize)) {
     refuse(
       `projSize: expected an integer from 1 to ${hiddenSize - 1}, below the hidden size, received ${describe(projSize)}`,
     );
   }
-  const regularizers = cellRegularizersOf('lstm', options);
+  const regularizers = cellRegularizersOf(layer, options);
   const gate = (present: boolean): Activation => (present ? gateActivation : 'one');
   const places = {
     input: gate(inputGate),
@@ -148,13 +149,17 @@ export function lstmCellOf(hiddenSize: number, given: LstmCellOptions & Recurren
 const gateActivations: readonly GateActivation[] = ['sigmoid', 'hardSigmoid', 'tanh', 'relu'];
 const cellActivations: readonly CellActivation[] = [...gateActivations, 'identity'];
 
-function expectActivation(name: string, value: string, known: readonly string[]): void {
+function expectActivation(name: string, value: string, known: readonly string[], refuse: Refuse): void {
   if (!known.includes(value)) {
     refuse(`${name}: expected one of ${known.join(', ')}, received ${describe(value)}`);
   }
 }
 
-function expectForgetBias({ coupledGates, forgetGate, bias }: LstmCellOptions & RecurrentOptions, value: number): void {
+function expectForgetBias(
+  { coupledGates, forgetGate, bias }: LstmCellOptions & RecurrentOptions,
+  value: number,
+  refuse: Refuse,
+): void {
   if (typeof value !== 'number' || !isFiniteFloat32(value))
     refuse(`forgetBias: expected a number, received ${describe(value)}`);
   if (coupledGates) refuse('forgetBias: a coupled forget gate has no bias of its own');
@@ -163,7 +168,7 @@ function expectForgetBias({ coupledGates, forgetGate, bias }: LstmCellOptions & 
 }
 
 /** The options that a variant stands for, beside the others given; one that says otherwise is refused. */
-function withVariant<O extends LstmCellOptions>(options: O): O {
+function withVariant<O extends LstmCellOptions>(options: O, refuse: Refuse): O {
   const { variant } = options;
   if (variant === undefined) return options;
   if (typeof variant !== 'string' || !Object.hasOwn(variants, variant)) {

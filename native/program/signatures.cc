@@ -99,19 +99,30 @@ constexpr Row kRows[] = {
      "weight_ih:gates4 weight_hh:gates4 weight_hr:columns weight_gate:gates3"},
 
     {"attention_lstm",
-     "x h0? c0? weight_ih weight_hh bias_ih? bias_hh? keys values weight_query? weight_score? memory_lengths?:int32 "
-     "lengths?:int32",
-     "y! h_n! c_n! gates! cells! unattended! queries! attention!", "reverse:boolean",
-     "weight_ih:gates4 weight_hh:gates4 weight_query:columns"},
-    {"attention_lstm_backward",
-     "dy? dh_n? dc_n? gates cells c0? unattended queries attention weight_hh keys values weight_query? weight_score? "
+     "x h0? c0? weight_ih weight_hh bias_ih? bias_hh? weight_peephole? weight_hr? keep_hidden? keep_cell? hidden_mask? "
+     "g0? weight_gate? weight_ln_ih? weight_ln_hh? weight_ln_c? bias_ln_c? keys values weight_query? weight_score? "
      "memory_lengths?:int32 lengths?:int32",
-     "dgates dh0! dc0! dkeys! dvalues! dqueries! dweight_score! dh! dcells!", "reverse:boolean",
-     "weight_hh:rows weight_query:rows"},
+     "y! h_n! c_n! gates! cells! unprojected! recurred! g_n! bounds! normalized_ih! normalized_hh! normalized_c! "
+     "scales! unattended! queries! attention!",
+     "reverse:boolean activations*5:integers cell_clip:number gate_clip:number",
+     "weight_ih:gates4 weight_hh:gates4 weight_hr:columns weight_gate:gates3 weight_query:columns"},
+    {"attention_lstm_backward",
+     "dy? dh_n? dc_n? gates cells c0? weight_hh weight_peephole? weight_hr? keep_hidden? keep_cell? hidden_mask? "
+     "dg_n? weight_gate? weight_ln_ih? weight_ln_hh? weight_ln_c? bias_ln_c? bounds? normalized_ih? normalized_hh? "
+     "normalized_c? scales? queries attention keys values weight_query? weight_score? memory_lengths?:int32 "
+     "lengths?:int32",
+     "dgates dh0! dc0! dprojected! dg0! dh! dcells! dinput! drecurrent! dvisible! dkeys! dvalues! dqueries! "
+     "dweight_score!",
+     "reverse:boolean activations*5:integers cell_clip:number gate_clip:number",
+     "weight_hh:rows weight_hr:rows weight_gate:rows weight_query:rows"},
     {"attention_lstm_step",
-     "x h c weight_ih weight_hh bias_ih? bias_hh? keys values weight_query? weight_score? memory_lengths?:int32",
-     "h_next c_next gates! unattended! queries! attention!", "",
-     "weight_ih:gates4 weight_hh:gates4 weight_query:columns"},
+     "x h c weight_ih weight_hh bias_ih? bias_hh? weight_peephole? weight_hr? keep_hidden? keep_cell? hidden_mask? "
+     "g? weight_gate? weight_ln_ih? weight_ln_hh? weight_ln_c? bias_ln_c? keys values weight_query? weight_score? "
+     "memory_lengths?:int32",
+     "h_next c_next gates! unprojected! g_next! bounds! normalized_ih! normalized_hh! normalized_c! scales! "
+     "unattended! queries! attention!",
+     "activations*5:integers cell_clip:number gate_clip:number",
+     "weight_ih:gates4 weight_hh:gates4 weight_hr:columns weight_gate:gates3 weight_query:columns"},
 
     {"gru", "x h0? weight_ih weight_hh bias_ih? bias_hh? keep_hidden? hidden_mask? lengths?:int32",
      "y! h_n! gates! recurrent! bounds!", "reverse:boolean reset_after:boolean gate_clip:number",
