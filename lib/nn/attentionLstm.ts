@@ -6,6 +6,8 @@ import { formatShape, type Dim } from '../ops/shape';
 import { expectVariable } from '../ops/variable';
 import { describe, positiveInteger } from '../options';
 import type { LstmState } from './lstm';
+import { lstmCellKind, lstmOperands, type LstmStateNames } from './lstmCell';
+import { lstmCellOf, type LstmCell, type LstmCellOptions } from './lstmOptions';
 import type { LayerRecord } from './records';
 import {
   Recurrent,
@@ -16,15 +18,13 @@ import {
   type RecurrentOutput,
 } from './recurrent';
 
-type StateNames = 'hiddenState' | 'cellState';
-
 /** How a hidden state is held against a slot of the memory; `AttentionLstm` has the equations. */
 export type AttentionScore = 'multiplicative' | 'additive';
 
-export interface AttentionLstmOptions extends RecurrentOptions {
+export interface AttentionLstmOptions extends RecurrentOptions, LstmCellOptions {
   /** Default 'multiplicative'. */
   readonly score?: AttentionScore;
-  /** The size A in which the additive score compares. Default H; the multiplicative score has no other. */
+  /** The size A in which the additive score compares. Default P; the multiplicative score has no other. */
   readonly attentionSize?: number;
   /** The size D of a slot of the memory. Inferred from the first memory when left out. */
   readonly memorySize?: number;
@@ -59,27 +59,33 @@ const scores: readonly AttentionScore[] = ['multiplicative', 'additive'];
  * The attention of step t is asked by h̃_t, the step's own hidden state, so it has seen x_t; what it finds is in the output
  * of step t and enters the gates of step t + 1. Where `memoryLengths` is 0, h_t is h̃_t.
  *
- * Input [T, B, I], memory [B, S, D]; T steps, B sequences, S slots, H hidden size, A attention size. Parameters for layer k and
- * each direction, beside those of an LSTM: `weight_value_l{k} [H, D]`, `bias_value_l{k} [H]`; multiplicative `weight_key_l{k}
- * [H, D]`; additive `weight_key_l{k} [A, D]`, `bias_key_l{k} [A]`, `weight_query_l{k} [A, H]`, `weight_score_l{k} [A]`; all
+ * The LSTM is that of `lstm`, with all of its options. They change what gives h̃_t, which a projection makes smaller; zoneout
+ * of h and recurrent dropout act on h_t: h_t = k ⊙ h_{t-1} + (1 - k) ⊙ (h̃_t + Σ_s α_ts φ(m_s)), and the gates see mask ⊙ h_{t-1}.
+ *
+ * Input [T, B, I], memory [B, S, D]; T steps, B sequences, S slots, H hidden size, P `projSize` or H, A attention size. Parameters for layer k and
+ * each direction, beside those of an LSTM: `weight_value_l{k} [P, D]`, `bias_value_l{k} [P]`; multiplicative `weight_key_l{k}
+ * [P, D]`; additive `weight_key_l{k} [A, D]`, `bias_key_l{k} [A]`, `weight_query_l{k} [A, P]`, `weight_score_l{k} [A]`; all
  * drawn from U(±1/√H). Keys and values are computed once for a sequence.
  */
-export class AttentionLstm extends Recurrent<StateNames> {
+export class AttentionLstm extends Recurrent<LstmStateNames> {
+  private readonly variant: LstmCell;
+
   constructor(
     hiddenSize: number,
     override readonly options: AttentionLstmOptions = {},
   ) {
+    const cell = lstmCellKind(hiddenSize, options);
     super(
       {
         kind: 'attentionLstm',
-        states: ['hiddenState', 'cellState'],
-        gateCount: 4,
-        options: ['score', 'attentionSize', 'memorySize'],
+        ...cell,
+        options: [...cell.options, 'score', 'attentionSize', 'memorySize'],
         callOptions: ['memory', 'memoryLengths'],
       },
       hiddenSize,
       options,
     );
+    this.variant = lstmCellOf('attentionLstm', hiddenSize, options);
     const { score = 'multiplicative', attentionSize, memorySize } = options;
     if (!scores.includes(score)) {
       throw new OptionError(
@@ -89,17 +95,17 @@ export class AttentionLstm extends Recurrent<StateNames> {
     if (memorySize !== undefined) positiveInteger('attentionLstm', 'memorySize', memorySize);
     if (attentionSize === undefined) return;
     positiveInteger('attentionLstm', 'attentionSize', attentionSize);
-    if (score === 'multiplicative' && attentionSize !== hiddenSize) {
+    if (score === 'multiplicative' && attentionSize !== this.outputSize) {
       throw new OptionError(
-        `attentionLstm: attentionSize: expected ${hiddenSize}, the hidden size, with the multiplicative score, received ${attentionSize}`,
+        `attentionLstm: attentionSize: expected ${this.outputSize}, the hidden size, with the multiplicative score, received ${attentionSize}`,
       );
     }
   }
 
-  protected override cell(call: CellCall<StateNames>): CellResult<StateNames> {
-    const { x, initial, weights, lengths, reverse, parameter } = call;
-    const { score = 'multiplicative', attentionSize: A = this.hiddenSize, bias = true } = this.options;
-    const { hiddenSize: H } = this;
+  protected override cell(call: CellCall<LstmStateNames>): CellResult<LstmStateNames> {
+    const { x, reverse, parameter } = call;
+    const { hiddenSize, outputSize: P, variant } = this;
+    const { score = 'multiplicative', attentionSize: A = P, bias = true } = this.options;
     const { memory, memoryLengths, memorySize } = this.memoryOf(call);
     const { builder } = x;
     const additive = score === 'additive';
@@ -110,20 +116,25 @@ export class AttentionLstm extends Recurrent<StateNames> {
       parameter('weight_key', [A, memorySize]),
       bias && additive ? parameter('bias_key', [A]) : null,
     );
-    const values = project(parameter('weight_value', [H, memorySize]), bias ? parameter('bias_value', [H]) : null);
+    const values = project(parameter('weight_value', [P, memorySize]), bias ? parameter('bias_value', [P]) : null);
     const operands = {
-      ...{ x, h0: initial.hiddenState, c0: initial.cellState, ...weights, keys, values },
-      weight_query: additive ? parameter('weight_query', [A, H]) : null,
+      ...lstmOperands(call, hiddenSize, variant),
+      ...{ keys, values },
+      weight_query: additive ? parameter('weight_query', [A, P]) : null,
       weight_score: additive ? parameter('weight_score', [A]) : null,
       memory_lengths: memoryLengths,
-      lengths,
     };
-    const { y, h_n, c_n, ...made } = builder.emit(attentionLstmOp, operands, { reverse });
+    const { y, h_n, c_n, g_n, ...made } = builder.emit(attentionLstmOp, operands, { reverse, ...variant.kind });
     const record = { gates: made.gates, cells: made.cells, attention: made.attention, unattended: made.unattended };
-    return { y, hiddenState: h_n, cellState: c_n, record };
+    return { y, hiddenState: h_n, cellState: c_n, gateState: g_n, record };
   }
 
-  private memoryOf({ x, options }: CellCall<StateNames>): {
+  /** P: the size of h, which asks and finds. */
+  private get outputSize(): number {
+    return this.variant.projSize ?? this.hiddenSize;
+  }
+
+  private memoryOf({ x, options }: CellCall<LstmStateNames>): {
     readonly memory: Variable;
     readonly memoryLengths: Variable | null;
     readonly memorySize: number;

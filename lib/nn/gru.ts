@@ -2,6 +2,7 @@ import { OptionError } from '../errors';
 import type { Variable } from '../ops/op';
 import { gru as gruOp } from '../ops/recurrent/gru';
 import { describe } from '../options';
+import { clipOf, type GateClipOptions } from './clip';
 import type { LayerRecord } from './records';
 import {
   Recurrent,
@@ -14,7 +15,7 @@ import {
 } from './recurrent';
 import { checkRegularizers, hiddenRegularizers, regularizerOptionNames, type RegularizerOptions } from './regularizers';
 
-export interface GruOptions extends RecurrentOptions, RegularizerOptions {
+export interface GruOptions extends RecurrentOptions, RegularizerOptions, GateClipOptions {
   /** Whether the reset gate acts after the candidate's recurrent product (PyTorch, cuDNN) or before it (the paper). Default true. */
   readonly resetAfter?: boolean;
 }
@@ -37,6 +38,7 @@ export interface Gru {
  *
  * or, with `resetAfter: false`, n = tanh(W_in x_t + b_in + W_hn (r ⊙ h_{t-1}) + b_hn). Recurrent dropout puts
  * m ⊙ h_{t-1} in the place of h_{t-1}, but not where z multiplies it; zoneout makes h_t = k ⊙ h_{t-1} + (1 - k) ⊙ h_t.
+ * `gateClip` bounds what enters σ and tanh.
  *
  * Input [T, B, I]; T steps, B sequences, I input size, H hidden size, D directions.
  * Parameters, for layer k and each direction, rows in the gate order r, z, n: `weight_ih_l{k} [3H, I]`,
@@ -45,16 +47,24 @@ export interface Gru {
  * Source: Cho et al. 2014; names and init as PyTorch `nn.GRU`.
  */
 export class Gru extends Recurrent<'hiddenState'> {
+  private readonly gateClip: number;
+
   constructor(
     hiddenSize: number,
     override readonly options: GruOptions = {},
   ) {
     super(
-      { kind: 'gru', states: ['hiddenState'], gateCount: 3, options: ['resetAfter', ...regularizerOptionNames] },
+      {
+        kind: 'gru',
+        states: ['hiddenState'],
+        gateCount: 3,
+        options: ['resetAfter', 'gateClip', ...regularizerOptionNames],
+      },
       hiddenSize,
       options,
     );
     checkRegularizers('gru', options);
+    this.gateClip = clipOf('gru', 'gateClip', options.gateClip);
     const { resetAfter = true } = options;
     if (typeof resetAfter !== 'boolean') {
       throw new OptionError(`gru: resetAfter: expected true or false, received ${describe(resetAfter)}`);
@@ -64,7 +74,7 @@ export class Gru extends Recurrent<'hiddenState'> {
   protected override cell(call: CellCall<'hiddenState'>): CellResult<'hiddenState'> {
     const { x, initial, weights, lengths, reverse } = call;
     const regularizers = hiddenRegularizers(x, this.options, this.hiddenSize);
-    const attributes = { reverse, reset_after: this.options.resetAfter ?? true };
+    const attributes = { reverse, reset_after: this.options.resetAfter ?? true, gate_clip: this.gateClip };
     const { y, h_n, gates, recurrent } = x.builder.emit(
       gruOp,
       { x, h0: initial.hiddenState, ...weights, ...regularizers, lengths },

@@ -1,8 +1,7 @@
 import type { Variable } from '../ops/op';
-import { lstm as lstmOp, lstmGates } from '../ops/recurrent/lstm';
-import { peepholeGates, recurrentGates } from '../ops/recurrent/lstmVariant';
-import { constant, withForgetBias } from './initializer';
-import { lstmCellOf, lstmOptionNames, type LstmCell, type LstmCellOptions } from './lstmOptions';
+import { lstm as lstmOp } from '../ops/recurrent/lstm';
+import { lstmCellKind, lstmOperands, type LstmStateNames } from './lstmCell';
+import { lstmCellOf, type LstmCell, type LstmCellOptions } from './lstmOptions';
 import type { LayerRecord } from './records';
 import {
   Recurrent,
@@ -14,11 +13,6 @@ import {
   type RecurrentOutput,
   type RecurrentState,
 } from './recurrent';
-import { recurrentMask, zoneoutShares } from './regularizers';
-
-type StateNames = 'hiddenState' | 'cellState' | 'gateState';
-
-const states: readonly StateNames[] = ['hiddenState', 'cellState'];
 
 export interface LstmOptions extends RecurrentOptions, LstmCellOptions {}
 /**
@@ -53,71 +47,25 @@ export interface Lstm {
  * they have no effect and receive no gradient.
  * Sources: Hochreiter & Schmidhuber 1997; Gers et al. 2000 (forget gate); names and init as PyTorch `nn.LSTM`.
  */
-export class Lstm extends Recurrent<StateNames> {
+export class Lstm extends Recurrent<LstmStateNames> {
   private readonly variant: LstmCell;
 
   constructor(
     hiddenSize: number,
     override readonly options: LstmOptions = {},
   ) {
-    // Called when the options have been checked.
-    const outputSize = () => options.projSize ?? hiddenSize;
-    super(
-      {
-        kind: 'lstm',
-        states: hasGateState(options) ? [...states, 'gateState'] : states,
-        stateBlocks: { gateState: recurrentGates.length },
-        gateCount: 4,
-        options: lstmOptionNames,
-        outputSize,
-        biasInitializer: (name, others) =>
-          withForgetBias(options.forgetBias, name, others, lstmGates.forget, hiddenSize),
-      },
-      hiddenSize,
-      options,
-    );
-    this.variant = lstmCellOf(hiddenSize, options);
+    super({ kind: 'lstm', ...lstmCellKind(hiddenSize, options) }, hiddenSize, options);
+    this.variant = lstmCellOf('lstm', hiddenSize, options);
   }
-  protected override cell(call: CellCall<StateNames>): CellResult<StateNames> {
-    const { x, initial, weights, lengths, reverse, parameter } = call;
-    const { hiddenSize: H, variant } = this;
-    const { kind, peepholes, projSize, fullGateRecurrence, layerNorm } = variant;
-    const { hiddenState: h0, cellState: c0, gateState: g0 } = initial;
-    const gates = recurrentGates.length * H;
-    const norm = (name: string, size: number, value: number) =>
-      layerNorm ? parameter(name, [size], constant(value)) : null;
-    const ofOptions = {
-      weight_peephole: peepholes ? parameter('weight_peephole', [peepholeGates.length * H]) : null,
-      weight_hr: projSize === null ? null : parameter('weight_hr', [projSize, H]),
-      weight_gate: fullGateRecurrence ? parameter('weight_gate', [gates, gates]) : null,
-      g0: fullGateRecurrence ? g0 : null,
-      weight_ln_ih: norm('weight_ln_ih', 4 * H, 1),
-      weight_ln_hh: norm('weight_ln_hh', 4 * H, 1),
-      weight_ln_c: norm('weight_ln_c', H, 1),
-      bias_ln_c: norm('bias_ln_c', H, 0),
-      ...this.regularizers(x),
-    };
-    const operands = { x, h0, c0, ...weights, ...ofOptions, lengths };
-    const made = x.builder.emit(lstmOp, operands, { reverse, ...kind });
+
+  protected override cell(call: CellCall<LstmStateNames>): CellResult<LstmStateNames> {
+    const { hiddenSize, variant } = this;
+    const operands = lstmOperands(call, hiddenSize, variant);
+    const made = call.x.builder.emit(lstmOp, operands, { reverse: call.reverse, ...variant.kind });
     const record = { gates: made.gates, cells: made.cells };
     return { y: made.y, hiddenState: made.h_n, cellState: made.c_n, gateState: made.g_n, record };
   }
-
-  /** Zoneout's shares, drawn in training and expected otherwise, and the recurrent mask. */
-  private regularizers(x: Variable) {
-    const { projSize, zoneout, recurrentDropout } = this.variant;
-    const outputSize = projSize ?? this.hiddenSize;
-    return {
-      keep_hidden: zoneoutShares(x, zoneout.hidden, outputSize),
-      keep_cell: zoneoutShares(x, zoneout.cell, this.hiddenSize),
-      hidden_mask: recurrentMask(x, recurrentDropout, outputSize),
-    };
-  }
 }
-
-/** Before the options have been checked: a file may hold none. */
-const hasGateState = (options: LstmOptions | null): boolean =>
-  options?.fullGateRecurrence === true || options?.variant === 'FGR';
 
 /** An `Lstm` layer: `lstm(256, { numLayers: 2, dropout: 0.2 })`. */
 export const lstm = (hiddenSize: number, options?: LstmOptions): Lstm => new Lstm(hiddenSize, options);

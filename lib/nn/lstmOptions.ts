@@ -1,8 +1,10 @@
 import { isFiniteFloat32 } from '../arrays';
 import { OptionError } from '../errors';
 import { lstmKind, type Activation, type LstmKindAttributes } from '../ops/recurrent/lstmKind';
-import { checkOptions, describe, probability } from '../options';
+import { describe } from '../options';
+import { clipOf, type GateClipOptions } from './clip';
 import type { RecurrentOptions } from './recurrent';
+import { cellRegularizersOf, type CellRegularizerOptions } from './regularizers';
 
 export type GateActivation = 'sigmoid' | 'hardSigmoid' | 'tanh' | 'relu';
 export type CellActivation = GateActivation | 'identity';
@@ -15,7 +17,7 @@ export type CellActivation = GateActivation | 'identity';
 export type LstmVariant = keyof typeof variants;
 
 /** What makes an LSTM another one; options compose, and those that contradict each other are refused. */
-export interface LstmCellOptions {
+export interface LstmCellOptions extends CellRegularizerOptions, GateClipOptions {
   /** A named set of the options below. Vanilla (V) has peepholes, and so has every variant but NP. */
   readonly variant?: LstmVariant;
   /** i and f see c_{t-1}, o sees c_t, each through a weight of its own for each unit. Default false. */
@@ -35,11 +37,6 @@ export interface LstmCellOptions {
   /** Bounds c_t to ±cellClip; no gradient flows where it does. Default: no bound. */
   readonly cellClip?: number;
   /**
-   * Bounds what enters the activation of each gate and of the candidate, peepholes included, to ±gateClip: the `clip` of
-   * ONNX. No gradient flows where it does, nor at the bound itself. Default: no bound.
-   */
-  readonly gateClip?: number;
-  /**
    * i, f and o also see i, f and o of the step before, through a weight of their own; these are a third state, zeros at
    * first. Of a gate that is not there they see 0, of a coupled forget gate 1 - i. Default false.
    */
@@ -54,10 +51,6 @@ export interface LstmCellOptions {
   readonly forgetBias?: number;
   /** Projects h_t to this size, smaller than the hidden size, as PyTorch's `proj_size`. Default: no projection. */
   readonly projSize?: number;
-  /** Probability with which a unit of h and c keeps its value from the step before, in training; the expectation otherwise. Default 0. */
-  readonly zoneout?: number | { readonly hidden?: number; readonly cell?: number };
-  /** Probability of dropping each element of h as the gates see it, one mask for all steps of a sequence, in training. Default 0. */
-  readonly recurrentDropout?: number;
 }
 
 const variants = {
@@ -100,49 +93,40 @@ export interface LstmCell {
   readonly layerNorm: boolean;
   readonly forgetBias: number | null;
   readonly projSize: number | null;
-  readonly zoneout: { readonly hidden: number; readonly cell: number };
-  readonly recurrentDropout: number;
+  readonly regularizers: ReturnType<typeof cellRegularizersOf>;
 }
 
-const refuse = (reason: string): never => {
-  throw new OptionError(`lstm: ${reason}`);
-};
+type Refuse = (reason: string) => never;
 
-export function lstmCellOf(hiddenSize: number, given: LstmCellOptions & RecurrentOptions): LstmCell {
-  const options = withVariant(given);
+export function lstmCellOf(layer: string, hiddenSize: number, given: LstmCellOptions & RecurrentOptions): LstmCell {
+  const refuse: Refuse = (reason) => {
+    throw new OptionError(`${layer}: ${reason}`);
+  };
+  const options = withVariant(given, refuse);
   const { peepholes = false, coupledGates = false, inputGate = true, forgetGate = true, outputGate = true } = options;
   const { gateActivation = 'sigmoid', cellActivation = 'tanh', outputActivation = 'tanh' } = options;
   const { fullGateRecurrence = false, layerNorm = false } = options;
-  const { cellClip, gateClip, forgetBias = null, projSize = null, recurrentDropout = 0 } = options;
-  const { zoneout = 0 } = options;
+  const { cellClip, gateClip, forgetBias = null, projSize = null } = options;
   const flags = { peepholes, coupledGates, inputGate, forgetGate, outputGate, fullGateRecurrence, layerNorm };
   for (const [name, value] of Object.entries(flags)) {
     if (typeof value !== 'boolean') refuse(`${name}: expected true or false, received ${describe(value)}`);
   }
-  expectActivation('gateActivation', gateActivation, gateActivations);
-  expectActivation('cellActivation', cellActivation, cellActivations);
-  expectActivation('outputActivation', outputActivation, cellActivations);
+  expectActivation('gateActivation', gateActivation, gateActivations, refuse);
+  expectActivation('cellActivation', cellActivation, cellActivations, refuse);
+  expectActivation('outputActivation', outputActivation, cellActivations, refuse);
   if (coupledGates && !inputGate) refuse('coupledGates: without an input gate, 1 - i would always be 0');
   if (coupledGates && !forgetGate) refuse('coupledGates: the forget gate is 1 - i, so forgetGate cannot be false');
   if (fullGateRecurrence && !inputGate && !forgetGate && !outputGate) {
     refuse('fullGateRecurrence: there is no input, forget or output gate to recur');
   }
-  for (const [name, clip] of Object.entries({ cellClip, gateClip })) {
-    if (clip !== undefined && !(typeof clip === 'number' && Math.fround(clip) > 0 && isFiniteFloat32(clip))) {
-      refuse(`${name}: expected a positive number within float32, received ${describe(clip)}`);
-    }
-  }
-  if (forgetBias !== null) expectForgetBias(options, forgetBias);
+  const [cellLimit, gateLimit] = [clipOf(layer, 'cellClip', cellClip), clipOf(layer, 'gateClip', gateClip)];
+  if (forgetBias !== null) expectForgetBias(options, forgetBias, refuse);
   if (projSize !== null && !(Number.isInteger(projSize) && projSize >= 1 && projSize < hiddenSize)) {
     refuse(
       `projSize: expected an integer from 1 to ${hiddenSize - 1}, below the hidden size, received ${describe(projSize)}`,
     );
   }
-  if (typeof zoneout !== 'number') checkOptions('lstm: zoneout', zoneout, ['hidden', 'cell']);
-  const { hidden = 0, cell = 0 } = typeof zoneout === 'number' ? { hidden: zoneout, cell: zoneout } : zoneout;
-  probability('lstm', 'zoneout', hidden);
-  probability('lstm', 'zoneout', cell);
-  probability('lstm', 'recurrentDropout', recurrentDropout);
+  const regularizers = cellRegularizersOf(layer, options);
   const gate = (present: boolean): Activation => (present ? gateActivation : 'one');
   const places = {
     input: gate(inputGate),
@@ -152,27 +136,30 @@ export function lstmCellOf(hiddenSize: number, given: LstmCellOptions & Recurren
     cell: outputActivation,
   } as const;
   return {
-    kind: lstmKind(places, cellClip ?? 0, gateClip ?? 0),
+    kind: lstmKind(places, cellLimit, gateLimit),
     peepholes,
     fullGateRecurrence,
     layerNorm,
     forgetBias,
     projSize,
-    zoneout: { hidden, cell },
-    recurrentDropout,
+    regularizers,
   };
 }
 
 const gateActivations: readonly GateActivation[] = ['sigmoid', 'hardSigmoid', 'tanh', 'relu'];
 const cellActivations: readonly CellActivation[] = [...gateActivations, 'identity'];
 
-function expectActivation(name: string, value: string, known: readonly string[]): void {
+function expectActivation(name: string, value: string, known: readonly string[], refuse: Refuse): void {
   if (!known.includes(value)) {
     refuse(`${name}: expected one of ${known.join(', ')}, received ${describe(value)}`);
   }
 }
 
-function expectForgetBias({ coupledGates, forgetGate, bias }: LstmCellOptions & RecurrentOptions, value: number): void {
+function expectForgetBias(
+  { coupledGates, forgetGate, bias }: LstmCellOptions & RecurrentOptions,
+  value: number,
+  refuse: Refuse,
+): void {
   if (typeof value !== 'number' || !isFiniteFloat32(value))
     refuse(`forgetBias: expected a number, received ${describe(value)}`);
   if (coupledGates) refuse('forgetBias: a coupled forget gate has no bias of its own');
@@ -181,7 +168,7 @@ function expectForgetBias({ coupledGates, forgetGate, bias }: LstmCellOptions & 
 }
 
 /** The options that a variant stands for, beside the others given; one that says otherwise is refused. */
-function withVariant<O extends LstmCellOptions>(options: O): O {
+function withVariant<O extends LstmCellOptions>(options: O, refuse: Refuse): O {
   const { variant } = options;
   if (variant === undefined) return options;
   if (typeof variant !== 'string' || !Object.hasOwn(variants, variant)) {

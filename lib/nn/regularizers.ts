@@ -3,7 +3,7 @@ import { bernoulli } from '../ops/elementwise/bernoulli';
 import { fill } from '../ops/elementwise/fill';
 import type { Variable } from '../ops/op';
 import type { Dim } from '../ops/shape';
-import { probability } from '../options';
+import { checkOptions, probability } from '../options';
 import { dropoutMask } from './dropout';
 import { activeTrace } from './trace';
 
@@ -15,10 +15,25 @@ export interface RegularizerOptions {
   readonly recurrentDropout?: number;
 }
 
+/** Options of a cell that carries a cell state too. */
+export interface CellRegularizerOptions extends Pick<RegularizerOptions, 'recurrentDropout'> {
+  /** Probability with which a unit of h and c keeps its value from the step before, in training; the expectation otherwise. Source: Krueger et al. 2016. Default 0. */
+  readonly zoneout?: number | { readonly hidden?: number; readonly cell?: number };
+}
+
 export const regularizerOptionNames: readonly (keyof RegularizerOptions)[] = ['zoneout', 'recurrentDropout'];
 
 export function checkRegularizers(kind: string, { zoneout = 0, recurrentDropout = 0 }: RegularizerOptions): void {
   for (const [name, value] of Object.entries({ zoneout, recurrentDropout })) probability(kind, name, value);
+}
+
+/** The options checked; one number of zoneout stands for both. */
+export function cellRegularizersOf(kind: string, { zoneout = 0, recurrentDropout = 0 }: CellRegularizerOptions) {
+  if (typeof zoneout !== 'number') checkOptions(`${kind}: zoneout`, zoneout, ['hidden', 'cell']);
+  const { hidden = 0, cell = 0 } = typeof zoneout === 'number' ? { hidden: zoneout, cell: zoneout } : zoneout;
+  for (const p of [hidden, cell]) probability(kind, 'zoneout', p);
+  probability(kind, 'recurrentDropout', recurrentDropout);
+  return { zoneout: { hidden, cell }, recurrentDropout };
 }
 
 /** Zoneout's shares for a sequence x [T, B, I]: drawn for each element and step in training, else the expectation for all. */
@@ -41,4 +56,17 @@ export function recurrentMask({ builder, type }: Variable, p: number, size: numb
 export function hiddenRegularizers(x: Variable, options: RegularizerOptions, size: number) {
   const { zoneout = 0, recurrentDropout = 0 } = options;
   return { keep_hidden: zoneoutShares(x, zoneout, size), hidden_mask: recurrentMask(x, recurrentDropout, size) };
+}
+
+/** The same for a cell that carries c beside h; h may be projected to another size. */
+export function cellRegularizers(
+  x: Variable,
+  { zoneout, recurrentDropout }: ReturnType<typeof cellRegularizersOf>,
+  { hiddenSize, outputSize = hiddenSize }: { readonly hiddenSize: number; readonly outputSize?: number },
+) {
+  return {
+    keep_hidden: zoneoutShares(x, zoneout.hidden, outputSize),
+    keep_cell: zoneoutShares(x, zoneout.cell, hiddenSize),
+    hidden_mask: recurrentMask(x, recurrentDropout, outputSize),
+  };
 }

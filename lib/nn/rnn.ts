@@ -2,6 +2,7 @@ import { OptionError } from '../errors';
 import type { Variable } from '../ops/op';
 import { rnn as rnnOp } from '../ops/recurrent/rnn';
 import { describe } from '../options';
+import { clipOf, type GateClipOptions } from './clip';
 import type { LayerRecord } from './records';
 import {
   Recurrent,
@@ -14,7 +15,7 @@ import {
 } from './recurrent';
 import { checkRegularizers, hiddenRegularizers, regularizerOptionNames, type RegularizerOptions } from './regularizers';
 
-export interface RnnOptions extends RecurrentOptions, RegularizerOptions {
+export interface RnnOptions extends RecurrentOptions, RegularizerOptions, GateClipOptions {
   /** Default 'tanh'. */
   readonly nonlinearity?: 'tanh' | 'relu';
 }
@@ -35,6 +36,7 @@ export interface Rnn {
  *     h_t = φ(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)        φ = tanh, or max(0, ·)
  *
  * Recurrent dropout puts m ⊙ h_{t-1} in the place of h_{t-1}; zoneout makes h_t = k ⊙ h_{t-1} + (1 - k) ⊙ h_t.
+ * `gateClip` bounds what enters φ.
  *
  * Input [T, B, I]; T steps, B sequences, I input size, H hidden size, D directions.
  * Parameters, for layer k and each direction: `weight_ih_l{k} [H, I]`, `weight_hh_l{k} [H, H]`, `bias_ih_l{k} [H]`,
@@ -42,16 +44,24 @@ export interface Rnn {
  * Source: Elman 1990; names and init as PyTorch `nn.RNN`.
  */
 export class Rnn extends Recurrent<'hiddenState'> {
+  private readonly gateClip: number;
+
   constructor(
     hiddenSize: number,
     override readonly options: RnnOptions = {},
   ) {
     super(
-      { kind: 'rnn', states: ['hiddenState'], gateCount: 1, options: ['nonlinearity', ...regularizerOptionNames] },
+      {
+        kind: 'rnn',
+        states: ['hiddenState'],
+        gateCount: 1,
+        options: ['nonlinearity', 'gateClip', ...regularizerOptionNames],
+      },
       hiddenSize,
       options,
     );
     checkRegularizers('rnn', options);
+    this.gateClip = clipOf('rnn', 'gateClip', options.gateClip);
     const { nonlinearity = 'tanh' } = options;
     if (nonlinearity !== 'tanh' && nonlinearity !== 'relu') {
       throw new OptionError(`rnn: nonlinearity: expected 'tanh' or 'relu', received ${describe(nonlinearity)}`);
@@ -61,7 +71,7 @@ export class Rnn extends Recurrent<'hiddenState'> {
   protected override cell(call: CellCall<'hiddenState'>): CellResult<'hiddenState'> {
     const { x, initial, weights, lengths, reverse } = call;
     const regularizers = hiddenRegularizers(x, this.options, this.hiddenSize);
-    const attributes = { reverse, relu: this.options.nonlinearity === 'relu' };
+    const attributes = { reverse, relu: this.options.nonlinearity === 'relu', gate_clip: this.gateClip };
     const { y, h_n, gates } = x.builder.emit(
       rnnOp,
       { x, h0: initial.hiddenState, ...weights, ...regularizers, lengths },

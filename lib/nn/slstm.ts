@@ -14,10 +14,16 @@ import {
   type RecurrentOutput,
   type RecurrentState,
 } from './recurrent';
+import {
+  cellRegularizers,
+  cellRegularizersOf,
+  regularizerOptionNames,
+  type CellRegularizerOptions,
+} from './regularizers';
 
 type StateNames = 'hiddenState' | 'cellState' | 'normalizerState' | 'stabilizerState';
 
-export interface SlstmOptions extends RecurrentOptions {
+export interface SlstmOptions extends RecurrentOptions, CellRegularizerOptions {
   /** Heads: groups of hiddenSize / numHeads units whose gates see the hidden states of their own group alone. Default 1. */
   readonly numHeads?: number;
   /** What the forget gate is before it is stabilized: σ(f̃) or e^f̃. Default 'sigmoid'. */
@@ -46,6 +52,11 @@ export interface Slstm {
  * or, with `forgetGate: 'exp'`, f̃ in the place of log σ(f̃). m keeps the exponentials within bounds, and h does not depend
  * on it. Where n_{t-1} = 0 nothing has been seen, and m_t = ĩ.
  *
+ * Zoneout of h makes h_t = k ⊙ h_{t-1} + (1 - k) ⊙ h_t. That of the cell keeps c, n and m together, because c / n is one
+ * average, and m the scale of both: c of one step with n or m of another would be the average of nothing. With a share k
+ * the gates, before they are stabilized, are k + (1 - k) σ(f̃) and (1 - k) e^ĩ, which for k = 1 leaves all three as they
+ * were; a unit kept since the beginning gives 0. Recurrent dropout puts mask ⊙ h_{t-1} in the place of h_{t-1}.
+ *
  * Input [T, B, I]; T steps, B sequences, I input size, H hidden size, D directions. Parameters, for layer k and each
  * direction, rows in the gate order i, f, z, o: `weight_ih_l{k} [4H, I]`, `weight_hh_l{k} [4H, H / numHeads]`, where the
  * rows of a unit multiply the hidden units of its head, `bias_ih_l{k} [4H]`, `bias_hh_l{k} [4H]`, with `_reverse`
@@ -53,6 +64,8 @@ export interface Slstm {
  * Source: Beck et al. 2024, "xLSTM: Extended Long Short-Term Memory", section 2.2 and appendix A.2.
  */
 export class Slstm extends Recurrent<StateNames> {
+  private readonly regularizers: ReturnType<typeof cellRegularizersOf>;
+
   constructor(
     hiddenSize: number,
     override readonly options: SlstmOptions = {},
@@ -64,7 +77,7 @@ export class Slstm extends Recurrent<StateNames> {
         // The normalizer counts what was seen, which is nothing at first; where it is 0, c and m have no part in a step.
         fixedStates: ['cellState', 'normalizerState', 'stabilizerState'],
         gateCount: 4,
-        options: ['numHeads', 'forgetGate', 'forgetBias'],
+        options: ['numHeads', 'forgetGate', 'forgetBias', ...regularizerOptionNames],
         // Both are called when the options have been checked.
         recurrentSize: () => hiddenSize / (options.numHeads ?? 1),
         biasInitializer: (name, others) =>
@@ -74,14 +87,16 @@ export class Slstm extends Recurrent<StateNames> {
       options,
     );
     checkSlstmOptions(hiddenSize, options);
+    this.regularizers = cellRegularizersOf('slstm', options);
   }
 
   protected override cell(call: CellCall<StateNames>): CellResult<StateNames> {
     const { x, initial, weights, lengths, reverse } = call;
+    const regularizers = cellRegularizers(x, this.regularizers, { hiddenSize: this.hiddenSize });
     const { hiddenState: h0, cellState: c0, normalizerState: n0, stabilizerState: m0 } = initial;
     const { y, h_n, c_n, n_n, m_n, ...made } = x.builder.emit(
       slstmOp,
-      { x, h0, c0, n0, m0, ...weights, lengths },
+      { x, h0, c0, n0, m0, ...weights, ...regularizers, lengths },
       { reverse, exponential_forget: this.options.forgetGate === 'exp' },
     );
     const { gates, cells, normalizers, stabilizers } = made;

@@ -123,45 +123,60 @@ constexpr Row kRows[] = {
      "weight_ih:gates4 weight_hh:gates4 weight_hr:columns weight_gate:gates3"},
 
     {"attention_lstm",
-     "x h0? c0? weight_ih weight_hh bias_ih? bias_hh? keys values weight_query? weight_score? memory_lengths?:int32 "
-     "lengths?:int32",
-     "y! h_n! c_n! gates! cells! unattended! queries! attention!", "reverse:boolean",
-     "weight_ih:gates4 weight_hh:gates4 weight_query:columns"},
-    {"attention_lstm_backward",
-     "dy? dh_n? dc_n? gates cells c0? unattended queries attention weight_hh keys values weight_query? weight_score? "
+     "x h0? c0? weight_ih weight_hh bias_ih? bias_hh? weight_peephole? weight_hr? keep_hidden? keep_cell? hidden_mask? "
+     "g0? weight_gate? weight_ln_ih? weight_ln_hh? weight_ln_c? bias_ln_c? keys values weight_query? weight_score? "
      "memory_lengths?:int32 lengths?:int32",
-     "dgates dh0! dc0! dkeys! dvalues! dqueries! dweight_score! dh! dcells!", "reverse:boolean",
-     "weight_hh:rows weight_query:rows"},
+     "y! h_n! c_n! gates! cells! unprojected! recurred! g_n! bounds! normalized_ih! normalized_hh! normalized_c! "
+     "scales! unattended! queries! attention!",
+     "reverse:boolean activations*5:integers cell_clip:number gate_clip:number",
+     "weight_ih:gates4 weight_hh:gates4 weight_hr:columns weight_gate:gates3 weight_query:columns"},
+    {"attention_lstm_backward",
+     "dy? dh_n? dc_n? gates cells c0? weight_hh weight_peephole? weight_hr? keep_hidden? keep_cell? hidden_mask? "
+     "dg_n? weight_gate? weight_ln_ih? weight_ln_hh? weight_ln_c? bias_ln_c? bounds? normalized_ih? normalized_hh? "
+     "normalized_c? scales? queries attention keys values weight_query? weight_score? memory_lengths?:int32 "
+     "lengths?:int32",
+     "dgates dh0! dc0! dprojected! dg0! dh! dcells! dinput! drecurrent! dvisible! dkeys! dvalues! dqueries! "
+     "dweight_score!",
+     "reverse:boolean activations*5:integers cell_clip:number gate_clip:number",
+     "weight_hh:rows weight_hr:rows weight_gate:rows weight_query:rows"},
     {"attention_lstm_step",
-     "x h c weight_ih weight_hh bias_ih? bias_hh? keys values weight_query? weight_score? memory_lengths?:int32",
-     "h_next c_next gates! unattended! queries! attention!", "",
-     "weight_ih:gates4 weight_hh:gates4 weight_query:columns"},
+     "x h c weight_ih weight_hh bias_ih? bias_hh? weight_peephole? weight_hr? keep_hidden? keep_cell? hidden_mask? "
+     "g? weight_gate? weight_ln_ih? weight_ln_hh? weight_ln_c? bias_ln_c? keys values weight_query? weight_score? "
+     "memory_lengths?:int32",
+     "h_next c_next gates! unprojected! g_next! bounds! normalized_ih! normalized_hh! normalized_c! scales! "
+     "unattended! queries! attention!",
+     "activations*5:integers cell_clip:number gate_clip:number",
+     "weight_ih:gates4 weight_hh:gates4 weight_hr:columns weight_gate:gates3 weight_query:columns"},
 
     {"gru", "x h0? weight_ih weight_hh bias_ih? bias_hh? keep_hidden? hidden_mask? lengths?:int32",
-     "y! h_n! gates! recurrent!", "reverse:boolean reset_after:boolean", "weight_ih:gru_gates weight_hh:gru_gates"},
-    {"gru_backward", "dy? dh_n? gates recurrent y h0? weight_hh keep_hidden? hidden_mask? lengths?:int32",
+     "y! h_n! gates! recurrent! bounds!", "reverse:boolean reset_after:boolean gate_clip:number",
+     "weight_ih:gru_gates weight_hh:gru_gates"},
+    {"gru_backward", "dy? dh_n? gates recurrent y h0? weight_hh keep_hidden? hidden_mask? bounds? lengths?:int32",
      "dgates drecurrent dh0! dh!", "reverse:boolean reset_after:boolean", "weight_hh:rows"},
     {"gru_backward_weight", "dgates drecurrent recurrent y h0? lengths?:int32", "dweight_hh",
      "reverse:boolean reset_after:boolean"},
-    {"gru_step", "x h weight_ih weight_hh bias_ih? bias_hh? keep_hidden? hidden_mask?", "h_next gates! recurrent!",
-     "reset_after:boolean", "weight_ih:gru_gates weight_hh:gru_gates"},
+    {"gru_step", "x h weight_ih weight_hh bias_ih? bias_hh? keep_hidden? hidden_mask?",
+     "h_next gates! recurrent! bounds!", "reset_after:boolean gate_clip:number",
+     "weight_ih:gru_gates weight_hh:gru_gates"},
 
-    {"rnn", "x h0? weight_ih weight_hh bias_ih? bias_hh? keep_hidden? hidden_mask? lengths?:int32", "y! h_n! gates!",
-     "reverse:boolean relu:boolean", "weight_ih:columns weight_hh:columns"},
-    {"rnn_backward", "dy? dh_n? gates weight_hh keep_hidden? hidden_mask? lengths?:int32", "dgates dh0! dh!",
+    {"rnn", "x h0? weight_ih weight_hh bias_ih? bias_hh? keep_hidden? hidden_mask? lengths?:int32",
+     "y! h_n! gates! bounds!", "reverse:boolean relu:boolean gate_clip:number", "weight_ih:columns weight_hh:columns"},
+    {"rnn_backward", "dy? dh_n? gates weight_hh keep_hidden? hidden_mask? bounds? lengths?:int32", "dgates dh0! dh!",
      "reverse:boolean relu:boolean", "weight_hh:rows"},
     {"rnn_backward_weight", "dgates y h0? lengths?:int32", "dweight_hh", "reverse:boolean"},
-    {"rnn_step", "x h weight_ih weight_hh bias_ih? bias_hh? keep_hidden? hidden_mask?", "h_next gates!", "relu:boolean",
-     "weight_ih:columns weight_hh:columns"},
+    {"rnn_step", "x h weight_ih weight_hh bias_ih? bias_hh? keep_hidden? hidden_mask?", "h_next gates! bounds!",
+     "relu:boolean gate_clip:number", "weight_ih:columns weight_hh:columns"},
 
-    {"slstm", "x h0? c0? n0? m0? weight_ih weight_hh bias_ih? bias_hh? lengths?:int32",
+    {"slstm",
+     "x h0? c0? n0? m0? weight_ih weight_hh bias_ih? bias_hh? keep_hidden? keep_cell? hidden_mask? lengths?:int32",
      "y! h_n! c_n! n_n! m_n! gates! forget_slope! cells! normalizers! stabilizers!",
      "reverse:boolean exponential_forget:boolean", "weight_ih:gates4 weight_hh:heads4"},
     {"slstm_backward",
-     "dy? dh_n? dc_n? dn_n? dm_n? gates forget_slope? cells normalizers c0? n0? weight_hh lengths?:int32",
+     "dy? dh_n? dc_n? dn_n? dm_n? gates forget_slope? cells normalizers c0? n0? weight_hh keep_hidden? hidden_mask? "
+     "lengths?:int32",
      "dgates dh0! dc0! dn0! dm0! dh! dcells!", "reverse:boolean", "weight_hh:heads4_rows"},
     {"slstm_backward_weight", "dgates y h0? lengths?:int32", "dweight_hh", "reverse:boolean head_size:integer"},
-    {"slstm_step", "x h c n m weight_ih weight_hh bias_ih? bias_hh?",
+    {"slstm_step", "x h c n m weight_ih weight_hh bias_ih? bias_hh? keep_hidden? keep_cell? hidden_mask?",
      "h_next c_next n_next m_next gates! forget_slope!", "exponential_forget:boolean",
      "weight_ih:gates4 weight_hh:heads4"},
 

@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gru, linear, load, lstm, meanSquaredError, OptionError, rnn, sequential, sgd, verify } from '../../lib';
+import { gru, linear, load, lstm, meanSquaredError, OptionError, rnn, sequential, sgd, slstm, verify } from '../../lib';
 import type { RecurrentOptions } from '../../lib/nn/recurrent';
 import type { RegularizerOptions } from '../../lib/nn/regularizers';
 import type { BackendName } from '../support/eachBackend';
@@ -14,6 +14,8 @@ const cells = {
   gru: (options: Options) => gru(9, options),
   'gru-before': (options: Options) => gru(9, { ...options, resetAfter: false }),
   'rnn-tanh': (options: Options) => rnn(9, options),
+  slstm: (options: Options) => slstm(9, { ...options, numHeads: 3 }),
+  'slstm-exp': (options: Options) => slstm(9, { ...options, forgetGate: 'exp' }),
   'rnn-relu': (options: Options) => rnn(9, { ...options, nonlinearity: 'relu' }),
 };
 const cases = Object.entries(cells).flatMap(([name, cell]) =>
@@ -76,4 +78,6 @@ test('what is no probability is refused by name', () => {
   expect(() => gru(3, { zoneout: 1 })).toThrow('gru: zoneout: expected a number in [0, 1), received 1');
   expect(() => rnn(3, { recurrentDropout: -0.1 })).toThrow('rnn: recurrentDropout: expected a number in [0, 1)');
   expect(() => rnn(3, { zoneout: { hidden: 0.1 } as never })).toThrow('rnn: zoneout: expected a number in [0, 1)');
+  expect(() => slstm(3, { zoneout: { cell: 1 } })).toThrow('slstm: zoneout: expected a number in [0, 1), received 1');
+  expect(() => slstm(3, { zoneout: { cells: 0.1 } as never })).toThrow("slstm: zoneout: unknown option 'cells'");
 });

@@ -11,8 +11,8 @@ namespace {
 std::vector<Doubles> forward_reference(const CellCase& c, const CellOperands& o) {
   if (c.is_slstm()) return slstm_forward_reference(c, o);
   const CellExpected expected = cell_forward_reference(c, o);
-  if (!c.is_gru()) return {expected.y, expected.h_n, expected.gates};
-  return {expected.y, expected.h_n, expected.gates, expected.recurrent};
+  if (!c.is_gru()) return {expected.y, expected.h_n, expected.gates, expected.bounds};
+  return {expected.y, expected.h_n, expected.gates, expected.recurrent, expected.bounds};
 }
 std::vector<Doubles> backward_reference(const CellCase& c, const CellOperands& o, const std::vector<Arrays>& forward) {
   return c.is_slstm() ? slstm_backward_reference(c, o, forward) : cell_backward_reference(c, o, forward);
@@ -27,7 +27,8 @@ void check(const CellCase& c) {
   SCOPED_TRACE(testing::Message() << "cell " << static_cast<int>(c.cell) << " T " << c.steps << " B " << c.batch
                                   << " I " << c.inputs << " H " << c.units << (c.reverse ? " reverse" : "")
                                   << (c.ragged ? " ragged" : "") << (c.initial ? " initial state" : "")
-                                  << (c.mask ? " mask" : "") << " zoneout " << static_cast<int>(c.zoneout));
+                                  << (c.mask ? " mask" : "") << " zoneout " << static_cast<int>(c.zoneout) << " "
+                                  << static_cast<int>(c.cell_zoneout) << " clip " << c.gate_clip);
   const CellOperands operands(c);
   const std::vector<Arrays> forward = run_everywhere(cell_forward_case(c, operands));
   const std::vector<Doubles> expected = forward_reference(c, operands);
@@ -46,17 +47,17 @@ void check(const CellCase& c) {
   expect_close(dweight, weight_reference(c, operands, forward, backward), static_cast<double>(c.steps * c.batch), 2);
 }
 
-// What regularizes a case; with 0 nothing does.
-CellCase regularized(CellCase c, size_t how) {
-  if (c.is_slstm()) return c;
-  c.mask = how % 2 == 1;
-  c.zoneout = std::array{Zoneout::none, Zoneout::drawn, Zoneout::expected}[how / 2];
+// The ways in which a cell can have options; with 0 it has none.
+const std::vector<size_t> kWays = {0, 1, 2, 3, 4, 5, 6, 7};
+
+// Masks, zoneout, and with 6 and 7 a clip; of an sLSTM, which has none, zoneout of h and of the rest of its state apart.
+CellCase with_options(CellCase c, size_t way) {
+  constexpr std::array zoneouts = {Zoneout::none, Zoneout::drawn, Zoneout::expected, Zoneout::none};
+  c.mask = way % 2 == 1;
+  c.zoneout = zoneouts[way / 2];
+  c.gate_clip = way < 6 || c.is_slstm() ? 0 : 0.4;
+  if (c.is_slstm()) c.cell_zoneout = zoneouts[(way + 2) % 8 / 2];
   return c;
-}
-// The ways in which a cell can be regularized.
-std::vector<size_t> regularizers(Cell cell) {
-  if (CellCase{cell}.is_slstm()) return {0};
-  return {0, 1, 2, 3, 4, 5};
 }
 
 class Cells : public testing::TestWithParam<Cell> {};
@@ -71,18 +72,17 @@ TEST_P(Cells, MatchesItsEquationsWhereSizesStraddleTiles) {
       c.units = kSizes[i], c.inputs = kSizes[(5 * i + j) % kSizes.size()];
       c.reverse = (i + j) % 2 == 1, c.ragged = (i + j) % 3 == 1, c.initial = (i + j) % 4 != 0, c.bias = i % 3 != 2;
       check(c);
-      const std::vector<size_t> ways = regularizers(GetParam());
-      if (ways.size() > 1) check(regularized(c, ways[1 + (i + j) % (ways.size() - 1)]));
+      check(with_options(c, 1 + (i + j) % (kWays.size() - 1)));
     }
   }
 }
 
 TEST_P(Cells, HasTheSameBitsWithManyThreads) {
-  for (const size_t how : {0, 1, 2, 3, 5}) {
+  for (const size_t how : {0, 1, 2, 3, 5, 7}) {
     CellCase c;
     c.cell = GetParam();
     c.steps = 3, c.batch = std::array{3, 17, 50}[how % 3], c.inputs = 9, c.units = 65, c.ragged = true;
-    c = regularized(c, how);
+    c = with_options(c, how);
     const CellOperands operands(c);
     KernelCase forward = cell_forward_case(c, operands);
     forward.threads = {1, 4, 8};
@@ -99,8 +99,8 @@ TEST_P(Cells, WritesWhatIsPlannedTheSameWhateverElseIs) {
   CellCase c;
   c.cell = GetParam();
   c.steps = 7, c.batch = 7, c.inputs = 5, c.units = 17, c.ragged = true;
-  for (const size_t how : regularizers(GetParam())) {
-    c = regularized(c, how);
+  for (const size_t how : kWays) {
+    c = with_options(c, how);
     const CellOperands operands(c);
     const std::vector<Arrays> all = run_everywhere(cell_forward_case(c, operands));
     for (size_t wanted = 0; wanted < all.size(); ++wanted) {
@@ -150,22 +150,23 @@ Array part_of(const Array& array, int64_t step) {
 }
 
 TEST_P(Cells, AStreamOfStepsHasTheBitsOfTheSequence) {
-  for (const size_t how : regularizers(GetParam())) {
+  for (const size_t how : kWays) {
     CellCase c;
     c.cell = GetParam();
     c.steps = 7, c.batch = 7, c.inputs = 9, c.units = 33;
-    c = regularized(c, how);
+    c = with_options(c, how);
     const CellOperands operands(c);
     const std::vector<Arrays> whole = run_everywhere(cell_forward_case(c, operands));
     Arrays states = cell_states(c, operands);
     const std::vector<size_t> sequences = sequences_of_step(c);
     for (int64_t step = 0; step < c.steps; ++step) {
-      Arrays keep = cell_shares(c, operands);
+      Arrays keep = cell_shares(c, operands), cell = cell_keep(c, operands);
       if (c.zoneout == Zoneout::drawn) keep = {part_of(keep[0], step)};
+      if (c.cell_zoneout == Zoneout::drawn) cell = {part_of(cell[0], step)};
       const Array x = part_of(operands.x, step);
-      const std::vector<Arrays> next = run_everywhere(cell_step_case(c, operands, x, states, keep));
+      const std::vector<Arrays> next = run_everywhere(cell_step_case(c, operands, x, states, keep, cell));
       for (size_t i = 0; i < states.size(); ++i) states[i] = next[i][0];
-      for (size_t i = 0; i < next.size(); ++i) {
+      for (size_t i = 0; i < sequences.size(); ++i) {
         EXPECT_TRUE(next[i][0].bytes == part_of(whole[sequences[i]][0], step).bytes) << "output " << i;
       }
     }
@@ -195,11 +196,11 @@ Array cut(const Array& array, int64_t row, int64_t length) {
 }
 
 TEST_P(Cells, ARowOfARaggedBatchHasTheBitsOfTheRowAlone) {
-  for (const size_t how : {0, 1, 3, 4}) {
+  for (const size_t how : {0, 1, 3, 4, 7}) {
     CellCase c;
     c.cell = GetParam();
     c.steps = 7, c.batch = 17, c.inputs = 9, c.units = 33, c.ragged = true, c.reverse = how % 2 == 1;
-    c = regularized(c, how);
+    c = with_options(c, how);
     const CellOperands operands(c);
     const std::vector<Arrays> together = run_everywhere(cell_forward_case(c, operands));
     const std::vector<Arrays> gradients = run_everywhere(cell_backward_case(c, operands, together));
@@ -209,14 +210,16 @@ TEST_P(Cells, ARowOfARaggedBatchHasTheBitsOfTheRowAlone) {
       if (one.steps == 0) continue;
       CellOperands own = operands;
       for (Array* array : {&own.x, &own.h0, &own.dy, &own.dh_n, &own.c0, &own.n0, &own.m0, &own.dc_n, &own.dn_n,
-                           &own.dm_n, &own.keep_hidden, &own.hidden_mask}) {
+                           &own.dm_n, &own.keep_hidden, &own.keep_cell, &own.hidden_mask}) {
         *array = cut(*array, row, one.steps);
       }
       KernelCase forward = cell_forward_case(one, own);
       forward.threads = {1};  // one row leaves nothing to split by
       const std::vector<Arrays> alone = run_everywhere(forward);
       for (size_t i = 0; i < alone.size(); ++i) {
-        EXPECT_TRUE(alone[i][0].bytes == cut(together[i][0], row, one.steps).bytes) << "output " << i;
+        const bool of_all_rows = !c.is_slstm() && i + 1 == alone.size();  // the bounds
+        const Array& all = together[i][0];
+        EXPECT_TRUE(alone[i][0].bytes == (of_all_rows ? all : cut(all, row, one.steps)).bytes) << "output " << i;
       }
       KernelCase backward = cell_backward_case(one, own, alone);
       backward.threads = {1};

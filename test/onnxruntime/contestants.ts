@@ -1,4 +1,4 @@
-import { gru, lstm, rnn, type LstmOptions } from '../../lib';
+import { gru, lstm, rnn, type GruOptions, type LstmOptions, type RnnOptions } from '../../lib';
 import { lstmGates } from '../../lib/ops/recurrent/lstmCell';
 import { peepholeGates } from '../../lib/ops/recurrent/lstmVariant';
 import type { CellParameters, FloatArray } from '../support/onnxRecurrent';
@@ -20,14 +20,27 @@ function lstmContestant(options: LstmOptions = {}): Contestant {
     cell: 'LSTM',
     layer: (hiddenSize, others) => lstm(hiddenSize, { ...options, ...others }),
     activations: [gateActivation, cellActivation, outputActivation].map((name) => onnxActivations[name]),
-    attributes: {
-      ...(options.coupledGates && { input_forget: 1 }),
-      ...(options.gateClip !== undefined && { clip: { float: options.gateClip } }),
-    },
+    attributes: { ...(options.coupledGates && { input_forget: 1 }), ...clipOf(options) },
     peepholes: options.peepholes,
     standIn: (parameters) => removed.reduce(openGate, parameters),
   };
 }
+
+const clipOf = ({ gateClip }: { readonly gateClip?: number }): Contestant['attributes'] =>
+  gateClip === undefined ? {} : { clip: { float: gateClip } };
+
+const gruContestant = (options: GruOptions & { readonly resetAfter: boolean }): Contestant => ({
+  cell: 'GRU',
+  layer: (hiddenSize, others) => gru(hiddenSize, { ...options, ...others }),
+  attributes: { linear_before_reset: Number(options.resetAfter), ...clipOf(options) },
+});
+
+const rnnContestant = (options: RnnOptions & { readonly nonlinearity: 'tanh' | 'relu' }): Contestant => ({
+  cell: 'RNN',
+  layer: (hiddenSize, others) => rnn(hiddenSize, { ...options, ...others }),
+  attributes: clipOf(options),
+  activations: [onnxActivations[options.nonlinearity]],
+});
 
 /** ONNX has no LSTM without a gate. One that is always open does the same. */
 function openGate(parameters: CellParameters, gate: 'input' | 'forget' | 'output'): CellParameters {
@@ -92,24 +105,12 @@ export const contestants: Readonly<Record<string, Contestant>> = {
     outputActivation: 'relu',
     peepholes: true,
   }),
-  'gru, reset after': {
-    cell: 'GRU',
-    layer: (hiddenSize, options) => gru(hiddenSize, { ...options, resetAfter: true }),
-    attributes: { linear_before_reset: 1 },
-  },
-  'gru, reset before': {
-    cell: 'GRU',
-    layer: (hiddenSize, options) => gru(hiddenSize, { ...options, resetAfter: false }),
-    attributes: { linear_before_reset: 0 },
-  },
-  'rnn, tanh': {
-    cell: 'RNN',
-    layer: (hiddenSize, options) => rnn(hiddenSize, { ...options, nonlinearity: 'tanh' }),
-    activations: [onnxActivations.tanh],
-  },
-  'rnn, relu': {
-    cell: 'RNN',
-    layer: (hiddenSize, options) => rnn(hiddenSize, { ...options, nonlinearity: 'relu' }),
-    activations: [onnxActivations.relu],
-  },
+  'gru, reset after': gruContestant({ resetAfter: true }),
+  'gru, reset before': gruContestant({ resetAfter: false }),
+  'gru, reset after, clipped': gruContestant({ resetAfter: true, gateClip: 0.7 }),
+  'gru, reset before, clipped': gruContestant({ resetAfter: false, gateClip: 0.7 }),
+  'rnn, tanh': rnnContestant({ nonlinearity: 'tanh' }),
+  'rnn, relu': rnnContestant({ nonlinearity: 'relu' }),
+  'rnn, tanh, clipped': rnnContestant({ nonlinearity: 'tanh', gateClip: 0.7 }),
+  'rnn, relu, clipped': rnnContestant({ nonlinearity: 'relu', gateClip: 0.7 }),
 };

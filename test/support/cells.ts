@@ -13,17 +13,17 @@ export interface Cell {
   readonly step: Write;
 }
 
-export const gruCell = (reset_after: boolean): Cell => ({
+export const gruCell = (reset_after: boolean, gate_clip = 0): Cell => ({
   name: `gru with the reset gate ${reset_after ? 'after' : 'before'}`,
   gates: 3,
-  sequence: (reverse) => writeOp(gru, { reverse, reset_after }),
-  step: writeOp(gruStep, { reset_after }),
+  sequence: (reverse) => writeOp(gru, { reverse, reset_after, gate_clip }),
+  step: writeOp(gruStep, { reset_after, gate_clip }),
 });
-export const rnnCell = (relu: boolean): Cell => ({
+export const rnnCell = (relu: boolean, gate_clip = 0): Cell => ({
   name: `rnn with ${relu ? 'relu' : 'tanh'}`,
   gates: 1,
-  sequence: (reverse) => writeOp(rnn, { reverse, relu }),
-  step: writeOp(rnnStep, { relu }),
+  sequence: (reverse) => writeOp(rnn, { reverse, relu, gate_clip }),
+  step: writeOp(rnnStep, { relu, gate_clip }),
 });
 export const cells = [gruCell(true), gruCell(false), rnnCell(false), rnnCell(true)];
 

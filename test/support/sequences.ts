@@ -82,8 +82,10 @@ export const sequenceLayers: readonly SequenceLayer[] = [
   ]),
   lstmLayer('lstm with full gate recurrence', ['full gate recurrence', 'gate clipping']),
   lstmLayer('lstm with layer normalization', ['layer normalization', 'full gate recurrence', 'projection']),
-  cellLayer('gru', 3, (reverse) => writeOp(gru, { reverse, reset_after: true })),
-  cellLayer('gru with the reset gate before', 3, (reverse) => writeOp(gru, { reverse, reset_after: false })),
-  cellLayer('rnn with tanh', 1, (reverse) => writeOp(rnn, { reverse, relu: false })),
-  cellLayer('rnn with relu', 1, (reverse) => writeOp(rnn, { reverse, relu: true })),
+  cellLayer('gru', 3, (reverse) => writeOp(gru, { reverse, reset_after: true, gate_clip: 0 })),
+  cellLayer('gru with the reset gate before', 3, (reverse) =>
+    writeOp(gru, { reverse, reset_after: false, gate_clip: 0 }),
+  ),
+  cellLayer('rnn with tanh', 1, (reverse) => writeOp(rnn, { reverse, relu: false, gate_clip: 0 })),
+  cellLayer('rnn with relu', 1, (reverse) => writeOp(rnn, { reverse, relu: true, gate_clip: 0 })),
 ];

@@ -16,7 +16,8 @@ import {
 import { multiplyDims, type Dim } from '../shape';
 import { addOuterProduct } from './backwardWeight';
 import { expectCell, inputGradients, type CellWeights } from './cell';
-import { gruCell, gruCellBackward, gruGates } from './gruCell';
+import { expectBounds, expectClip } from './gateClip';
+import { gruCell, gruCellBackward, gruGates, gruKindAttributes, writeGruBounds, type GruKind } from './gruCell';
 import {
   expectHiddenRegularizers,
   hiddenRegularizerSlots,
@@ -29,10 +30,11 @@ import { backward, forEachStart, forward, rowOf } from './sequence';
 export { gruGates } from './gruCell';
 
 /**
- * A gated recurrent unit over a sequence; `gruCell` holds its equations, and says what `reset_after` chooses.
+ * A gated recurrent unit over a sequence; `gruCell` holds its equations, and says what `reset_after` and `gate_clip` choose.
  *
  * Lengths, direction and initial states are as those of `lstm`. `gates` holds r, z, n; `recurrent` the state's part in
- * the candidate: W_hn·h + b_hn with the reset gate after it, r ⊙ h with the gate before. Both are 0 past a length.
+ * the candidate: W_hn·h + b_hn with the reset gate after it, r ⊙ h with the gate before. Both are 0 past a length. `bounds` is
+ * what `writeBounds` says; 0 without a clip.
  */
 export const gru = defineOp({
   name: 'gru',
@@ -51,24 +53,27 @@ export const gru = defineOp({
     h_n: onDemand('float32'),
     gates: onDemand('float32'),
     recurrent: onDemand('float32'),
+    bounds: onDemand('float32'),
   },
-  attributes: { reverse: 'boolean', reset_after: 'boolean' },
-  infer({ keep_hidden, hidden_mask, ...operands }) {
+  attributes: { reverse: 'boolean', ...gruKindAttributes },
+  infer({ keep_hidden, hidden_mask, ...operands }, { gate_clip }) {
+    expectClip('gate_clip', gate_clip);
     const { y, h_n } = expectCell(operands, 3);
     const [steps, batch, hiddenSize] = y.shape as [Dim, Dim, Dim];
     expectHiddenRegularizers({ keep_hidden, hidden_mask }, [steps, batch], hiddenSize);
-    return { y, h_n, gates: float32(steps, batch, multiplyDims([3, hiddenSize])), recurrent: y };
+    const gates = float32(steps, batch, multiplyDims([3, hiddenSize]));
+    return { y, h_n, gates, recurrent: y, bounds: float32(3, 2) };
   },
-  gradient({ operands, outputs: { y, gates, recurrent }, cotangents, attributes, wants, emit }) {
-    refuseGradient('gates', cotangents.gates !== null);
-    refuseGradient('recurrent', cotangents.recurrent !== null);
+  gradient({ operands, outputs: { y, gates, recurrent, bounds }, cotangents, attributes, wants, emit }) {
+    for (const slot of ['gates', 'recurrent', 'bounds'] as const) refuseGradient(slot, cotangents[slot] !== null);
     const { y: dy, h_n: dh_n } = cotangents;
-    return gruGradients({ ...operands, y, gates, recurrent, dy, dh_n }, attributes, wants, emit);
+    return gruGradients({ ...operands, y, gates, recurrent, bounds, dy, dh_n }, attributes, wants, emit);
   },
-  reference({ operands: { x, h0, lengths, ...cell }, outputs, attributes: { reverse, reset_after } }) {
+  reference({ operands: { x, h0, lengths, ...cell }, outputs, attributes: { reverse, ...kind } }) {
+    writeGruBounds(kind, outputs.bounds);
     forward(outputs, { h0, lengths }, reverse, (row, h, next, b) => {
       const record = { gates: rowOf(outputs.gates, row), recurrent: rowOf(outputs.recurrent, row), h: next };
-      gruCell(cell, reset_after, { x: rowOf(x, row), h, ...hiddenRegularizersOf(cell, b, row) }, record);
+      gruCell(cell, kind, { x: rowOf(x, row), h, ...hiddenRegularizersOf(cell, b, row) }, record);
     });
   },
 });
@@ -79,15 +84,16 @@ type GruOperand = 'x' | 'h0' | keyof CellWeights<unknown>;
 export function gruGradients(
   values: CellWeights<Variable> &
     HiddenRegularizers<Variable> &
-    Readonly<Record<'x' | 'y' | 'gates' | 'recurrent', Variable>> &
+    Readonly<Record<'x' | 'y' | 'gates' | 'recurrent' | 'bounds', Variable>> &
     Readonly<Record<'h0' | 'lengths' | 'dy' | 'dh_n', Variable | null>>,
-  attributes: { readonly reverse: boolean; readonly reset_after: boolean },
+  { gate_clip, ...attributes }: GruKind & { readonly reverse: boolean },
   wants: (operand: Exclude<GruOperand, 'h0'>) => boolean,
   emit: Emit,
 ): Record<GruOperand, Variable | null> {
   const { y, gates, recurrent, h0, weight_hh, keep_hidden, hidden_mask, lengths, dy, dh_n } = values;
   const cell = { gates, recurrent, weight_hh, keep_hidden, hidden_mask };
-  const made = emit(gruBackward, { dy, dh_n, ...cell, y, h0, lengths }, attributes);
+  const bounds = gate_clip > 0 ? values.bounds : null;
+  const made = emit(gruBackward, { dy, dh_n, ...cell, y, h0, bounds, lengths }, attributes);
   const { dgates, drecurrent, dh0 } = made;
   const gradients = inputGradients(dgates, values, wants, emit);
   const { bias_ih } = gradients;
@@ -131,6 +137,7 @@ export const gruBackward = defineOp({
     h0: optional('float32'),
     weight_hh: one('float32'),
     ...hiddenRegularizerSlots,
+    bounds: optional('float32'),
     lengths: optional('int32'),
   },
   outputs: {
@@ -140,7 +147,7 @@ export const gruBackward = defineOp({
     dh: onDemand('float32'),
   },
   attributes: { reverse: 'boolean', reset_after: 'boolean' },
-  infer({ dy, dh_n, gates, recurrent, y, h0, weight_hh, keep_hidden, hidden_mask, lengths }) {
+  infer({ dy, dh_n, gates, recurrent, y, h0, weight_hh, keep_hidden, hidden_mask, bounds, lengths }) {
     expectRank('y', y, 3, '[T, B, H]');
     const [steps, batch, hiddenSize] = y.shape as [Dim, Dim, Dim];
     const gateSize = multiplyDims([3, hiddenSize]);
@@ -152,17 +159,19 @@ export const gruBackward = defineOp({
     if (dh_n) expectShape('dh_n', dh_n, state.shape);
     if (h0) expectShape('h0', h0, state.shape);
     expectHiddenRegularizers({ keep_hidden, hidden_mask }, [steps, batch], hiddenSize);
+    expectBounds(bounds, 3);
     if (lengths) expectShape('lengths', lengths, [batch]);
     return { dgates: gates, drecurrent: y, dh0: state, dh: y };
   },
   gradient: 'none',
   reference({ operands, outputs, attributes: { reverse, reset_after } }) {
-    const { gates, recurrent, weight_hh } = operands;
+    const { gates, recurrent, weight_hh, bounds } = operands;
     backward(operands, outputs, reverse, (row, h, dh, b) => {
       const record = {
         gates: rowOf(gates, row),
         recurrent: rowOf(recurrent, row),
         h,
+        bounds,
         ...hiddenRegularizersOf(operands, b, row),
       };
       const gradients = { dgates: rowOf(outputs.dgates, row), drecurrent: rowOf(outputs.drecurrent, row) };

@@ -1,6 +1,7 @@
 import { logistic } from '../elementwise/activations';
-import type { View } from '../op';
+import type { AttributeSpec, Attributes, View } from '../op';
 import { addTransposedProduct, affineRow, type CellWeights } from './cell';
+import { clip, isWithin, writeBounds } from './gateClip';
 import { mixInto, seenBy } from './hiddenRegularizers';
 
 /**
@@ -8,6 +9,14 @@ import { mixInto, seenBy } from './hiddenRegularizers';
  * Gate k of unit j stands at k·H + j.
  */
 export const gruGates = { reset: 0, update: 1, candidate: 2 } as const;
+
+/** Which GRU an op is; a clip of 0 clips nothing. */
+export const gruKindAttributes = { reset_after: 'boolean', gate_clip: 'number' } as const satisfies AttributeSpec;
+export type GruKind = Attributes<typeof gruKindAttributes>;
+
+/** What `writeBounds` says, of the three gates. */
+export const writeGruBounds = ({ gate_clip }: Pick<GruKind, 'gate_clip'>, bounds: View): void =>
+  writeBounds(gate_clip, [logistic, logistic, Math.tanh], bounds);
 
 /** What a step leaves for its backward pass: the gates after activation, and q. */
 export interface GruRecord {
@@ -29,12 +38,12 @@ export interface GruRegularizers {
  *     after:  q = W_hn·h + b_hn   n = tanh(W_in·x + b_in + r ⊙ q)
  *     before: q = r ⊙ h           n = tanh(W_in·x + b_in + W_hn·q + b_hn)
  *
- * (Cho et al. 2014.) With a mask, h is h ⊙ mask everywhere but in z ⊙ h; zoneout acts on h'. Writes `gates`,
- * `recurrent` (q) and `h` of `next`.
+ * (Cho et al. 2014.) What enters σ and tanh is bounded to ±gate_clip. With a mask, h is h ⊙ mask everywhere but in z ⊙ h;
+ * zoneout acts on h'. Writes `gates`, `recurrent` (q) and `h` of `next`.
  */
 export function gruCell(
   weights: CellWeights<View>,
-  resetAfter: boolean,
+  { reset_after: resetAfter, gate_clip }: GruKind,
   { x, h, keepHidden, mask }: GruRegularizers & { readonly x: Float64Array; readonly h: Float64Array },
   next: GruRecord & { readonly h: Float64Array },
 ): void {
@@ -44,7 +53,7 @@ export function gruCell(
   const fromInput = (row: number) => affineRow(weights.weight_ih, weights.bias_ih, row, x);
   const fromState = (row: number, state: Float64Array) => affineRow(weights.weight_hh, weights.bias_hh, row, state);
   for (let row = 0; row < gruGates.candidate * hiddenSize; row++) {
-    gates[row] = logistic(fromInput(row) + fromState(row, seen));
+    gates[row] = logistic(clip(fromInput(row) + fromState(row, seen), gate_clip));
   }
   for (let j = 0; j < hiddenSize; j++) {
     const [r] = gruGatesOf(gates, j);
@@ -53,7 +62,7 @@ export function gruCell(
   for (let j = 0; j < hiddenSize; j++) {
     const row = gruGates.candidate * hiddenSize + j;
     const [r, z] = gruGatesOf(gates, j);
-    const n = Math.tanh(fromInput(row) + (resetAfter ? r * q[j]! : fromState(row, q)));
+    const n = Math.tanh(clip(fromInput(row) + (resetAfter ? r * q[j]! : fromState(row, q)), gate_clip));
     gates[row] = n;
     next.h[j] = (1 - z) * n + z * h[j]!;
   }
@@ -77,7 +86,14 @@ export function gruGatesOf(gates: Float64Array, unit: number): [r: number, z: nu
 export function gruCellBackward(
   weight_hh: View,
   resetAfter: boolean,
-  { gates, recurrent: q, h, keepHidden, mask }: GruRecord & GruRegularizers & { readonly h: Float64Array },
+  {
+    gates,
+    recurrent: q,
+    h,
+    keepHidden,
+    mask,
+    bounds,
+  }: GruRecord & GruRegularizers & { readonly h: Float64Array; readonly bounds: View | null },
   dh: Float64Array,
   { dgates, drecurrent: dq }: { readonly dgates: Float64Array; readonly drecurrent: Float64Array },
 ): void {
@@ -85,18 +101,20 @@ export function gruCellBackward(
   const candidate = dgates.subarray(gruGates.candidate * hiddenSize);
   const seen = seenBy(mask, h);
   const dseen = new Float64Array(hiddenSize);
+  const through = (gate: keyof typeof gruGates, value: number, slope: number) =>
+    isWithin(bounds, gruGates[gate], value) ? slope : 0;
   const dnext = dh.map((gradient, j) => (1 - (keepHidden?.[j] ?? 0)) * gradient);
   for (let j = 0; j < hiddenSize; j++) {
     const [r, z, n] = gruGatesOf(gates, j);
-    dgates[gruGates.update * hiddenSize + j] = dnext[j]! * (h[j]! - n) * z * (1 - z);
-    candidate[j] = dnext[j]! * (1 - z) * (1 - n * n);
+    dgates[gruGates.update * hiddenSize + j] = dnext[j]! * (h[j]! - n) * through('update', z, z * (1 - z));
+    candidate[j] = dnext[j]! * (1 - z) * through('candidate', n, 1 - n * n);
     dq[j] = resetAfter ? candidate[j]! * r : 0;
   }
   if (!resetAfter) addTransposedProduct(weight_hh, gruGates.candidate * hiddenSize, candidate, dq);
   for (let j = 0; j < hiddenSize; j++) {
     const [r, z] = gruGatesOf(gates, j);
     const dr = resetAfter ? candidate[j]! * q[j]! : dq[j]! * seen[j]!;
-    dgates[gruGates.reset * hiddenSize + j] = dr * r * (1 - r);
+    dgates[gruGates.reset * hiddenSize + j] = dr * through('reset', r, r * (1 - r));
     dseen[j] = resetAfter ? 0 : dq[j]! * r;
     dh[j] = dnext[j]! * z + (keepHidden?.[j] ?? 0) * dh[j]!;
   }

@@ -1,34 +1,12 @@
-import { OptionError } from '../../errors';
-import {
-  defineOp,
-  expectRank,
-  expectShape,
-  float32,
-  onDemand,
-  one,
-  optional,
-  refuseGradient,
-  type Slots,
-  type ValueType,
-} from '../op';
-import { multiplyDims, type Dim, type Shape } from '../shape';
-import { expectHiddenRegularizers, expectShare } from './hiddenRegularizers';
+import { defineOp, optional, refuseGradient, type View } from '../op';
+import { cellRegularizersOf, mixInto, type CellRegularizers } from './hiddenRegularizers';
 import { lstmCell } from './lstmCell';
 import { lstmGradients } from './lstmGradients';
-import {
-  expectLstmKind,
-  isPlain,
-  lstmKindAttributes,
-  weightedGates,
-  writeGateBounds,
-  type LstmKindAttributes,
-} from './lstmKind';
+import { isPlain, lstmKindAttributes, writeGateBounds, type LstmKindAttributes } from './lstmKind';
+import { inferLstm, lstmOutputSlots, lstmSequenceSlots } from './lstmOperands';
 import {
   lstmVariantCell,
   normalizedOf,
-  recurrentGates,
-  regularizersOf,
-  type LstmRegularizers,
   type LstmVariantNext,
   type LstmVariantStep,
   type LstmVariantWeights,
@@ -36,123 +14,6 @@ import {
 import { rowOf, walk } from './sequence';
 
 export { lstmGates } from './lstmCell';
-
-/** The weights of a cell; those after the biases belong to options. */
-export const lstmWeightSlots = {
-  weight_ih: one('float32'),
-  weight_hh: one('float32'),
-  bias_ih: optional('float32'),
-  bias_hh: optional('float32'),
-  weight_peephole: optional('float32'),
-  weight_hr: optional('float32'),
-} as const satisfies Slots;
-
-/** What regularizes a cell; data that receive no gradient. */
-export const lstmRegularizerSlots = {
-  keep_hidden: optional('float32'),
-  keep_cell: optional('float32'),
-  hidden_mask: optional('float32'),
-} as const satisfies Slots;
-
-/** The weights of full gate recurrence and of layer normalization; of the latter all four or none. */
-export const lstmFurtherWeightSlots = {
-  weight_gate: optional('float32'),
-  weight_ln_ih: optional('float32'),
-  weight_ln_hh: optional('float32'),
-  weight_ln_c: optional('float32'),
-  bias_ln_c: optional('float32'),
-} as const satisfies Slots;
-
-/** What only the way back reads, and only with the options that it belongs to. */
-export const lstmSavedSlots = {
-  /** The least and the greatest value of each gate, where their inputs are bounded: [4, 2]. */
-  bounds: onDemand('float32'),
-  /** W_ih x, W_hh h and c normalized, and by what each was scaled. */
-  normalized_ih: onDemand('float32'),
-  normalized_hh: onDemand('float32'),
-  normalized_c: onDemand('float32'),
-  scales: onDemand('float32'),
-} as const satisfies Slots;
-
-type Types<S extends Slots> = { readonly [K in keyof S]: S[K]['arity'] extends 'one' ? ValueType : ValueType | null };
-
-/** Checks the parameters against the input size; returns H, and the size of h: P with a projection, else H. */
-export function expectLstmWeights(
-  weights: Types<typeof lstmWeightSlots>,
-  inputSize: Dim,
-): { readonly hiddenSize: Dim; readonly outputSize: Dim } {
-  const { weight_ih, weight_hh, bias_ih, bias_hh, weight_peephole, weight_hr } = weights;
-  expectRank('weight_hh', weight_hh, 2, weight_hr ? '[4H, P]' : '[4H, H]');
-  if (weight_hr) expectRank('weight_hr', weight_hr, 2, '[P, H]');
-  const outputSize = weight_hh.shape[1]!;
-  const hiddenSize = weight_hr ? weight_hr.shape[1]! : outputSize;
-  const gates = multiplyDims([4, hiddenSize]);
-  expectShape('weight_hh', weight_hh, [gates, outputSize]);
-  expectShape('weight_ih', weight_ih, [gates, inputSize]);
-  if (bias_ih) expectShape('bias_ih', bias_ih, [gates]);
-  if (bias_hh) expectShape('bias_hh', bias_hh, [gates]);
-  if (weight_peephole) expectShape('weight_peephole', weight_peephole, [multiplyDims([3, hiddenSize])]);
-  if (weight_hr) expectShape('weight_hr', weight_hr, [outputSize, hiddenSize]);
-  return { hiddenSize, outputSize };
-}
-
-/**
- * Checks the weights that belong to full gate recurrence and layer normalization, and `before`, the gates of the step
- * before; returns the type of these.
- */
-export function expectLstmFurtherWeights(
-  { weight_gate, ...norm }: Types<typeof lstmFurtherWeightSlots>,
-  before: { readonly slot: string; readonly type: ValueType | null },
-  kind: LstmKindAttributes,
-  { batch, hiddenSize }: { readonly batch: Dim; readonly hiddenSize: Dim },
-): ValueType {
-  const gates = multiplyDims([recurrentGates.length, hiddenSize]);
-  const state = float32(batch, gates);
-  if (before.type) expectShape(before.slot, before.type, state.shape);
-  if (before.type && !weight_gate) throw new OptionError(`${before.slot}: without weight_gate no gate sees gates`);
-  if (weight_gate) {
-    expectShape('weight_gate', weight_gate, [gates, gates]);
-    const own = weightedGates(kind);
-    if (!recurrentGates.some((gate) => own.includes(gate))) {
-      throw new OptionError('weight_gate: expected an input, forget or output gate, which there is none of');
-    }
-  }
-  const shapes = {
-    weight_ln_ih: multiplyDims([4, hiddenSize]),
-    weight_ln_hh: multiplyDims([4, hiddenSize]),
-    weight_ln_c: hiddenSize,
-    bias_ln_c: hiddenSize,
-  };
-  for (const name of Object.keys(shapes) as (keyof typeof shapes)[]) {
-    const type = norm[name];
-    if (type) expectShape(name, type, [shapes[name]]);
-    else if (Object.values(norm).some((other) => other !== null)) {
-      throw new OptionError(`${name}: layer normalization needs all four of ${Object.keys(shapes).join(', ')}`);
-    }
-  }
-  return state;
-}
-
-/** The types of what the way back reads, for rows [T, B] or [B]. */
-export function lstmSavedTypes(rows: Shape, hiddenSize: Dim): Record<keyof typeof lstmSavedSlots, ValueType> {
-  const gates = float32(...rows, multiplyDims([4, hiddenSize]));
-  return {
-    bounds: float32(4, 2),
-    normalized_ih: gates,
-    normalized_hh: gates,
-    normalized_c: float32(...rows, hiddenSize),
-    scales: float32(...rows, 3),
-  };
-}
-
-export function expectLstmRegularizers(
-  { keep_hidden, keep_cell, hidden_mask }: Types<typeof lstmRegularizerSlots>,
-  rows: Shape,
-  { hiddenSize, outputSize }: { readonly hiddenSize: Dim; readonly outputSize: Dim },
-): void {
-  expectHiddenRegularizers({ keep_hidden, hidden_mask }, rows, outputSize);
-  expectShare('keep_cell', keep_cell, rows, hiddenSize);
-}
 
 /** One row of a batch at one step, by the plain cell or by the one with options. */
 export function stepRow(
@@ -171,6 +32,56 @@ export function stepRow(
   }
 }
 
+/** How the hidden state of an LSTM goes on from what its cell gives. */
+export interface Attending {
+  /** Where the cell writes. */
+  readonly unattended: View;
+  /** From this to the hidden state, of row b of the batch at a row of [T, B]. */
+  attend(b: number, row: number, unattended: Float64Array, h: Float64Array): void;
+}
+
+/** The loops of `lstm`, and of what attends to something in each step; zoneout acts on what has attended. */
+export function walkLstm(
+  operands: LstmVariantWeights &
+    CellRegularizers<View> &
+    Readonly<Record<'h0' | 'c0' | 'g0' | 'lengths', View | null>> & { readonly x: View },
+  outputs: Readonly<Record<keyof typeof lstmOutputSlots, View>>,
+  { reverse, ...kind }: LstmKindAttributes & { readonly reverse: boolean },
+  attending: Attending | null = null,
+): void {
+  const { x, h0, c0, g0, lengths } = operands;
+  const { y, h_n, c_n, g_n, gates, cells, unprojected, recurred, bounds } = outputs;
+  const [steps, batch] = x.shape as [number, number];
+  writeGateBounds(kind, bounds);
+  for (let b = 0; b < batch; b++) {
+    let h = rowOf(h0, b) ?? new Float64Array(h_n.shape[1]!);
+    let c = rowOf(c0, b) ?? new Float64Array(c_n.shape[1]!);
+    let g = rowOf(g0, b) ?? new Float64Array(g_n.shape[1]!);
+    for (const t of walk(steps, lengths, b, reverse)) {
+      const row = t * batch + b;
+      const next = {
+        gates: rowOf(gates, row),
+        h: rowOf(attending?.unattended ?? y, row),
+        c: rowOf(cells, row),
+        recurred: rowOf(recurred, row),
+      };
+      const { keepHidden, ...regularizers } = cellRegularizersOf(operands, b, row);
+      const step = { x: rowOf(x, row), h, c, g, ...regularizers, keepHidden: attending ? null : keepHidden };
+      const written = { unprojected: rowOf(unprojected, row), normalized: normalizedOf(outputs, row) };
+      stepRow(operands, kind, step, { ...next, ...written });
+      if (attending) {
+        attending.attend(b, row, next.h, rowOf(y, row));
+        mixInto(rowOf(y, row), h, keepHidden);
+      }
+      h = rowOf(y, row);
+      ({ c, recurred: g } = next);
+    }
+    rowOf(h_n, b).set(h);
+    rowOf(c_n, b).set(c);
+    rowOf(g_n, b).set(g);
+  }
+}
+
 /**
  * A long short-term memory over a sequence; `lstmCell` holds its equations, `lstmVariantCell` those with options.
  *
@@ -181,60 +92,10 @@ export function stepRow(
  */
 export const lstm = defineOp({
   name: 'lstm',
-  operands: {
-    x: one('float32'),
-    h0: optional('float32'),
-    c0: optional('float32'),
-    ...lstmWeightSlots,
-    ...lstmRegularizerSlots,
-    /** i, f and o of the step before the first, where gates see gates. */
-    g0: optional('float32'),
-    ...lstmFurtherWeightSlots,
-    lengths: optional('int32'),
-  },
-  outputs: {
-    y: onDemand('float32'),
-    h_n: onDemand('float32'),
-    c_n: onDemand('float32'),
-    gates: onDemand('float32'),
-    cells: onDemand('float32'),
-    /** o ⊙ φ(c): what a projection multiplies. */
-    unprojected: onDemand('float32'),
-    /** i, f and o as the next step sees them, and after the last step walked. */
-    recurred: onDemand('float32'),
-    g_n: onDemand('float32'),
-    ...lstmSavedSlots,
-  },
+  operands: { ...lstmSequenceSlots, lengths: optional('int32') },
+  outputs: lstmOutputSlots,
   attributes: { reverse: 'boolean', ...lstmKindAttributes },
-  infer({ x, h0, c0, g0, lengths, ...rest }, kind) {
-    const { keep_hidden, keep_cell, hidden_mask, weight_gate, weight_ln_ih, weight_ln_hh, weight_ln_c, bias_ln_c } =
-      rest;
-    expectRank('x', x, 3, '[T, B, I]');
-    const [steps, batch, inputSize] = x.shape as [Dim, Dim, Dim];
-    const sizes = expectLstmWeights(rest, inputSize);
-    const { hiddenSize, outputSize } = sizes;
-    expectLstmRegularizers({ keep_hidden, keep_cell, hidden_mask }, [steps, batch], sizes);
-    expectLstmKind(kind);
-    const further = { weight_gate, weight_ln_ih, weight_ln_hh, weight_ln_c, bias_ln_c };
-    const g_n = expectLstmFurtherWeights(further, { slot: 'g0', type: g0 }, kind, { batch, hiddenSize });
-    const [h, c] = [float32(batch, outputSize), float32(batch, hiddenSize)];
-    if (h0) expectShape('h0', h0, h.shape);
-    if (c0) expectShape('c0', c0, c.shape);
-    if (lengths) expectShape('lengths', lengths, [batch]);
-    const gates = float32(steps, batch, multiplyDims([4, hiddenSize]));
-    const cells = float32(steps, batch, hiddenSize);
-    return {
-      y: float32(steps, batch, outputSize),
-      h_n: h,
-      c_n: c,
-      gates,
-      cells,
-      unprojected: cells,
-      recurred: float32(steps, ...g_n.shape),
-      g_n,
-      ...lstmSavedTypes([steps, batch], hiddenSize),
-    };
-  },
+  infer: (operands, kind) => inferLstm(operands, kind),
   gradient({ operands, outputs, cotangents, attributes, wants, emit }) {
     const { y, h_n, c_n, g_n, ...saved } = cotangents;
     refuseGradient('g_n without weight_gate', g_n !== null && !operands.weight_gate);
@@ -242,32 +103,7 @@ export const lstm = defineOp({
     const arriving = { dy: y, dh_n: h_n, dc_n: c_n, dg_n: g_n };
     return lstmGradients(operands, outputs, arriving, attributes, wants, emit);
   },
-  reference({ operands, outputs, attributes: { reverse, ...kind } }) {
-    const { x, h0, c0, g0, lengths, keep_hidden, keep_cell, hidden_mask, ...weights } = operands;
-    const { y, h_n, c_n, g_n, gates, cells, unprojected, recurred, bounds } = outputs;
-    const [steps, batch] = x.shape as [number, number];
-    const regularizers: LstmRegularizers = { keep_hidden, keep_cell, hidden_mask };
-    writeGateBounds(kind, bounds.data as Float64Array);
-    for (let b = 0; b < batch; b++) {
-      let h = rowOf(h0, b) ?? new Float64Array(h_n.shape[1]!);
-      let c = rowOf(c0, b) ?? new Float64Array(c_n.shape[1]!);
-      let g = rowOf(g0, b) ?? new Float64Array(g_n.shape[1]!);
-      for (const t of walk(steps, lengths, b, reverse)) {
-        const row = t * batch + b;
-        const next = {
-          gates: rowOf(gates, row),
-          h: rowOf(y, row),
-          c: rowOf(cells, row),
-          recurred: rowOf(recurred, row),
-        };
-        const step = { x: rowOf(x, row), h, c, g, ...regularizersOf(regularizers, b, row) };
-        const written = { unprojected: rowOf(unprojected, row), normalized: normalizedOf(outputs, row) };
-        stepRow(weights, kind, step, { ...next, ...written });
-        ({ h, c, recurred: g } = next);
-      }
-      rowOf(h_n, b).set(h);
-      rowOf(c_n, b).set(c);
-      rowOf(g_n, b).set(g);
-    }
+  reference({ operands, outputs, attributes }) {
+    walkLstm(operands, outputs, attributes);
   },
 });

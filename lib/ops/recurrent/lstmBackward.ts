@@ -1,21 +1,156 @@
-import { defineOp, expectRank, expectShape, float32, onDemand, one, optional, type View } from '../op';
+import {
+  defineOp,
+  expectRank,
+  expectShape,
+  float32,
+  onDemand,
+  one,
+  optional,
+  type Slots,
+  type ValueType,
+  type View,
+} from '../op';
 import { multiplyDims, type Dim } from '../shape';
-import { backwardWeight } from './backwardWeight';
 import { addTransposedProduct } from './cell';
+import { cellRegularizersOf } from './hiddenRegularizers';
 import { lstmCellBackward } from './lstmCell';
 import { isPlain, lstmKindAttributes, type LstmKindAttributes } from './lstmKind';
+import type { Types } from './lstmOperands';
 import {
   gateGradients,
   lstmVariantCellBackward,
   normalizedOf,
-  peepholeGates,
   recurrentGates,
-  regularizersOf,
   type LstmVariantGradients,
 } from './lstmVariant';
 import { rowOf, walk } from './sequence';
 
 const attributes = { reverse: 'boolean', ...lstmKindAttributes } as const;
+
+/** What the way back takes, but for the lengths. */
+export const lstmBackwardSlots = {
+  dy: optional('float32'),
+  dh_n: optional('float32'),
+  dc_n: optional('float32'),
+  gates: one('float32'),
+  cells: one('float32'),
+  c0: optional('float32'),
+  weight_hh: one('float32'),
+  weight_peephole: optional('float32'),
+  weight_hr: optional('float32'),
+  keep_hidden: optional('float32'),
+  keep_cell: optional('float32'),
+  hidden_mask: optional('float32'),
+  dg_n: optional('float32'),
+  weight_gate: optional('float32'),
+  weight_ln_ih: optional('float32'),
+  weight_ln_hh: optional('float32'),
+  weight_ln_c: optional('float32'),
+  bias_ln_c: optional('float32'),
+  bounds: optional('float32'),
+  normalized_ih: optional('float32'),
+  normalized_hh: optional('float32'),
+  normalized_c: optional('float32'),
+  scales: optional('float32'),
+} as const satisfies Slots;
+
+export const lstmGradientSlots = {
+  dgates: one('float32'),
+  dh0: onDemand('float32'),
+  dc0: onDemand('float32'),
+  dprojected: onDemand('float32'),
+  dg0: onDemand('float32'),
+  dh: onDemand('float32'),
+  dcells: onDemand('float32'),
+  dinput: onDemand('float32'),
+  drecurrent: onDemand('float32'),
+  dvisible: onDemand('float32'),
+} as const satisfies Slots;
+
+/** The types of the gradients. Checks the operands that only this op has; the others were when the cell was. */
+export function inferLstmBackward(
+  operands: Types<typeof lstmBackwardSlots> & { readonly lengths: ValueType | null },
+): Record<keyof typeof lstmGradientSlots, ValueType> {
+  const { dy, dh_n, dc_n, dg_n, gates, cells, c0, weight_hh, lengths } = operands;
+  expectRank('cells', cells, 3, '[T, B, H]');
+  const [steps, batch, hiddenSize] = cells.shape as [Dim, Dim, Dim];
+  const gateSize = multiplyDims([4, hiddenSize]);
+  const outputSize = weight_hh.shape[1]!;
+  const [sequence, h, c, g] = [
+    float32(steps, batch, outputSize),
+    float32(batch, outputSize),
+    float32(batch, hiddenSize),
+    float32(batch, multiplyDims([recurrentGates.length, hiddenSize])),
+  ];
+  expectShape('gates', gates, [steps, batch, gateSize]);
+  expectShape('weight_hh', weight_hh, [gateSize, outputSize]);
+  if (dy) expectShape('dy', dy, sequence.shape);
+  if (dh_n) expectShape('dh_n', dh_n, h.shape);
+  if (dc_n) expectShape('dc_n', dc_n, c.shape);
+  if (dg_n) expectShape('dg_n', dg_n, g.shape);
+  if (c0) expectShape('c0', c0, c.shape);
+  if (lengths) expectShape('lengths', lengths, [batch]);
+  return {
+    dgates: gates,
+    dh0: h,
+    dc0: c,
+    dprojected: sequence,
+    dg0: g,
+    dh: sequence,
+    dcells: cells,
+    dinput: gates,
+    drecurrent: gates,
+    dvisible: cells,
+  };
+}
+
+type Views<S extends Slots> = { readonly [K in keyof S]: S[K]['arity'] extends 'one' ? View : View | null };
+
+/** The loops of `lstm_backward`. `through` leads from the gradient of what has attended to that of what the cell gave. */
+export function walkLstmBack(
+  operands: Views<typeof lstmBackwardSlots> & { readonly lengths: View | null },
+  outputs: Readonly<Record<keyof typeof lstmGradientSlots, View>>,
+  { reverse, ...kind }: LstmKindAttributes & { readonly reverse: boolean },
+  through: (b: number, row: number, dh: Float64Array) => Float64Array = (_b, _row, dh) => dh,
+): void {
+  const { dy, dh_n, dc_n, dg_n, gates, cells, c0, weight_hh, weight_hr, weight_gate, bounds, lengths } = operands;
+  const [steps, batch, hiddenSize] = cells.shape as [number, number, number];
+  const outputSize = weight_hh.shape[1]!;
+  const zeros = new Float64Array(Math.max(3 * hiddenSize, outputSize));
+  for (let b = 0; b < batch; b++) {
+    const dh = Float64Array.from(rowOf(dh_n, b) ?? zeros.subarray(0, outputSize));
+    const dc = Float64Array.from(rowOf(dc_n, b) ?? zeros.subarray(0, hiddenSize));
+    const dg = Float64Array.from(rowOf(dg_n, b) ?? zeros.subarray(0, 3 * hiddenSize));
+    const order = walk(steps, lengths, b, reverse);
+    for (let k = order.length - 1; k >= 0; k--) {
+      const row = order[k]! * batch + b;
+      const { keepHidden, keepCell, mask } = cellRegularizersOf(operands, b, row);
+      const dyRow = rowOf(dy, row) ?? zeros;
+      for (let p = 0; p < outputSize; p++) dh[p]! += dyRow[p]!;
+      rowOf(outputs.dh, row).set(dh);
+      const dhNew = through(
+        b,
+        row,
+        dh.map((gradient, p) => (1 - (keepHidden?.[p] ?? 0)) * gradient),
+      );
+      rowOf(outputs.dprojected, row).set(dhNew);
+      const dhCell = weight_hr ? multiplyTransposed(weight_hr, dhNew) : dhNew;
+      const c = k > 0 ? rowOf(cells, order[k - 1]! * batch + b) : (rowOf(c0, b) ?? zeros);
+      const to = gradientRows(outputs, row);
+      const state = { gates: rowOf(gates, row), c, nextC: rowOf(cells, row), keepCell, bounds };
+      cellBackward(operands, kind, { ...state, normalized: normalizedOf(operands, row) }, { dh: dhCell, dc, dg }, to);
+      const drecurrent = operands.weight_ln_c ? to.drecurrent : to.dz;
+      const dhGates = multiplyTransposed(weight_hh, drecurrent);
+      for (let p = 0; p < outputSize; p++) {
+        dh[p] = (keepHidden?.[p] ?? 0) * dh[p]! + (mask?.[p] ?? 1) * dhGates[p]!;
+      }
+      gateGradients(weight_gate, drecurrent, dg);
+    }
+    rowOf(outputs.dh0, b).set(dh);
+    rowOf(outputs.dc0, b).set(dc);
+    rowOf(outputs.dg0, b).set(dg);
+  }
+}
 
 /**
  * dgates[T,B,4H], the gradient before activation, and the gradients of the initial states: the steps in reverse, with
@@ -26,115 +161,16 @@ const attributes = { reverse: 'boolean', ...lstmKindAttributes } as const;
  */
 export const lstmBackward = defineOp({
   name: 'lstm_backward',
-  operands: {
-    dy: optional('float32'),
-    dh_n: optional('float32'),
-    dc_n: optional('float32'),
-    gates: one('float32'),
-    cells: one('float32'),
-    c0: optional('float32'),
-    weight_hh: one('float32'),
-    weight_peephole: optional('float32'),
-    weight_hr: optional('float32'),
-    keep_hidden: optional('float32'),
-    keep_cell: optional('float32'),
-    hidden_mask: optional('float32'),
-    dg_n: optional('float32'),
-    weight_gate: optional('float32'),
-    weight_ln_ih: optional('float32'),
-    weight_ln_hh: optional('float32'),
-    weight_ln_c: optional('float32'),
-    bias_ln_c: optional('float32'),
-    bounds: optional('float32'),
-    normalized_ih: optional('float32'),
-    normalized_hh: optional('float32'),
-    normalized_c: optional('float32'),
-    scales: optional('float32'),
-    lengths: optional('int32'),
-  },
-  outputs: {
-    dgates: one('float32'),
-    dh0: onDemand('float32'),
-    dc0: onDemand('float32'),
-    dprojected: onDemand('float32'),
-    dg0: onDemand('float32'),
-    dh: onDemand('float32'),
-    dcells: onDemand('float32'),
-    dinput: onDemand('float32'),
-    drecurrent: onDemand('float32'),
-    dvisible: onDemand('float32'),
-  },
+  operands: { ...lstmBackwardSlots, lengths: optional('int32') },
+  outputs: lstmGradientSlots,
   attributes,
-  infer({ dy, dh_n, dc_n, dg_n, gates, cells, c0, weight_hh, lengths }) {
-    expectRank('cells', cells, 3, '[T, B, H]');
-    const [steps, batch, hiddenSize] = cells.shape as [Dim, Dim, Dim];
-    const gateSize = multiplyDims([4, hiddenSize]);
-    const outputSize = weight_hh.shape[1]!;
-    const [sequence, h, c, g] = [
-      float32(steps, batch, outputSize),
-      float32(batch, outputSize),
-      float32(batch, hiddenSize),
-      float32(batch, multiplyDims([recurrentGates.length, hiddenSize])),
-    ];
-    expectShape('gates', gates, [steps, batch, gateSize]);
-    expectShape('weight_hh', weight_hh, [gateSize, outputSize]);
-    if (dy) expectShape('dy', dy, sequence.shape);
-    if (dh_n) expectShape('dh_n', dh_n, h.shape);
-    if (dc_n) expectShape('dc_n', dc_n, c.shape);
-    if (dg_n) expectShape('dg_n', dg_n, g.shape);
-    if (c0) expectShape('c0', c0, c.shape);
-    if (lengths) expectShape('lengths', lengths, [batch]);
-    return {
-      dgates: gates,
-      dh0: h,
-      dc0: c,
-      dprojected: sequence,
-      dg0: g,
-      dh: sequence,
-      dcells: cells,
-      dinput: gates,
-      drecurrent: gates,
-      dvisible: cells,
-    };
-  },
+  infer: (operands) => inferLstmBackward(operands),
   gradient: 'none',
-  reference({ operands, outputs, attributes: { reverse, ...kind } }) {
-    const { dy, dh_n, dc_n, dg_n, gates, cells, c0, weight_hh, weight_hr, weight_gate, bounds, lengths } = operands;
-    const [steps, batch, hiddenSize] = cells.shape as [number, number, number];
-    const outputSize = weight_hh.shape[1]!;
-    const limits = bounds && Float64Array.from(bounds.data);
-    const zeros = new Float64Array(Math.max(3 * hiddenSize, outputSize));
-    for (let b = 0; b < batch; b++) {
-      const dh = Float64Array.from(rowOf(dh_n, b) ?? zeros.subarray(0, outputSize));
-      const dc = Float64Array.from(rowOf(dc_n, b) ?? zeros.subarray(0, hiddenSize));
-      const dg = Float64Array.from(rowOf(dg_n, b) ?? zeros.subarray(0, 3 * hiddenSize));
-      const order = walk(steps, lengths, b, reverse);
-      for (let k = order.length - 1; k >= 0; k--) {
-        const row = order[k]! * batch + b;
-        const { keepHidden, keepCell, mask } = regularizersOf(operands, b, row);
-        const dyRow = rowOf(dy, row) ?? zeros;
-        for (let p = 0; p < outputSize; p++) dh[p]! += dyRow[p]!;
-        rowOf(outputs.dh, row).set(dh);
-        const dhNew = rowOf(outputs.dprojected, row);
-        dhNew.set(dh.map((gradient, p) => (1 - (keepHidden?.[p] ?? 0)) * gradient));
-        const dhCell = weight_hr ? multiplyTransposed(weight_hr, dhNew) : dhNew;
-        const c = k > 0 ? rowOf(cells, order[k - 1]! * batch + b) : (rowOf(c0, b) ?? zeros);
-        const to = gradientRows(outputs, row);
-        const state = { gates: rowOf(gates, row), c, nextC: rowOf(cells, row), keepCell, bounds: limits };
-        cellBackward(operands, kind, { ...state, normalized: normalizedOf(operands, row) }, { dh: dhCell, dc, dg }, to);
-        const drecurrent = operands.weight_ln_c ? to.drecurrent : to.dz;
-        const dhGates = multiplyTransposed(weight_hh, drecurrent);
-        for (let p = 0; p < outputSize; p++) {
-          dh[p] = (keepHidden?.[p] ?? 0) * dh[p]! + (mask?.[p] ?? 1) * dhGates[p]!;
-        }
-        gateGradients(weight_gate, drecurrent, dg);
-      }
-      rowOf(outputs.dh0, b).set(dh);
-      rowOf(outputs.dc0, b).set(dc);
-      rowOf(outputs.dg0, b).set(dg);
-    }
+  reference({ operands, outputs, attributes }) {
+    walkLstmBack(operands, outputs, attributes);
   },
 });
+
 type GradientSlots = 'dgates' | 'dcells' | 'dvisible' | 'dinput' | 'drecurrent';
 
 /** What a step's cell writes at a row of [T, B]. */
@@ -168,83 +204,3 @@ function multiplyTransposed(weight: View, dy: Float64Array): Float64Array {
   addTransposedProduct(weight, 0, dy, dx);
   return dx;
 }
-
-export const lstmBackwardWeight = backwardWeight('lstm_backward_weight');
-
-/** dweight_peephole[3H] = Σ dgates ⊙ c, for i and f the cell that the step started from, for o the one it made. */
-export const lstmBackwardPeephole = defineOp({
-  name: 'lstm_backward_peephole',
-  operands: { dgates: one('float32'), cells: one('float32'), c0: optional('float32'), lengths: optional('int32') },
-  outputs: { dweight_peephole: one('float32') },
-  attributes: { reverse: 'boolean' },
-  infer({ dgates, cells, c0, lengths }) {
-    expectRank('cells', cells, 3, '[T, B, H]');
-    const [steps, batch, hiddenSize] = cells.shape as [Dim, Dim, Dim];
-    expectShape('dgates', dgates, [steps, batch, multiplyDims([4, hiddenSize])]);
-    if (c0) expectShape('c0', c0, [batch, hiddenSize]);
-    if (lengths) expectShape('lengths', lengths, [batch]);
-    return { dweight_peephole: float32(multiplyDims([peepholeGates.length, hiddenSize])) };
-  },
-  gradient: 'none',
-  reference({ operands: { dgates, cells, c0, lengths }, outputs: { dweight_peephole }, attributes: { reverse } }) {
-    const [steps, batch, hiddenSize] = cells.shape as [number, number, number];
-    for (let b = 0; b < batch; b++) {
-      let c = rowOf(c0, b) ?? new Float64Array(hiddenSize);
-      for (const t of walk(steps, lengths, b, reverse)) {
-        const dz = rowOf(dgates, t * batch + b);
-        const next = rowOf(cells, t * batch + b);
-        peepholeGates.forEach(({ gate, seesNext }, row) => {
-          for (let j = 0; j < hiddenSize; j++) {
-            dweight_peephole.data[row * hiddenSize + j]! += dz[gate * hiddenSize + j]! * (seesNext ? next : c)[j]!;
-          }
-        });
-        c = next;
-      }
-    }
-  },
-});
-
-/**
- * The gradients of what layer normalization multiplies and adds: of each sum the factors are a row's gradient and what
- * was normalized there.
- */
-export const lstmBackwardNorm = defineOp({
-  name: 'lstm_backward_norm',
-  operands: {
-    dgates: one('float32'),
-    dvisible: one('float32'),
-    normalized_ih: one('float32'),
-    normalized_hh: one('float32'),
-    normalized_c: one('float32'),
-  },
-  outputs: {
-    dweight_ln_ih: onDemand('float32'),
-    dweight_ln_hh: onDemand('float32'),
-    dweight_ln_c: onDemand('float32'),
-    dbias_ln_c: onDemand('float32'),
-  },
-  attributes: {},
-  infer({ dgates, dvisible, normalized_ih, normalized_hh, normalized_c }) {
-    expectRank('dgates', dgates, 3, '[T, B, 4H]');
-    expectRank('dvisible', dvisible, 3, '[T, B, H]');
-    expectShape('dgates', dgates, [...dvisible.shape.slice(0, 2), multiplyDims([4, dvisible.shape[2]!])]);
-    expectShape('normalized_ih', normalized_ih, dgates.shape);
-    expectShape('normalized_hh', normalized_hh, dgates.shape);
-    expectShape('normalized_c', normalized_c, dvisible.shape);
-    const [gates, cell] = [float32(dgates.shape[2]!), float32(dvisible.shape[2]!)];
-    return { dweight_ln_ih: gates, dweight_ln_hh: gates, dweight_ln_c: cell, dbias_ln_c: cell };
-  },
-  gradient: 'none',
-  reference({ operands: { dgates, dvisible, normalized_ih, normalized_hh, normalized_c }, outputs }) {
-    const addProducts = (gradient: View, normalized: View | null, sum: View) => {
-      const width = sum.data.length;
-      for (let k = 0; k < gradient.data.length; k++) {
-        sum.data[k % width]! += gradient.data[k]! * (normalized?.data[k] ?? 1);
-      }
-    };
-    addProducts(dgates, normalized_ih, outputs.dweight_ln_ih);
-    addProducts(dgates, normalized_hh, outputs.dweight_ln_hh);
-    addProducts(dvisible, normalized_c, outputs.dweight_ln_c);
-    addProducts(dvisible, null, outputs.dbias_ln_c);
-  },
-});

@@ -4,11 +4,12 @@ import { linearBackwardWeight } from '../linear';
 import type { Attributes, Emit, Variable } from '../op';
 import { inputGradients } from './cell';
 import { maskHidden } from './hiddenRegularizers';
-import { lstmBackward, lstmBackwardNorm, lstmBackwardPeephole, lstmBackwardWeight } from './lstmBackward';
+import { lstmBackward, type lstmGradientSlots } from './lstmBackward';
+import { lstmBackwardNorm, lstmBackwardPeephole, lstmBackwardWeight } from './lstmBackwardWeight';
 import { lstmGates } from './lstmCell';
 
 /** Slots of the ops that have an LSTM's gradient, over a sequence. */
-type Operand =
+export type LstmOperand =
   | 'x'
   | 'h0'
   | 'c0'
@@ -28,36 +29,59 @@ type Operand =
   | 'weight_ln_c'
   | 'bias_ln_c'
   | 'lengths';
-type Operands = Record<Operand, Variable | null> & Record<'x' | 'weight_ih' | 'weight_hh', Variable>;
+export type LstmOperands = Record<LstmOperand, Variable | null> & Record<'x' | 'weight_ih' | 'weight_hh', Variable>;
 type Normalized = Record<'normalized_ih' | 'normalized_hh' | 'normalized_c' | 'scales', Variable>;
-type Outputs = Record<'y' | 'gates' | 'cells' | 'unprojected' | 'recurred' | 'bounds', Variable> & Normalized;
+export type LstmOutputs = Record<'y' | 'gates' | 'cells' | 'unprojected' | 'recurred' | 'bounds', Variable> &
+  Normalized;
+
+export type Arriving = Record<'dy' | 'dh_n' | 'dc_n' | 'dg_n', Variable | null>;
+type LstmAttributes = Attributes<typeof lstmBackward.attributes>;
 
 /** The gradient rule over a sequence: what has to go step by step, then sums over all steps. */
 export function lstmGradients(
-  operands: Operands,
-  outputs: Outputs,
-  arriving: Record<'dy' | 'dh_n' | 'dc_n' | 'dg_n', Variable | null>,
-  attributes: Attributes<typeof lstmBackward.attributes>,
-  wants: (operand: Operand) => boolean,
+  operands: LstmOperands,
+  outputs: LstmOutputs,
+  arriving: Arriving,
+  attributes: LstmAttributes,
+  wants: (operand: LstmOperand) => boolean,
   emit: Emit,
 ) {
-  const { x, h0, c0, g0, weight_ih, weight_hh, weight_peephole, weight_hr, weight_gate, lengths } = operands;
-  const { keep_hidden, keep_cell, hidden_mask, weight_ln_ih, weight_ln_hh, weight_ln_c, bias_ln_c } = operands;
+  const given = { ...backwardOperands(operands, outputs, arriving, attributes), lengths: operands.lengths };
+  return lstmSums(emit(lstmBackward, given, attributes), operands, outputs, attributes, wants, emit);
+}
+
+/** What the steps in reverse are given, but for the lengths. */
+export function backwardOperands(
+  operands: LstmOperands,
+  { gates, cells, bounds, normalized_ih, normalized_hh, normalized_c, scales }: LstmOutputs,
+  arriving: Arriving,
+  { gate_clip }: LstmAttributes,
+) {
+  const { c0, weight_hh, weight_peephole, weight_hr, weight_gate, keep_hidden, keep_cell, hidden_mask } = operands;
+  const { weight_ln_ih, weight_ln_hh, weight_ln_c, bias_ln_c } = operands;
   const options = { weight_peephole, weight_hr, keep_hidden, keep_cell, hidden_mask, weight_gate };
   const gains = { weight_ln_ih, weight_ln_hh, weight_ln_c, bias_ln_c };
-  const { y, gates, cells, unprojected, recurred, bounds, normalized_ih, normalized_hh, normalized_c, scales } =
-    outputs;
-  const { reverse } = attributes;
   const saved = {
-    bounds: attributes.gate_clip > 0 ? bounds : null,
+    bounds: gate_clip > 0 ? bounds : null,
     ...(weight_ln_c ? { normalized_ih, normalized_hh, normalized_c, scales } : {}),
   };
-  const { dgates, dh0, dc0, dg0, dprojected, dvisible, ...products } = emit(
-    lstmBackward,
-    { ...arriving, gates, cells, c0, weight_hh, ...options, ...gains, ...saved, lengths },
-    attributes,
-  );
-  const { dinput, drecurrent } = weight_ln_c ? products : { dinput: dgates, drecurrent: dgates };
+  return { ...arriving, gates, cells, c0, weight_hh, ...options, ...gains, ...saved };
+}
+
+/** The gradients of operands from those that the steps in reverse made. */
+export function lstmSums(
+  made: Record<keyof typeof lstmGradientSlots, Variable>,
+  operands: LstmOperands,
+  outputs: LstmOutputs,
+  { reverse }: LstmAttributes,
+  wants: (operand: LstmOperand) => boolean,
+  emit: Emit,
+) {
+  const { x, h0, c0, g0, weight_ih, weight_peephole, weight_hr, weight_gate, weight_ln_c, hidden_mask, lengths } =
+    operands;
+  const { y, cells, unprojected, recurred, normalized_ih, normalized_hh, normalized_c } = outputs;
+  const { dgates, dh0, dc0, dg0, dprojected, dvisible } = made;
+  const { dinput, drecurrent } = weight_ln_c ? made : { dinput: dgates, drecurrent: dgates };
   const masked = (h: Variable) => maskHidden(h, hidden_mask, emit);
   const norm =
     weight_ln_c && (['weight_ln_ih', 'weight_ln_hh', 'weight_ln_c', 'bias_ln_c'] as const).some((slot) => wants(slot))
@@ -93,7 +117,7 @@ export function lstmGradients(
 function affineGradients(
   { dgates, dinput }: { readonly dgates: Variable; readonly dinput: Variable },
   input: { readonly x: Variable; readonly weight_ih: Variable; readonly lengths: Variable | null },
-  wants: (operand: Operand) => boolean,
+  wants: (operand: LstmOperand) => boolean,
   emit: Emit,
 ) {
   const isBias = (operand: string) => operand.startsWith('bias');

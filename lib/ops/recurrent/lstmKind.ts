@@ -1,6 +1,7 @@
 import { OptionError } from '../../errors';
 import { logistic } from '../elementwise/activations';
-import type { AttributeSpec, Attributes } from '../op';
+import type { AttributeSpec, Attributes, View } from '../op';
+import { expectClip, writeBounds } from './gateClip';
 
 /** A function that a gate or a cell goes through, and its slope as a function of its value. */
 interface ActivationRule {
@@ -86,12 +87,7 @@ export function expectLstmKind(kind: LstmKindAttributes): void {
   if (forget === 'coupled' && input === 'one') {
     throw new OptionError('a forget gate coupled to an input gate that is not there would always be 0');
   }
-  for (const name of ['cell_clip', 'gate_clip'] as const) {
-    const limit = kind[name];
-    if (!(limit >= 0 && limit < Infinity)) {
-      throw new OptionError(`${name}: expected a positive number, or 0 for none, received ${limit}`);
-    }
-  }
+  for (const name of ['cell_clip', 'gate_clip'] as const) expectClip(name, kind[name]);
 }
 
 /** Whether these are the attributes of the LSTM that has no options. */
@@ -107,16 +103,9 @@ export function weightedGates(kind: LstmKindAttributes): readonly number[] {
   return [input, forget, candidate, output].flatMap((name, gate) => (hasWeights(name) ? [gate] : []));
 }
 
-/**
- * Where the input of an activation is bounded: the least and the greatest value that each gate then has, [4, 2]. A gate
- * that has one of them was clipped, or is so close to the bound that its value is the same; no gradient flows through it.
- */
-export function writeGateBounds(kind: LstmKindAttributes, bounds: Float64Array): void {
-  if (kind.gate_clip === 0) return;
+/** What `writeBounds` says, of the four gates. */
+export function writeGateBounds(kind: LstmKindAttributes, bounds: View): void {
   const { input, forget, candidate, output } = activationsOf(kind);
-  [input, forget, candidate, output].forEach((name, gate) => {
-    if (!hasWeights(name)) return;
-    bounds[2 * gate] = activations[name].value(-kind.gate_clip);
-    bounds[2 * gate + 1] = activations[name].value(kind.gate_clip);
-  });
+  const rules = [input, forget, candidate, output].map((name) => (hasWeights(name) ? activations[name].value : null));
+  writeBounds(kind.gate_clip, rules, bounds);
 }

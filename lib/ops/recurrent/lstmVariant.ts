@@ -1,7 +1,7 @@
 import type { View } from '../op';
 import { addTransposedProduct, affineRow } from './cell';
 import { gatesOf, lstmGates, lstmPreactivations, type LstmStep, type LstmWeights } from './lstmCell';
-import { hiddenRegularizersOf, shareAt } from './hiddenRegularizers';
+import { clip, isWithin } from './gateClip';
 import { activations, activationsOf, weightedGates, type LstmKindAttributes } from './lstmKind';
 import { normalize, normalizeBackward } from './lstmNorm';
 import { rowOf } from './sequence';
@@ -47,18 +47,6 @@ export interface LstmVariantNext {
   readonly unprojected: Float64Array;
   readonly recurred: Float64Array;
   readonly normalized: LstmNormalized;
-}
-
-/** Optional operands of the ops that have this cell. */
-export interface LstmRegularizers {
-  readonly keep_hidden: View | null;
-  readonly keep_cell: View | null;
-  readonly hidden_mask: View | null;
-}
-
-/** What a row b of a batch has of them at row `row` of [T, B, ...]. */
-export function regularizersOf(regularizers: LstmRegularizers, b: number, row: number) {
-  return { ...hiddenRegularizersOf(regularizers, b, row), keepCell: shareAt(regularizers.keep_cell, row) };
 }
 
 /** What layer normalization has of a row of [T, B]; nothing without it. */
@@ -193,8 +181,6 @@ export function lstmVariantCell(
   }
 }
 
-const clip = (z: number, limit: number) => (limit > 0 ? Math.min(Math.max(z, -limit), limit) : z);
-
 /** What a step's way back reads of its forward pass, and of the step after it. */
 export interface LstmVariantState {
   readonly gates: Float64Array;
@@ -202,7 +188,7 @@ export interface LstmVariantState {
   readonly nextC: Float64Array;
   readonly keepCell: Float64Array | null;
   /** As `writeGateBounds` says. */
-  readonly bounds: Float64Array | null;
+  readonly bounds: View | null;
   readonly normalized: LstmNormalized;
 }
 
@@ -230,10 +216,8 @@ export function lstmVariantCellBackward(
   const names = activationsOf(kind);
   const { forget, cell } = names;
   const hiddenSize = dc.length;
-  const slope = (gate: 'input' | 'forget' | 'candidate' | 'output', value: number) => {
-    const [low, high] = state.bounds?.subarray(2 * lstmGates[gate]) ?? [-Infinity, Infinity];
-    return value <= low! || value >= high! ? 0 : activations[names[gate]].slope(value);
-  };
+  const slope = (gate: keyof typeof lstmGates, value: number) =>
+    isWithin(state.bounds, lstmGates[gate], value) ? activations[names[gate]].slope(value) : 0;
   const phi = visibleCell(weights, state.nextC, state.normalized.c).map(activations[cell].value);
   const dvisible = phi.map((p, j) => dh[j]! * gatesOf(state.gates, j)[lstmGates.output] * activations[cell].slope(p));
   to.dcells.set(cellGradient(weights.weight_ln_c, state.normalized, dvisible));

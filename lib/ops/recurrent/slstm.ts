@@ -14,6 +14,13 @@ import {
 } from '../op';
 import { formatShape, type Dim } from '../shape';
 import { inputGradients, type CellWeights } from './cell';
+import {
+  cellRegularizerSlots,
+  cellRegularizersOf,
+  expectCellRegularizers,
+  maskHidden,
+  type CellRegularizers,
+} from './hiddenRegularizers';
 import { slstmBackward, slstmBackwardWeight } from './slstmBackward';
 import { slstmCell, slstmGateCount } from './slstmCell';
 import { rowOf, walk } from './sequence';
@@ -40,8 +47,8 @@ export function expectSlstmWeights(weights: CellWeights<ValueType>, inputSize: D
  * An sLSTM over a sequence; `slstmCell` holds its equations, and says what `exponential_forget` chooses.
  *
  * Lengths, direction and initial states are as those of `lstm`; missing initial states are 0, and n 0 says that nothing
- * has been seen. `gates` holds i, f, z, o after activation, i and f as the stabilizer makes them; `forget_slope` is the
- * derivative of log f: 1 - σ(f̃), or 1. `cells`, `normalizers` and `stabilizers` are c, n and m. All are 0 past a length.
+ * has been seen. `gates` holds i, f, z, o after activation, i and f as the stabilizer and zoneout make them; `forget_slope`
+ * is the derivative of log f before it is stabilized: without zoneout 1 - σ(f̃), or 1. `cells`, `normalizers` and `stabilizers` are c, n and m. All are 0 past a length.
  */
 export const slstm = defineOp({
   name: 'slstm',
@@ -55,6 +62,7 @@ export const slstm = defineOp({
     weight_hh: one('float32'),
     bias_ih: optional('float32'),
     bias_hh: optional('float32'),
+    ...cellRegularizerSlots,
     lengths: optional('int32'),
   },
   outputs: {
@@ -70,11 +78,13 @@ export const slstm = defineOp({
     stabilizers: onDemand('float32'),
   },
   attributes: { reverse: 'boolean', exponential_forget: 'boolean' },
-  infer({ x, h0, c0, n0, m0, lengths, ...weights }) {
+  infer({ x, h0, c0, n0, m0, lengths, keep_hidden, keep_cell, hidden_mask, ...weights }) {
     expectRank('x', x, 3, '[T, B, I]');
     const [steps, batch, inputSize] = x.shape as [Dim, Dim, Dim];
     const hiddenSize = expectSlstmWeights(weights, inputSize);
     const state = float32(batch, hiddenSize);
+    const regularizers = { keep_hidden, keep_cell, hidden_mask };
+    expectCellRegularizers(regularizers, [steps, batch], { hiddenSize, outputSize: hiddenSize });
     for (const [name, initial] of Object.entries({ h0, c0, n0, m0 })) {
       if (initial) expectShape(name, initial, state.shape);
     }
@@ -95,7 +105,7 @@ export const slstm = defineOp({
     return slstmGradients({ ...operands, ...outputs, dy, dh_n, dc_n, dn_n, dm_n }, attributes, wants, emit);
   },
   reference({ operands, outputs, attributes: { reverse, exponential_forget } }) {
-    const { x, h0, c0, n0, m0, lengths, ...weights } = operands;
+    const { x, h0, c0, n0, m0, lengths, ...cell } = operands;
     const { y, h_n, c_n, n_n, m_n, gates, forget_slope, cells, normalizers, stabilizers } = outputs;
     const [steps, batch, hiddenSize] = y.shape as [number, number, number];
     const zeros = new Float64Array(hiddenSize);
@@ -108,7 +118,8 @@ export const slstm = defineOp({
           ...{ gates: rowOf(gates, row), forgetSlope: rowOf(forget_slope, row), h: rowOf(y, row) },
           ...{ c: rowOf(cells, row), n: rowOf(normalizers, row), m: rowOf(stabilizers, row) },
         };
-        slstmCell(weights, exponential_forget, { x: rowOf(x, row), ...state }, next);
+        const step = { x: rowOf(x, row), ...state, ...cellRegularizersOf(cell, b, row) };
+        slstmCell(cell, exponential_forget, step, next);
         state = next;
       }
       rowOf(h_n, b).set(state.h);
@@ -124,25 +135,25 @@ type SlstmOperand = 'x' | 'h0' | 'c0' | 'n0' | 'm0' | keyof CellWeights<unknown>
 /** The equations of the gradients of an slstm over a sequence. */
 export function slstmGradients(
   values: CellWeights<Variable> &
+    CellRegularizers<Variable> &
     Readonly<Record<'x' | 'y' | 'gates' | 'forget_slope' | 'cells' | 'normalizers', Variable>> &
     Readonly<Record<'h0' | 'c0' | 'n0' | 'lengths' | 'dy' | 'dh_n' | 'dc_n' | 'dn_n' | 'dm_n', Variable | null>>,
   { reverse, exponential_forget }: { readonly reverse: boolean; readonly exponential_forget: boolean },
   wants: (operand: 'x' | keyof CellWeights<unknown>) => boolean,
   emit: Emit,
 ): Record<SlstmOperand, Variable | null> {
-  const { y, gates, cells, normalizers, h0, c0, n0, weight_hh, lengths } = values;
+  const { y, gates, cells, normalizers, h0, c0, n0, weight_hh, keep_hidden, keep_cell, hidden_mask, lengths } = values;
   const { dy, dh_n, dc_n, dn_n, dm_n } = values;
-  const forget_slope = exponential_forget ? null : values.forget_slope;
-  const { dgates, dh0, dc0, dn0, dm0 } = emit(
-    slstmBackward,
-    { dy, dh_n, dc_n, dn_n, dm_n, gates, forget_slope, cells, normalizers, c0, n0, weight_hh, lengths },
-    { reverse },
-  );
+  const forget_slope = exponential_forget && !keep_cell ? null : values.forget_slope;
+  const cell = { gates, forget_slope, cells, normalizers, c0, n0, weight_hh, keep_hidden, hidden_mask, lengths };
+  const { dgates, dh0, dc0, dn0, dm0 } = emit(slstmBackward, { dy, dh_n, dc_n, dn_n, dm_n, ...cell }, { reverse });
   const headSize = weight_hh.type.shape[1] as number;
+  const seen = (h: Variable) => maskHidden(h, hidden_mask, emit);
   return {
     ...inputGradients(dgates, values, wants, emit),
     weight_hh: wants('weight_hh')
-      ? emit(slstmBackwardWeight, { dgates, y, h0, lengths }, { reverse, head_size: headSize }).dweight_hh
+      ? emit(slstmBackwardWeight, { dgates, y: seen(y), h0: h0 && seen(h0), lengths }, { reverse, head_size: headSize })
+          .dweight_hh
       : null,
     ...{ h0: dh0, c0: dc0, n0: dn0, m0: dm0 },
   };

@@ -1,6 +1,7 @@
 import { defineOp, expectRank, expectShape, float32, onDemand, one, optional } from '../op';
 import { multiplyDims, type Dim } from '../shape';
 import { addOuterProduct } from './backwardWeight';
+import { expectHiddenRegularizers, hiddenRegularizerSlots, hiddenRegularizersOf } from './hiddenRegularizers';
 import { forEachStart, rowOf, walk } from './sequence';
 import { forEachBlock, slstmCellBackward, slstmGateCount, slstmStateGradient } from './slstmCell';
 
@@ -8,7 +9,7 @@ import { forEachBlock, slstmCellBackward, slstmGateCount, slstmStateGradient } f
  * dgates[T,B,4H], the gradient before activation, and the gradients of the initial states: the steps in reverse, with
  * dh = dgates·W_hh, dc and dn carried from each step to the one walked before it; `slstmCellBackward` says what becomes of
  * dm. `dh` and `dcells` are the whole gradients of h_t and c_t. Outputs over time are 0 past a length. A missing
- * `forget_slope` is 1.
+ * `forget_slope` is 1; zoneout of c is in it, and in the gates.
  */
 export const slstmBackward = defineOp({
   name: 'slstm_backward',
@@ -25,6 +26,7 @@ export const slstmBackward = defineOp({
     c0: optional('float32'),
     n0: optional('float32'),
     weight_hh: one('float32'),
+    ...hiddenRegularizerSlots,
     lengths: optional('int32'),
   },
   outputs: {
@@ -37,7 +39,7 @@ export const slstmBackward = defineOp({
     dcells: onDemand('float32'),
   },
   attributes: { reverse: 'boolean' },
-  infer({ gates, cells, weight_hh, lengths, ...operands }) {
+  infer({ gates, cells, weight_hh, keep_hidden, hidden_mask, lengths, ...operands }) {
     expectRank('cells', cells, 3, '[T, B, H]');
     const [steps, batch, hiddenSize] = cells.shape as [Dim, Dim, Dim];
     const gateSize = multiplyDims([slstmGateCount, hiddenSize]);
@@ -49,6 +51,7 @@ export const slstmBackward = defineOp({
       if (sequence) expectShape(name, sequence, cells.shape);
     }
     for (const [name, value] of Object.entries(states)) if (value) expectShape(name, value, state.shape);
+    expectHiddenRegularizers({ keep_hidden, hidden_mask }, [steps, batch], hiddenSize);
     if (lengths) expectShape('lengths', lengths, [batch]);
     return { dgates: gates, dh0: state, dc0: state, dn0: state, dm0: state, dh: cells, dcells: cells };
   },
@@ -77,8 +80,11 @@ export const slstmBackward = defineOp({
         const { c: nextC, n: nextN } = cellsAfter(k);
         const record = { gates: rowOf(gates, row), forgetSlope: rowOf(forget_slope, row) ?? ones, nextC, nextN };
         const dz = rowOf(outputs.dgates, row);
-        slstmCellBackward({ ...record, ...cellsAfter(k - 1) }, dh!, carried, dz, rowOf(outputs.dcells, row));
-        slstmStateGradient(weight_hh, dz, dh!);
+        const { keepHidden, mask } = hiddenRegularizersOf(operands, b, row);
+        const dmade = dh!.map((gradient, j) => (1 - (keepHidden?.[j] ?? 0)) * gradient);
+        slstmCellBackward({ ...record, ...cellsAfter(k - 1) }, dmade, carried, dz, rowOf(outputs.dcells, row));
+        const dseen = slstmStateGradient(weight_hh, dz);
+        for (let j = 0; j < hiddenSize; j++) dh![j] = (keepHidden?.[j] ?? 0) * dh![j]! + (mask?.[j] ?? 1) * dseen[j]!;
       }
       rowOf(outputs.dh0, b).set(dh!);
       rowOf(outputs.dc0, b).set(dc!);

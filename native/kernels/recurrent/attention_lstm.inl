@@ -8,13 +8,13 @@
 namespace lstm::LSTM_ISA {
 
 struct AttentionForward {
-  LstmForward lstm;  // plain; its y, h_n and h0 are attended states
+  LstmForward lstm;  // its y, h_n and h0 are attended states
   Attention attention;
-  float *unattended, *queries, *alphas;  // [T,B,H], [T,B,A], [T,B,S]; each may be null
+  float *unattended, *queries, *alphas;  // [T,B,P], [T,B,A], [T,B,S]; each may be null
 };
 
 struct AttentionForwardMemory {
-  // Shared, where no output keeps them: [B,H] and [B,A]. A row's is written and read within one step.
+  // Shared, where no output keeps them: [B,P] and [B,A]. A row's is written and read within one step.
   float *unattended, *queries;
   // Of one thread: the attention of a row, and the rows of lstm.rows.
   float* alphas;
@@ -51,7 +51,7 @@ struct AttentionForwardMemory {
   }
 };
 
-// As lstm_list_rows, the cell's h going to where the attention finds it.
+// As lstm_list_rows, the cell's h going to where the attention finds it, before zoneout and mask.
 inline int64_t attention_list_rows(const AttentionForward& op, const AttentionForwardMemory& memory, Range rows,
                                    int64_t step) noexcept {
   const SequenceWalk& walk = op.lstm.walk;
@@ -60,6 +60,10 @@ inline int64_t attention_list_rows(const AttentionForward& op, const AttentionFo
   for (int64_t row = rows.begin; row < rows.end; ++row) {
     if (step >= walk.length(row)) continue;
     memory.lstm.rows[listed].h = memory.unattended_at(op, row, walk.position(row, step));
+    if (!op.lstm.plain) {
+      memory.lstm.options[listed].keep_hidden = nullptr;
+      memory.lstm.options[listed].masked = nullptr;
+    }
     memory.rows[listed++] = row;
   }
   return active;
@@ -90,6 +94,18 @@ inline void attention_queries(const AttentionForward& op, const AttentionForward
   }
 }
 
+// Zoneout and mask of the h that a row's attention has stored.
+inline void attention_regularize(const LstmForward& op, const LstmMemory& memory, int64_t row, int64_t step) noexcept {
+  if (!op.keep_hidden.data && !op.hidden_mask) return;
+  const LstmRowOptions options = lstm_row_options(op, memory, row, step, op.walk.position(row, step));
+  float* h = memory.h_at(op, row, step);
+  const LstmRow at = {nullptr, nullptr, h, nullptr};
+  for (int64_t n = 0; n < op.output_size; n += kLanes) {
+    const int64_t count = op.output_size - n;
+    lstm_store_hidden(load_first(h + n, count), at, options, n, count);
+  }
+}
+
 // From h̃ to h, for some of the listed rows.
 inline void attention_step_rows(const AttentionForward& op, const AttentionForwardMemory& memory, Range listed,
                                 int64_t step) noexcept {
@@ -104,30 +120,22 @@ inline void attention_step_rows(const AttentionForward& op, const AttentionForwa
     }
     attend(attention, row, hidden, query, op.alphas ? op.alphas + position * attention.slots : memory.alphas,
            memory.lstm.h_at(op.lstm, row, step));
+    attention_regularize(op.lstm, memory.lstm, row, step);
   }
 }
 
 inline void attention_forward(const AttentionForward& op, void* workspace, Team& team) noexcept {
   const AttentionForwardMemory memory(op, Carver{static_cast<char*>(workspace)}, team);
   const LstmForward& lstm = op.lstm;
-  const int64_t H = lstm.hidden_size;
-  const Share share(lstm.walk, lstm.panels(), team);
-  clear(memory.lstm.zeros, H);
-  lstm_bias(lstm, share.panels, memory.lstm.bias);
-  for (int64_t step = 0; step < share.steps; ++step) {
+  lstm_walk(lstm, memory.lstm, team, [&](const Share& share, const Share& projection, int64_t step) {
     const int64_t active = attention_list_rows(op, memory, share.rows, step);
-    lstm_step_rows(lstm, memory.lstm, active, share.panels);
-    share.end_step(team);
+    lstm_step_hidden(lstm, memory.lstm, active, share, projection, team);
     // All threads list all rows where they share out the columns.
     attention_step_rows(op, memory, share.by_rows ? Range{0, active} : team.split(active), step);
     share.end_step(team);
-  }
-  const Range units = columns_of_panels(share.panels, kLanes, H), rows = team.split(lstm.walk.batch);
-  lstm_last_state(lstm, memory.lstm, share.rows, units, units);
-  clear_past_lengths(lstm.walk, rows, lstm.y, H);
-  clear_past_lengths(lstm.walk, rows, lstm.cells, H);
-  clear_past_lengths(lstm.walk, rows, lstm.gates, kLstmGates * H);
-  clear_past_lengths(lstm.walk, rows, op.unattended, H);
+  });
+  const Range rows = team.split(lstm.walk.batch);
+  clear_past_lengths(lstm.walk, rows, op.unattended, lstm.output_size);
   clear_past_lengths(lstm.walk, rows, op.queries, op.attention.size);
   clear_past_lengths(lstm.walk, rows, op.alphas, op.attention.slots);
 }
@@ -145,16 +153,15 @@ inline Attention attention_of(const Call& call, int slot) noexcept {
           call.operand_i32(slot + 4)};
 }
 
-// What attention_lstm and attention_lstm_step have at the same places.
-inline AttentionForward attention_cell_of(const Call& call) noexcept {
-  const Tensor& weight_ih = call.operand(3);
+// Around an LSTM whose operands come first, and whose outputs do, what both ops have behind them, from output `slot` on.
+inline AttentionForward attention_around(const LstmForward& lstm, const Call& call, int slot) noexcept {
   AttentionForward op = {};
-  op.attention = attention_of(call, 7);
-  op.lstm.input_size = weight_ih.dim(1);
-  op.lstm.hidden_size = op.lstm.output_size = op.attention.hidden_size;
-  op.lstm.plain = true;
-  op.lstm.x = call.operand(0).f32(), op.lstm.h0 = call.operand_f32(1), op.lstm.c0 = call.operand_f32(2);
-  op.lstm.bias_ih = call.operand_f32(5), op.lstm.bias_hh = call.operand_f32(6);
+  op.lstm = lstm;
+  // The copy that a plain LSTM makes of y would be one of what has attended.
+  op.lstm.plain = lstm.plain && !lstm.unprojected;
+  op.attention = attention_of(call, kSlotsAfterOptions);
+  op.unattended = call.output(slot).f32(), op.queries = call.output(slot + 1).f32();
+  op.alphas = call.output(slot + 2).f32();
   return op;
 }
 
@@ -165,30 +172,25 @@ inline size_t attention_forward_memory(const AttentionForward& op, int team_size
 }
 
 inline void attention_run(AttentionForward op, const Call& call, Team& team) noexcept {
-  op.lstm.packed_ih = call.packs[0], op.lstm.packed_hh = call.packs[1], op.attention.packed_query = call.packs[2];
-  const int64_t H = op.lstm.hidden_size;
-  const int64_t work = kLstmGates * H * (op.lstm.input_size + H) + op.attention.slots * (op.attention.size + H);
+  lstm_read_packs(op.lstm, call);
+  op.attention.packed_query = call.packs[4];
+  const int64_t work = lstm_work(op.lstm) + op.attention.slots * (op.attention.size + op.attention.hidden_size);
   on_step_team(team, op.lstm.walk, work, [&](Team& own) { attention_forward(op, call.workspace, own); });
 }
 
 // attention_lstm
 // Computes  c_t and h̃_t as lstm from h_{t-1}; α_t = softmax over s of score(h̃_t, k_s); h_t = h̃_t + Σ_s α_ts v_s; the score is
 //           h̃ · k_s or, with weight_score v, v · tanh(q + k_s), q = weight_query h̃ (outputs queries: h̃ or q, attention: α)
-// Shapes    x [T,B,I], h0?, c0? [B,H], weight_ih [4H,I], weight_hh [4H,H], bias_ih?, bias_hh? [4H], keys [B,S,A], values [B,S,H],
-//           weight_query? [A,H], weight_score? [A] (without them A = H), memory_lengths?, lengths? int32 [B]
-//           -> y [T,B,H], h_n, c_n [B,H], gates [T,B,4H], cells, unattended [T,B,H], queries [T,B,A], attention [T,B,S], when planned
+//           With the options of lstm; with shares k of zoneout h_t = k h_{t-1} + (1 - k) (h̃_t + ...), and U sees mask h_{t-1}
+// Shapes    the operands of lstm but lengths, keys [B,S,A], values [B,S,P], weight_query? [A,P], weight_score? [A] (without
+//           them A = P), memory_lengths?, lengths? int32 [B]
+//           -> the outputs of lstm, unattended [T,B,P], queries [T,B,A], attention [T,B,S], when planned
 // Layout    weights as lstm, weight_query packed as columns
 // Aliasing  no output overlaps an operand
-// Accuracy  the cell as lstm; q one FMA chain over H; a score in 16 virtual lanes over A; h one FMA chain from h̃ over S
+// Accuracy  the cell as lstm; q one FMA chain over P; a score in 16 virtual lanes over A; h one FMA chain from h̃ over S
 // Source    Luong, Pham & Manning 2015 (general); Bahdanau, Cho & Bengio 2015 (additive)
 inline AttentionForward attention_lstm_of(const Call& call) noexcept {
-  const Tensor& x = call.operand(0);
-  AttentionForward op = attention_cell_of(call);
-  op.lstm.walk = {x.dim(0), x.dim(1), call.operand_i32(12), call.flag(0)};
-  op.lstm.y = call.output(0).f32(), op.lstm.h_n = call.output(1).f32(), op.lstm.c_n = call.output(2).f32();
-  op.lstm.gates = call.output(3).f32(), op.lstm.cells = call.output(4).f32();
-  op.unattended = call.output(5).f32(), op.queries = call.output(6).f32(), op.alphas = call.output(7).f32();
-  return op;
+  return attention_around(lstm_forward_of(call, kSlotsAfterOptions + 5), call, 13);
 }
 
 size_t attention_lstm_workspace(const Call& call, int team_size) noexcept {
@@ -199,18 +201,14 @@ void attention_lstm(const Call& call, Team& team) noexcept { attention_run(atten
 
 // attention_lstm_step
 // Computes  one step of attention_lstm
-// Shapes    x [B,I], h, c [B,H], the rest as attention_lstm without T -> h_next, c_next [B,H]; gates [B,4H], unattended [B,H],
+// Shapes    the operands of lstm_step, the rest as attention_lstm without T -> the outputs of lstm_step, unattended [B,P],
 //           queries [B,A] and attention [B,S] when planned
 // Layout    as attention_lstm
 // Aliasing  as attention_lstm
 // Accuracy  the bits of attention_lstm
 // Source    as attention_lstm
 inline AttentionForward attention_lstm_step_of(const Call& call) noexcept {
-  AttentionForward op = attention_cell_of(call);
-  op.lstm.walk = {1, call.operand(0).dim(0), nullptr, false};
-  op.lstm.y = call.output(0).f32(), op.lstm.cells = call.output(1).f32(), op.lstm.gates = call.output(2).f32();
-  op.unattended = call.output(3).f32(), op.queries = call.output(4).f32(), op.alphas = call.output(5).f32();
-  return op;
+  return attention_around(lstm_step_of(call), call, 10);
 }
 
 size_t attention_lstm_step_workspace(const Call& call, int team_size) noexcept {

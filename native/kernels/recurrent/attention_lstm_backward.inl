@@ -9,14 +9,14 @@
 namespace lstm::LSTM_ISA {
 
 struct AttentionBackward {
-  LstmBackward lstm;  // plain
+  LstmBackward lstm;  // its dprojected is the gradient of h̃
   Attention attention;
-  const float *queries, *alphas;                              // [T,B,A], [T,B,S]
-  float *dkeys, *dvalues, *dqueries, *dweight, *dh, *dcells;  // each may be null; dweight is [B,A]
+  const float *queries, *alphas;                // [T,B,A], [T,B,S]
+  float *dkeys, *dvalues, *dqueries, *dweight;  // each may be null; dweight is [B,A]
 };
 
 struct AttentionBackwardMemory {
-  // Shared, where no output keeps them: the gradient of h, [T,B,H]; of the queries and of weight_score, [B,A]. That of the
+  // Shared, where no output keeps them: the gradient of h before zoneout, [T,B,P]; of the queries and of weight_score, [B,A]. That of the
   // scores, [T,B,S], where the keys' is made of it at the end.
   float *dh, *dqueries, *dweight, *dscores = nullptr;
   // Of one thread.
@@ -26,7 +26,8 @@ struct AttentionBackwardMemory {
   AttentionBackwardMemory(const AttentionBackward& op, Carver carver, const Team& team) noexcept
       : AttentionBackwardMemory(op, carver, team.rank(), team.size()) {}
   AttentionBackwardMemory(const AttentionBackward& op, Carver& carver, int thread, int team_size) noexcept
-      : dh(or_take(op.dh, carver, op.lstm.walk.steps * op.lstm.walk.batch * op.lstm.hidden_size)),
+      : dh(or_take(op.lstm.keep_hidden.data ? nullptr : op.lstm.dh, carver,
+                   op.lstm.walk.steps * op.lstm.walk.batch * op.lstm.output_size)),
         dqueries(or_take(op.dqueries, carver, op.lstm.walk.batch * op.attention.size)),
         dweight(or_take(op.dweight, carver, op.attention.additive() ? op.lstm.walk.batch * op.attention.size : 0)),
         dscores(carver.take<float>(
@@ -54,12 +55,12 @@ struct AttentionBackwardMemory {
   }
 };
 
-// dh of the listed rows at a step, for panels of H: what arrives there, and the chain over the next step's gates unless
-// it is their last.
+// dh of the listed rows at a step, for panels of P: what arrives there, and the chain over the next step's gates unless
+// it is their last; then what zoneout leaves of it.
 inline void attention_gradient_of_state(const AttentionBackward& op, const AttentionBackwardMemory& memory,
                                         int64_t active, int64_t step, bool last, Range panels) noexcept {
   const LstmBackward& lstm = op.lstm;
-  const int64_t H = lstm.hidden_size, depth = kLstmGates * H;
+  const int64_t P = lstm.output_size;
   const Tiles tiles({0, active});
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
     const int64_t first = panel * kTileColumns;
@@ -67,19 +68,20 @@ inline void attention_gradient_of_state(const AttentionBackward& op, const Atten
       const Range tile = tiles[t];
       alignas(64) float dh[kTileRows * kTileColumns];
       lstm_start_backward(lstm, memory.lstm, tile, step, last, first, dh);
-      const Segment segment = {memory.lstm.dgates_after + tile.begin, 1, lstm.packed_hh + first * depth, depth};
-      multiply_tile(tile.size(), &segment, last ? 0 : 1, {dh, kTileColumns}, {dh, kTileColumns});
+      lstm_add_chain(lstm, memory.lstm, tile, last, panel, dh);
       for (int64_t r = 0; r < tile.size(); ++r) {
-        float* to = memory.dh + lstm.walk.position(memory.lstm.rows[tile.begin + r], step) * H + first;
-        for (int64_t n = 0; n < kTileColumns; n += kLanes) {
-          store_first(to + n, load(dh + r * kTileColumns + n), H - first - n);
+        const int64_t row = memory.lstm.rows[tile.begin + r], position = lstm.walk.position(row, step);
+        for (int64_t n = first; n < first + kTileColumns && n < P; n += kLanes) {
+          const Vector gradient = load(dh + r * kTileColumns + n - first);
+          store_first(memory.dh + position * P + n,
+                      lstm_keep_share(lstm, memory.lstm, gradient, row, position, n, P - n), P - n);
         }
       }
     }
   }
 }
 
-// From dh of a row to the gradient of its query:  dα_s = dh · v_s,  ds = α * (dα - Σ α dα),  then that of the score.
+// From dh of a row, before zoneout, to the gradient of its query:  dα_s = dh · v_s,  ds = α * (dα - Σ α dα),  then that of the score.
 inline void attend_backward(const AttentionBackward& op, const AttentionBackwardMemory& memory, int64_t row,
                             int64_t step) noexcept {
   const Attention& attention = op.attention;
@@ -96,33 +98,25 @@ inline void attend_backward(const AttentionBackward& op, const AttentionBackward
   }
 }
 
-// The whole gradient of c, as lstm_cell_backward has it.
-LSTM_INLINE void attention_store_cell_gradient(const AttentionBackward& op, Vector dh, const LstmBackwardRow& at,
-                                               int64_t position, int64_t first, int64_t count) noexcept {
-  const int64_t H = op.lstm.hidden_size;
-  const Vector o = load_first(at.gates + kOutputGate * H + first, count), t = tanh(load_first(at.cell + first, count));
-  const Vector dc = fma(multiply(dh, o), negative_fma(t, t, broadcast(1.0f)), load_first(at.dc + first, count));
-  store_first(op.dcells + position * H + first, dc, count);
-}
-
 // From dh and the gradient of the query to that of h̃, dh + dq or dh + W_qᵀ dq, and through the cell, for the listed rows.
 inline void attention_cells_backward(const AttentionBackward& op, const AttentionBackwardMemory& memory, int64_t active,
                                      int64_t step) noexcept {
-  const int64_t H = op.lstm.hidden_size, A = op.attention.size;
+  const LstmBackward& lstm = op.lstm;
+  const int64_t H = lstm.hidden_size, P = lstm.output_size, A = op.attention.size;
   const bool additive = op.attention.additive();
   const Tiles tiles({0, active});
-  for (int64_t panel = 0; panel < panel_count(H); ++panel) {
-    const int64_t first = panel * kTileColumns, columns = H - first;
+  for (int64_t panel = 0; panel < panel_count(P); ++panel) {
+    const int64_t first = panel * kTileColumns, columns = P - first;
     for (int64_t t = 0; t < tiles.count; ++t) {
       const Range tile = tiles[t];
       const int64_t* rows = memory.lstm.rows + tile.begin;
       const float* dqueries[kTileRows] = {};
       alignas(64) float dh[kTileRows * kTileColumns] = {};
       for (int64_t r = 0; r < tile.size(); ++r) {
-        const int64_t position = op.lstm.walk.position(rows[r], step);
+        const int64_t position = lstm.walk.position(rows[r], step);
         dqueries[r] = memory.dquery_at(op, rows[r], position);
         for (int64_t n = 0; n < kTileColumns; n += kLanes) {
-          Vector start = load_first(memory.dh + position * H + first + n, columns - n);
+          Vector start = load_first(memory.dh + position * P + first + n, columns - n);
           if (!additive) start = add(start, load_first(dqueries[r] + first + n, columns - n));
           store(dh + r * kTileColumns + n, start);
         }
@@ -130,14 +124,15 @@ inline void attention_cells_backward(const AttentionBackward& op, const Attentio
       const Segment segment = {dqueries, 1, op.attention.packed_query + first * A, A};
       if (additive) multiply_tile(tile.size(), &segment, 1, {dh, kTileColumns}, {dh, kTileColumns});
       for (int64_t r = 0; r < tile.size(); ++r) {
-        const LstmBackwardRow at = lstm_backward_row(op.lstm, memory.lstm, rows[r], step);
+        const LstmBackwardRow at = lstm_backward_row(lstm, memory.lstm, rows[r], step);
+        const int64_t position = lstm.walk.position(rows[r], step);
         for (int64_t n = 0; n < kTileColumns && n < columns; n += kLanes) {
           const Vector gradient = load(dh + r * kTileColumns + n);
-          if (op.dcells) {
-            const int64_t position = op.lstm.walk.position(rows[r], step);
-            attention_store_cell_gradient(op, gradient, at, position, first + n, columns - n);
+          if (lstm.plain) {
+            lstm_cell_backward(gradient, at, first + n, columns - n, H);
+          } else {
+            lstm_variant_backward(lstm, memory.lstm, gradient, at, rows[r], position, first + n, columns - n);
           }
-          lstm_cell_backward(gradient, at, first + n, columns - n, H);
         }
       }
     }
@@ -154,6 +149,9 @@ inline void attention_rows_backward(const AttentionBackward& op, const Attention
     memory.lstm.rows[active++] = row;
   }
   attention_cells_backward(op, memory, active, step);
+  const LstmBackward& lstm = op.lstm;
+  if (lstm.projected) lstm_project_backward(lstm, memory.lstm, rows, step, {0, panel_count(lstm.hidden_size)});
+  if (lstm.normalizes()) lstm_norm_backward(lstm, memory.lstm, rows, step);
 }
 
 // out [S, width] of one row = Σ over its steps, in increasing time, of weights_tᵀ · vectors_t; 0 past its slots.
@@ -206,7 +204,8 @@ inline void attention_walk_back(const AttentionBackward& op, void* workspace, Te
   const AttentionBackwardMemory memory(op, Carver{static_cast<char*>(workspace)}, team);
   const LstmBackward& lstm = op.lstm;
   const int64_t H = lstm.hidden_size;
-  const Share share(lstm.walk, panel_count(H), team);
+  const Share share(lstm.walk, panel_count(lstm.output_size), team);
+  const Share gates(lstm.walk, panel_count(lstm.recurrent_gates()), team);
   // Rows of the batch for what is not shared out by columns.
   Share whole_rows = share;
   if (!share.by_rows) whole_rows.rows = team.split(lstm.walk.batch);
@@ -214,11 +213,11 @@ inline void attention_walk_back(const AttentionBackward& op, void* workspace, Te
   clear(memory.lstm.zeros, H);
   lstm_start_cells(lstm, memory.lstm, whole_rows);
   attention_clear_sums(op, memory, whole_rows.rows);
-  clear_past_lengths(lstm.walk, whole_rows.rows, lstm.dgates, kLstmGates * H);
-  clear_past_lengths(lstm.walk, whole_rows.rows, op.dh, H);
-  clear_past_lengths(lstm.walk, whole_rows.rows, op.dcells, H);
+  lstm_clear_gradients(lstm, whole_rows.rows);
   clear_past_lengths(lstm.walk, whole_rows.rows, op.dqueries, op.attention.size);
   for (int64_t step = share.steps - 1; step >= 0; --step) {
+    // What it leaves is read behind the next barrier.
+    if (lstm.gates_recur) lstm_gates_through_next(lstm, memory.lstm, gates, step, memory.lstm.dvalues);
     for (int last = 0; last < 2; ++last) {
       const int64_t active = lstm_list_rows_backward(lstm, memory.lstm, share.rows, step, last == 1);
       attention_gradient_of_state(op, memory, active, step, last == 1, share.panels);
@@ -228,34 +227,31 @@ inline void attention_walk_back(const AttentionBackward& op, void* workspace, Te
     share.end_step(team);
   }
   if (lstm.dh0) lstm_initial_gradient(lstm, memory.lstm, share);
+  if (lstm.dg0 && lstm.gates_recur) lstm_gates_through_next(lstm, memory.lstm, gates, -1, lstm.dg0);
   attention_memory_backward(op, memory, whole_rows.rows);
 }
 
 // attention_lstm_backward
-// Computes  the gradients of attention_lstm before its activations, of its initial states, keys, values and queries; each row's
-//           part of that of weight_score (0 without one); and the whole gradients of h and c at each step, dh and dcells
-// Shapes    dy? [T,B,H], dh_n?, dc_n? [B,H], gates [T,B,4H], cells [T,B,H], c0? [B,H], unattended [T,B,H], queries [T,B,A],
-//           attention [T,B,S], weight_hh [4H,H], keys ... memory_lengths as attention_lstm, lengths? int32 [B] -> dgates [T,B,4H];
-//           dh0, dc0 [B,H], dkeys, dvalues, dqueries, dweight_score [B,A], dh, dcells [T,B,H] when planned
-// Layout    weight_hh and weight_query packed as rows; gates in the order of lstm_gates.h
+// Computes  the gradients of attention_lstm that lstm_backward gives of lstm, dprojected being that of h̃; those of keys, values
+//           and queries; and each row's part of that of weight_score (0 without one)
+// Shapes    the operands of lstm_backward but lengths, queries [T,B,A], attention [T,B,S], keys ... memory_lengths as
+//           attention_lstm, lengths? int32 [B] -> the outputs of lstm_backward, dkeys, dvalues, dqueries and dweight_score [B,A]
+//           when planned
+// Layout    as lstm_backward, weight_query packed as rows
 // Aliasing  no output overlaps an operand
-// Accuracy  dh is one FMA chain from dy + dh_n over 4H; that of h̃ one from dh over A, or dh + a chain over S; dα in 16 virtual
-//           lanes over H; dvalues (and dkeys, multiplicative) one FMA chain over T in increasing time; dkeys (additive) and
+// Accuracy  as lstm_backward; the gradient of h̃ is one FMA chain from dh over A, or dh + a chain over S; dα in 16 virtual
+//           lanes over P; dvalues (and dkeys, multiplicative) one FMA chain over T in increasing time; dkeys (additive) and
 //           dweight_score sums over the steps in reverse
 // Source    backpropagation through time, Werbos 1990
 inline AttentionBackward attention_lstm_backward_of(const Call& call) noexcept {
-  const Tensor& cells = call.operand(4);
+  constexpr int kFirst = kSlotsAfterOptions + 5;  // behind what layer normalization and the clip saved
   AttentionBackward op = {};
-  op.attention = attention_of(call, 10);
-  op.lstm.walk = {cells.dim(0), cells.dim(1), call.operand_i32(15), call.flag(0)};
-  op.lstm.hidden_size = op.lstm.output_size = cells.dim(2);
-  op.lstm.plain = true;
-  op.lstm.dy = call.operand_f32(0), op.lstm.dh_n = call.operand_f32(1), op.lstm.dc_n = call.operand_f32(2);
-  op.lstm.gates = call.operand(3).f32(), op.lstm.cells = cells.f32(), op.lstm.c0 = call.operand_f32(5);
-  op.queries = call.operand(7).f32(), op.alphas = call.operand(8).f32();
-  op.lstm.dgates = call.output(0).f32(), op.lstm.dh0 = call.output(1).f32(), op.lstm.dc0 = call.output(2).f32();
-  op.dkeys = call.output(3).f32(), op.dvalues = call.output(4).f32(), op.dqueries = call.output(5).f32();
-  op.dweight = call.output(6).f32(), op.dh = call.output(7).f32(), op.dcells = call.output(8).f32();
+  op.lstm = lstm_backward_of(call, kFirst + 7);
+  op.lstm.plain = op.lstm.kind.plain() && !has_lstm_options(call) && !op.lstm.dcells && !op.lstm.dprojected;
+  op.queries = call.operand(kFirst).f32(), op.alphas = call.operand(kFirst + 1).f32();
+  op.attention = attention_of(call, kFirst + 2);
+  op.dkeys = call.output(10).f32(), op.dvalues = call.output(11).f32(), op.dqueries = call.output(12).f32();
+  op.dweight = call.output(13).f32();
   return op;
 }
 
@@ -267,8 +263,9 @@ size_t attention_lstm_backward_workspace(const Call& call, int team_size) noexce
 
 void attention_lstm_backward(const Call& call, Team& team) noexcept {
   AttentionBackward op = attention_lstm_backward_of(call);
-  op.lstm.packed_hh = call.packs[0], op.attention.packed_query = call.packs[1];
-  const int64_t H = op.lstm.hidden_size, work = kLstmGates * H * H + op.attention.slots * (op.attention.size + H);
+  lstm_read_packs(op.lstm, call);
+  op.attention.packed_query = call.packs[3];
+  const int64_t work = lstm_work(op.lstm) + op.attention.slots * (op.attention.size + op.attention.hidden_size);
   on_step_team(team, op.lstm.walk, work, [&](Team& own) { attention_walk_back(op, call.workspace, own); });
 }
 

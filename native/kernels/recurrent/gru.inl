@@ -5,15 +5,6 @@
 
 namespace lstm::LSTM_ISA {
 
-// What regularization makes of the h that the cell has stored for some listed rows, one vector from `first` of each.
-inline void gru_regularize(const GruForward& op, const GruMemory& memory, Range listed, int64_t step,
-                           int64_t first) noexcept {
-  if (!op.hidden.hidden_mask && !op.hidden.keep_hidden.data) return;
-  for (int64_t i = listed.begin; i < listed.end; ++i) {
-    regularize_hidden(op.hidden, memory.hidden, memory.hidden.rows[i], step, first, op.hidden.hidden_size - first);
-  }
-}
-
 // x and h' add to r, z and their own parts of the candidate.
 using GatesStream = Columns<kResetGate, kUpdateGate>;
 using ResetAfterTile =
@@ -37,9 +28,9 @@ inline void gru_step_rows(const GruForward& op, const GruMemory& memory, int64_t
       ResetAfterTile::multiply(listed.size(), segments, bias, {tile, kTileColumns});
       for (int64_t r = 0; r < listed.size(); ++r) {
         const GruRow row = gru_row(op, memory, listed.begin + r, step);
-        gru_cell(tile + r * kTileColumns, row, panel * kLanes, H - panel * kLanes, H);
+        gru_cell(tile + r * kTileColumns, row, op.gate_clip, panel * kLanes, H - panel * kLanes, H);
       }
-      gru_regularize(op, memory, listed, step, panel * kLanes);
+      regularize_listed(op.hidden, memory.hidden, listed, step, panel * kLanes);
     }
   }
 }
@@ -108,9 +99,9 @@ inline void gru_phase_rows(const GruForward& op, const GruMemory& memory, int64_
       for (int64_t p = 0; p < count; ++p) {
         const int64_t first = (panel + p) * kLanes;
         for (int64_t r = 0; r < listed.size(); ++r) {
-          cell(tile + r * kTileColumns + p * kGates * kLanes, rows[r], first, H - first, H);
+          cell(tile + r * kTileColumns + p * kGates * kLanes, rows[r], op.gate_clip, first, H - first, H);
         }
-        if (kGates == 1) gru_regularize(op, memory, listed, step, first);
+        if (kGates == 1) regularize_listed(op.hidden, memory.hidden, listed, step, first);
       }
     }
   }
@@ -154,6 +145,7 @@ inline void gru_forward(const GruForward& op, void* workspace, Team& team) noexc
   const Range rows = team.split(op.hidden.walk.batch);
   clear_past_lengths(op.hidden.walk, rows, op.gates, kGruGates * H);
   clear_past_lengths(op.hidden.walk, rows, op.recurrent, H);
+  if (op.bounds && team.rank() == 0) gru_write_bounds(op.gate_clip, op.bounds);
 }
 
 inline void gru_run(const GruForward& op, void* workspace, Team& team) noexcept {
@@ -170,10 +162,10 @@ inline size_t gru_memory(const GruForward& op, int team_size) noexcept {
 // gru
 // Computes  r, z = σ(W x_t + U h_{t-1} + b); h_t = (1 - z) n + z h_{t-1}; with reset_after q = U_n h_{t-1} + b_hn and
 //           n = tanh(W_n x_t + b_in + r q), otherwise q = r h_{t-1} and n = tanh(W_n x_t + b_in + U_n q + b_hn);
-//           U and q see mask h_{t-1}, and with shares k of zoneout h_t = k h_{t-1} + (1 - k) h_t
+//           ±gate_clip bounds what enters σ and tanh; U and q see mask h_{t-1}, and with shares k of zoneout h_t = k h_{t-1} + (1 - k) h_t
 // Shapes    x [T,B,I], h0? [B,H], weight_ih [3H,I], weight_hh [3H,H], bias_ih?, bias_hh? [3H], keep_hidden? [T,B,H] or [H],
 //           hidden_mask? [B,H], lengths? int32 [B]
-//           -> y [T,B,H], h_n [B,H], gates [T,B,3H], recurrent (q) [T,B,H], each only when planned
+//           -> y [T,B,H], h_n [B,H], gates [T,B,3H], recurrent (q) [T,B,H], bounds [3,2], each only when planned
 // Layout    weights packed as gru_gates; gates in the order of gru_gates.h, after activation
 // Aliasing  no output overlaps an operand
 // Accuracy  r, z: one FMA chain from b_ih + b_hh over I, then H; the candidate's parts likewise; activations of simd/math.h
@@ -188,7 +180,8 @@ inline GruForward gru_of(const Call& call) noexcept {
   op.hidden.keep_hidden = lstm_share_of(call, 6), op.hidden.hidden_mask = call.operand_f32(7);
   op.hidden.y = call.output(0).f32(), op.hidden.h_n = call.output(1).f32();
   op.gates = call.output(2).f32(), op.recurrent = call.output(3).f32();
-  op.reset_after = call.flag(1);
+  op.bounds = call.output(4).f32();
+  op.reset_after = call.flag(1), op.gate_clip = static_cast<float>(call.number(2));
   return op;
 }
 
@@ -202,7 +195,8 @@ void gru(const Call& call, Team& team) noexcept {
 
 // gru_step
 // Computes  one step of gru
-// Shapes    x [B,I], h [B,H], keep_hidden? [B,H] or [H], the rest as gru -> h_next [B,H], gates [B,3H], recurrent [B,H] when planned
+// Shapes    x [B,I], h [B,H], keep_hidden? [B,H] or [H], the rest as gru -> h_next [B,H], gates [B,3H], recurrent [B,H] and bounds
+//           when planned
 // Layout    as gru
 // Aliasing  as gru
 // Accuracy  the bits of gru
@@ -216,7 +210,8 @@ inline GruForward gru_step_of(const Call& call) noexcept {
   op.hidden.bias_ih = call.operand_f32(4), op.hidden.bias_hh = call.operand_f32(5);
   op.hidden.keep_hidden = lstm_share_of(call, 6), op.hidden.hidden_mask = call.operand_f32(7);
   op.hidden.y = call.output(0).f32(), op.gates = call.output(1).f32(), op.recurrent = call.output(2).f32();
-  op.reset_after = call.flag(0);
+  op.bounds = call.output(3).f32();
+  op.reset_after = call.flag(0), op.gate_clip = static_cast<float>(call.number(1));
   return op;
 }
 

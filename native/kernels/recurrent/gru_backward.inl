@@ -12,6 +12,7 @@ struct GruBackward {
   HiddenBackward hidden;
   bool reset_after;
   const float *gates, *recurrent, *y, *h0;  // h0: zeros when null
+  GateBounds bounds;
   float *dgates, *drecurrent;
 
   // The columns of W_hh for `panel` of dh, from a gate's rows on.
@@ -40,25 +41,30 @@ inline GruBackwardRow gru_backward_row(const GruBackward& op, const HiddenBackwa
           op.drecurrent + position * H + first};
 }
 
-LSTM_INLINE Vector sigmoid_slope(Vector gate) { return multiply(gate, subtract(broadcast(1.0f), gate)); }
+// g * (1 - g), or 0 where the gate's input was clipped.
+LSTM_INLINE Vector sigmoid_slope(GateBounds bounds, int gate, Vector value) {
+  return slope_within(bounds, gate, value, multiply(value, subtract(broadcast(1.0f), value)));
+}
 
 // dn = (dh * (1 - z)) * (1 - n²),  dz = (dh * (h' - n)) * (z * (1 - z)),  and dh * z goes on to the step before. With the
 // reset gate after the product also  dq = dn * r,  dr = (dn * q) * (r * (1 - r)). For `count` units.
 template <bool kResetAfter>
-LSTM_INLINE void gru_cell_backward(Vector dh, const GruBackwardRow& row, int64_t count, int64_t hidden_size) noexcept {
+LSTM_INLINE void gru_cell_backward(Vector dh, const GruBackwardRow& row, GateBounds bounds, int64_t count,
+                                   int64_t hidden_size) noexcept {
   const int64_t reset = kResetGate * hidden_size, update = kUpdateGate * hidden_size,
                 candidate = kCandidateGate * hidden_size;
   const Vector one = broadcast(1.0f);
   const Vector z = load_first(row.gates + update, count), n = load_first(row.gates + candidate, count);
-  const Vector dn = multiply(multiply(dh, subtract(one, z)), negative_fma(n, n, one));
+  const Vector dn =
+      multiply(multiply(dh, subtract(one, z)), slope_within(bounds, kCandidateGate, n, negative_fma(n, n, one)));
   const Vector dz = multiply(dh, subtract(load_first(row.h_before, count), n));
-  store_first(row.dgates + update, multiply(dz, sigmoid_slope(z)), count);
+  store_first(row.dgates + update, multiply(dz, sigmoid_slope(bounds, kUpdateGate, z)), count);
   store_first(row.dgates + candidate, dn, count);
   store_first(row.dh, multiply(dh, z), count);
   if constexpr (kResetAfter) {
     const Vector r = load_first(row.gates + reset, count);
     const Vector dr = multiply(dn, load_first(row.recurrent, count));
-    store_first(row.dgates + reset, multiply(dr, sigmoid_slope(r)), count);
+    store_first(row.dgates + reset, multiply(dr, sigmoid_slope(bounds, kResetGate, r)), count);
     store_first(row.drecurrent, multiply(dn, r), count);
   }
 }
@@ -66,13 +72,13 @@ LSTM_INLINE void gru_cell_backward(Vector dh, const GruBackwardRow& row, int64_t
 // The second half of a cell whose reset gate comes before the product, with dq = dn · W_hn at hand:
 // dr = (dq * h') * (r * (1 - r)),  and dq * r joins what goes on to the step before, by one FMA. With a mask dr begins with
 // dq * mask, and so does what joins.
-LSTM_INLINE void gru_cell_backward_reset(Vector dq, const GruBackwardRow& row, int64_t count,
+LSTM_INLINE void gru_cell_backward_reset(Vector dq, const GruBackwardRow& row, GateBounds bounds, int64_t count,
                                          int64_t hidden_size) noexcept {
   const Vector r = load_first(row.gates + kResetGate * hidden_size, count);
   store_first(row.drecurrent, dq, count);
   if (row.mask) dq = multiply(dq, load_first(row.mask, count));
   const Vector dr = multiply(dq, load_first(row.h_before, count));
-  store_first(row.dgates + kResetGate * hidden_size, multiply(dr, sigmoid_slope(r)), count);
+  store_first(row.dgates + kResetGate * hidden_size, multiply(dr, sigmoid_slope(bounds, kResetGate, r)), count);
   store_first(row.dh, fma(dq, r, load_first(row.dh, count)), count);
 }
 
@@ -95,8 +101,8 @@ inline void gru_reset_backward(const GruBackward& op, const HiddenBackwardMemory
       for (int64_t r = 0; r < tile.size(); ++r) {
         for (int64_t v = 0; v < units; v += kLanes) {
           gru_cell_backward_reset(load(dq + r * kTileColumns + v),
-                                  gru_backward_row(op, memory, memory.rows[tile.begin + r], step, first + v), units - v,
-                                  H);
+                                  gru_backward_row(op, memory, memory.rows[tile.begin + r], step, first + v), op.bounds,
+                                  units - v, H);
         }
       }
     }
@@ -123,7 +129,7 @@ inline void gru_chain(const GruBackward& op, int64_t step_after, const int64_t* 
 // Computes  the gradients of what x adds to the gates of gru (dgates), of q (drecurrent), of the initial state, and of
 //           each h_t (dh)
 // Shapes    dy? [T,B,H], dh_n? [B,H], gates [T,B,3H], recurrent, y [T,B,H], h0? [B,H], weight_hh [3H,H], keep_hidden?,
-//           hidden_mask? as gru, lengths? int32 [B] -> dgates [T,B,3H], drecurrent [T,B,H] (0 past a length), dh0 [B,H] and
+//           hidden_mask?, bounds? as gru, lengths? int32 [B] -> dgates [T,B,3H], drecurrent [T,B,H] (0 past a length), dh0 [B,H] and
 //           dh [T,B,H] (0 past a length) when planned
 // Layout    weight_hh packed as rows; gates in the order of gru_gates.h
 // Aliasing  no output overlaps an operand
@@ -133,11 +139,12 @@ inline void gru_chain(const GruBackward& op, int64_t step_after, const int64_t* 
 inline GruBackward gru_backward_of(const Call& call) noexcept {
   const Tensor& y = call.operand(4);
   GruBackward op = {};
-  op.hidden.walk = {y.dim(0), y.dim(1), call.operand_i32(9), call.flag(0)};
+  op.hidden.walk = {y.dim(0), y.dim(1), call.operand_i32(10), call.flag(0)};
   op.hidden.hidden_size = y.dim(2);
   op.hidden.dy = call.operand_f32(0), op.hidden.dh_n = call.operand_f32(1), op.hidden.dh0 = call.output(2).f32();
   op.hidden.dh = call.output(3).f32();
   op.hidden.keep_hidden = lstm_share_of(call, 7), op.hidden.hidden_mask = call.operand_f32(8);
+  op.bounds = {call.operand_f32(9)};
   op.reset_after = call.flag(1);
   op.gates = call.operand(2).f32(), op.recurrent = call.operand(3).f32();
   op.y = y.f32(), op.h0 = call.operand_f32(5);
@@ -172,9 +179,9 @@ inline void gru_walk_back(const Call& call, Team& team) noexcept {
       for (int64_t v = 0; v < units; v += kLanes) {
         const GruBackwardRow at = gru_backward_row(op, memory, row, step, first + v);
         if (op.reset_after) {
-          gru_cell_backward<true>(load(dh + v), at, units - v, H);
+          gru_cell_backward<true>(load(dh + v), at, op.bounds, units - v, H);
         } else {
-          gru_cell_backward<false>(load(dh + v), at, units - v, H);
+          gru_cell_backward<false>(load(dh + v), at, op.bounds, units - v, H);
         }
       }
     };

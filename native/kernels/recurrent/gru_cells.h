@@ -10,7 +10,8 @@ namespace lstm::LSTM_ISA {
 struct GruForward {
   HiddenForward hidden;  // weights packed as gru_gates
   bool reset_after;
-  float *gates, *recurrent;  // each may be null
+  float gate_clip;                    // of what enters an activation; 0: none
+  float *gates, *recurrent, *bounds;  // each may be null; bounds: GateBounds
 
   int64_t panels() const { return (hidden.hidden_size + kLanes - 1) / kLanes; }
   // The columns of a panel from a gate on: r and z are one stream, n is another.
@@ -61,14 +62,14 @@ inline GruRow gru_row(const GruForward& op, const GruMemory& memory, int64_t lis
           at(op.recurrent, memory.recurrent, H)};
 }
 
-// r, z = σ(z_r), σ(z_z); n = tanh(z_n + r * q), by one FMA; h = n + z * (h' - n), by one FMA over the rounded difference.
-// For `count` units from `first`; the tile holds r, z, z_n and q of kLanes units.
-LSTM_INLINE void gru_cell(const float* tile, const GruRow& row, int64_t first, int64_t count,
+// r, z = σ(z_r), σ(z_z); n = tanh(z_n + r * q), by one FMA; h = n + z * (h' - n), by one FMA over the rounded difference;
+// ±clip bounds what enters σ and tanh. For `count` units from `first`; the tile holds r, z, z_n and q of kLanes units.
+LSTM_INLINE void gru_cell(const float* tile, const GruRow& row, float clip, int64_t first, int64_t count,
                           int64_t hidden_size) noexcept {
-  const Vector r = sigmoid(load(tile + kResetGate * kLanes));
-  const Vector z = sigmoid(load(tile + kUpdateGate * kLanes));
+  const Vector r = sigmoid(bounded(load(tile + kResetGate * kLanes), clip));
+  const Vector z = sigmoid(bounded(load(tile + kUpdateGate * kLanes), clip));
   const Vector q = load(tile + kCandidateOfState * kLanes);
-  const Vector n = tanh(fma(r, q, load(tile + kCandidateOfInput * kLanes)));
+  const Vector n = tanh(bounded(fma(r, q, load(tile + kCandidateOfInput * kLanes)), clip));
   store_first(row.h + first, fma(z, subtract(load_first(row.h_before + first, count), n), n), count);
   if (row.recurrent) store_first(row.recurrent + first, q, count);
   if (!row.gates) return;
@@ -80,22 +81,31 @@ LSTM_INLINE void gru_cell(const float* tile, const GruRow& row, int64_t first, i
 
 // The two halves of a cell whose reset gate comes before the product. The first leaves r, z and q = r * h' as the gates see
 // it; the second ends with z_n over x and q.
-LSTM_INLINE void gru_cell_reset(const float* tile, const GruRow& row, int64_t first, int64_t count,
+LSTM_INLINE void gru_cell_reset(const float* tile, const GruRow& row, float clip, int64_t first, int64_t count,
                                 int64_t hidden_size) noexcept {
-  const Vector r = sigmoid(load(tile + kResetGate * kLanes));
+  const Vector r = sigmoid(bounded(load(tile + kResetGate * kLanes), clip));
   float* gates = row.gates + first;
   store_first(gates + kResetGate * hidden_size, r, count);
-  store_first(gates + kUpdateGate * hidden_size, sigmoid(load(tile + kUpdateGate * kLanes)), count);
+  store_first(gates + kUpdateGate * hidden_size, sigmoid(bounded(load(tile + kUpdateGate * kLanes), clip)), count);
   store_first(row.recurrent + first, multiply(r, load_first(row.h_seen + first, count)), count);
 }
 
-LSTM_INLINE void gru_cell_candidate(const float* tile, const GruRow& row, int64_t first, int64_t count,
+LSTM_INLINE void gru_cell_candidate(const float* tile, const GruRow& row, float clip, int64_t first, int64_t count,
                                     int64_t hidden_size) noexcept {
   float* gates = row.gates + first;
   const Vector z = load_first(gates + kUpdateGate * hidden_size, count);
-  const Vector n = tanh(load(tile));
+  const Vector n = tanh(bounded(load(tile), clip));
   store_first(gates + kCandidateGate * hidden_size, n, count);
   store_first(row.h + first, fma(z, subtract(load_first(row.h_before + first, count), n), n), count);
+}
+
+// What the gates are where their inputs are clipped.
+inline void gru_write_bounds(float limit, float* bounds) noexcept {
+  const auto logistic = [](Vector z) { return sigmoid(z); };
+  write_bounds(limit, logistic, bounds, kResetGate);
+  write_bounds(limit, logistic, bounds, kUpdateGate);
+  write_bounds(
+      limit, [](Vector z) { return tanh(z); }, bounds, kCandidateGate);
 }
 
 }  // namespace lstm::LSTM_ISA

@@ -77,6 +77,15 @@ LSTM_INLINE void regularize_hidden(const HiddenForward& op, const HiddenMemory& 
   if (op.hidden_mask) mask_hidden(op, memory, h, row, step, first, count);
 }
 
+// The same for some listed rows, one vector from `first` of each; nothing where nothing regularizes.
+inline void regularize_listed(const HiddenForward& op, const HiddenMemory& memory, Range listed, int64_t step,
+                              int64_t first) noexcept {
+  if (!op.hidden_mask && !op.keep_hidden.data) return;
+  for (int64_t i = listed.begin; i < listed.end; ++i) {
+    regularize_hidden(op, memory, memory.rows[i], step, first, op.hidden_size - first);
+  }
+}
+
 // The initial state as the gates of the first step see it. Every thread may read any row of it.
 inline void mask_initial(const HiddenForward& op, const HiddenMemory& memory, Team& team) noexcept {
   const Range rows = team.split(op.walk.batch);

@@ -163,20 +163,24 @@ inline void lstm_step_cells(const LstmForward& op, const LstmMemory& memory, int
   share.end_step(team);
 }
 
-inline void lstm_forward(const LstmForward& op, void* workspace, Team& team) noexcept {
-  const LstmMemory memory(op, workspace, team.rank());
+// The same, and h where it is a projection of that.
+inline void lstm_step_hidden(const LstmForward& op, const LstmMemory& memory, int64_t active, const Share& share,
+                             const Share& projection, Team& team) noexcept {
+  lstm_step_cells(op, memory, active, share, team);
+  if (!op.projected) return;
+  lstm_project_rows(op, memory, active, projection.panels);
+  share.end_step(team);
+}
+
+// All steps, each by step_rows(share, projection, step), with what stands before and behind them.
+template <class Step>
+inline void lstm_walk(const LstmForward& op, const LstmMemory& memory, Team& team, Step step_rows) noexcept {
   const int64_t H = op.hidden_size, P = op.output_size;
   const Share share(op.walk, op.panels(), team), projection(op.walk, panel_count(P), team);
   clear(memory.zeros, op.zeros());
   lstm_bias(op, op.normalizes() ? Range{0, op.panels()} : share.panels, memory.bias);
   if (op.hidden_mask) lstm_mask_initial(op, memory, team);
-  for (int64_t step = 0; step < share.steps; ++step) {
-    const int64_t active = lstm_list_rows(op, memory, share.rows, step);
-    lstm_step_cells(op, memory, active, share, team);
-    if (!op.projected) continue;
-    lstm_project_rows(op, memory, active, projection.panels);
-    share.end_step(team);
-  }
+  for (int64_t step = 0; step < share.steps; ++step) step_rows(share, projection, step);
   const Range units = columns_of_panels(share.panels, kLanes, H), rows = team.split(op.walk.batch);
   // With layer normalization a thread that has columns made rows of h, and meets the others after them.
   lstm_last_state(op, memory, share.rows, op.projected ? columns_of_panels(projection.panels, kTileColumns, P) : units,
@@ -186,6 +190,13 @@ inline void lstm_forward(const LstmForward& op, void* workspace, Team& team) noe
   if (op.bounds && team.rank() == 0) lstm_write_bounds(op.kind, op.bounds);
   if (op.plain) lstm_copy_unprojected(op, own);
   lstm_clear_rest(op, rows);
+}
+
+inline void lstm_forward(const LstmForward& op, void* workspace, Team& team) noexcept {
+  const LstmMemory memory(op, workspace, team.rank());
+  lstm_walk(op, memory, team, [&](const Share& share, const Share& projection, int64_t step) {
+    lstm_step_hidden(op, memory, lstm_list_rows(op, memory, share.rows, step), share, projection, team);
+  });
 }
 
 // What lstm and lstm_step have at the same places: weights and what regularizes, and the attributes from `attribute` on.
@@ -211,12 +222,19 @@ inline void lstm_read_saved(LstmForward& op, const Call& call, int slot) noexcep
   op.normalized_cell = call.output(slot + 3).f32(), op.scales = call.output(slot + 4).f32();
 }
 
-inline void lstm_run(LstmForward op, const Call& call, Team& team) noexcept {
+// The packs that all LSTMs have, and the multiply-adds of a step for each row.
+inline void lstm_read_packs(LstmForward& op, const Call& call) noexcept {
   op.packed_ih = call.packs[0], op.packed_hh = call.packs[1], op.packed_hr = call.packs[2];
   op.packed_gate = call.packs[3];
-  const int64_t work = kLstmGates * op.hidden_size * (op.input_size + op.output_size) +
-                       kRecurrentGates * op.hidden_size * op.recurrent_gates();
-  on_step_team(team, op.walk, work, [&](Team& own) { lstm_forward(op, call.workspace, own); });
+}
+inline int64_t lstm_work(const LstmForward& op) noexcept {
+  return kLstmGates * op.hidden_size * (op.input_size + op.output_size) +
+         kRecurrentGates * op.hidden_size * op.recurrent_gates();
+}
+
+inline void lstm_run(LstmForward op, const Call& call, Team& team) noexcept {
+  lstm_read_packs(op, call);
+  on_step_team(team, op.walk, lstm_work(op), [&](Team& own) { lstm_forward(op, call.workspace, own); });
 }
 
 // lstm
@@ -233,11 +251,11 @@ inline void lstm_run(LstmForward op, const Call& call, Team& team) noexcept {
 //           normalization the chain over I and the rest start from 0, apart, and their statistics are those of lstm_norm.h;
 //           activations of simd/math.h
 // Source    Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000; Greff et al. 2017; Ba et al. 2016
-inline LstmForward lstm_forward_of(const Call& call) noexcept {
+inline LstmForward lstm_forward_of(const Call& call, int lengths_slot = kSlotsAfterOptions) noexcept {
   const Tensor& x = call.operand(0);
   LstmForward op = {};
   lstm_read_cell(op, call, 1);
-  op.walk = {x.dim(0), x.dim(1), call.operand_i32(kSlotsAfterOptions), call.flag(0)};
+  op.walk = {x.dim(0), x.dim(1), call.operand_i32(lengths_slot), call.flag(0)};
   op.x = x.f32(), op.h0 = call.operand_f32(1), op.c0 = call.operand_f32(2);
   op.y = call.output(0).f32(), op.h_n = call.output(1).f32(), op.c_n = call.output(2).f32();
   op.gates = call.output(3).f32(), op.cells = call.output(4).f32(), op.unprojected = call.output(5).f32();

@@ -61,17 +61,34 @@ inline void lstm_add_masked(const LstmBackward& op, const LstmBackwardMemory& me
   }
 }
 
-// From the gradient of h on, for `count` units from `first` of one row: what zoneout leaves to the step before, then the
-// projection's gradient, to be multiplied, or the cell.
+// The chain over the next step's gates joins dh, by the mask where there is one; none does at a row's last step.
+inline void lstm_add_chain(const LstmBackward& op, const LstmBackwardMemory& memory, Range tile, bool last,
+                           int64_t panel, float* dh) noexcept {
+  const int64_t depth = kLstmGates * op.hidden_size;
+  const Segment segment = {memory.dgates_after + tile.begin, 1, op.packed_hh + panel * depth * kTileColumns, depth};
+  if (op.hidden_mask && !last) {
+    lstm_add_masked(op, memory, tile, segment, panel * kTileColumns, dh);
+  } else {
+    multiply_tile(tile.size(), &segment, last ? 0 : 1, {dh, kTileColumns}, {dh, kTileColumns});
+  }
+}
+
+// All that reaches h, for `count` units from `first` of one row: what zoneout leaves to the step before goes there, and the
+// rest is returned.
+LSTM_INLINE Vector lstm_keep_share(const LstmBackward& op, const LstmBackwardMemory& memory, Vector dh, int64_t row,
+                                   int64_t position, int64_t first, int64_t count) noexcept {
+  if (op.dh) store_first(op.dh + position * op.output_size + first, dh, count);
+  const float* share = op.keep_hidden.row(position);
+  if (!share) return dh;
+  const Vector keep = load_first(share + first, count);
+  store_first(memory.kept + row * op.output_size + first, multiply(keep, dh), count);
+  return multiply(subtract(broadcast(1.0f), keep), dh);
+}
+
+// From the gradient of what the cell gave on: that of a projection, to be multiplied, or the cell.
 LSTM_INLINE void lstm_variant_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Vector dh,
                                        const LstmBackwardRow& at, int64_t row, int64_t position, int64_t first,
                                        int64_t count) noexcept {
-  if (op.dh) store_first(op.dh + position * op.output_size + first, dh, count);
-  if (const float* share = op.keep_hidden.row(position)) {
-    const Vector keep = load_first(share + first, count);
-    store_first(memory.kept + row * op.output_size + first, multiply(keep, dh), count);
-    dh = multiply(subtract(broadcast(1.0f), keep), dh);
-  }
   if (op.projected || op.dprojected) store_first(memory.projected_at(op, row, position) + first, dh, count);
   if (!op.projected) lstm_cell_or_row(op, memory, dh, at, row, op.keep_cell.row(position), first, count);
 }
@@ -80,7 +97,7 @@ LSTM_INLINE void lstm_variant_backward(const LstmBackward& op, const LstmBackwar
 // gates follows, in increasing k. `last` says which of the two the rows are.
 inline void lstm_step_backward(const LstmBackward& op, const LstmBackwardMemory& memory, int64_t active, int64_t step,
                                bool last, Range panels) noexcept {
-  const int64_t H = op.hidden_size, P = op.output_size, depth = kLstmGates * H;
+  const int64_t H = op.hidden_size, P = op.output_size;
   const Tiles tiles({0, active});
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
     const int64_t first = panel * kTileColumns, count = P - first;
@@ -88,12 +105,7 @@ inline void lstm_step_backward(const LstmBackward& op, const LstmBackwardMemory&
       const Range tile = tiles[t];
       alignas(64) float dh[kTileRows * kTileColumns];
       lstm_start_backward(op, memory, tile, step, last, first, dh);
-      const Segment segment = {memory.dgates_after + tile.begin, 1, op.packed_hh + panel * depth * kTileColumns, depth};
-      if (op.hidden_mask && !last) {
-        lstm_add_masked(op, memory, tile, segment, first, dh);
-      } else {
-        multiply_tile(tile.size(), &segment, last ? 0 : 1, {dh, kTileColumns}, {dh, kTileColumns});
-      }
+      lstm_add_chain(op, memory, tile, last, panel, dh);
       for (int64_t r = 0; r < tile.size(); ++r) {
         const int64_t row = memory.rows[tile.begin + r], position = op.walk.position(row, step);
         const LstmBackwardRow at = lstm_backward_row(op, memory, row, step);
@@ -105,7 +117,8 @@ inline void lstm_step_backward(const LstmBackward& op, const LstmBackwardMemory&
             }
             lstm_cell_backward(gradient, at, first + unit, count - unit, H);
           } else {
-            lstm_variant_backward(op, memory, gradient, at, row, position, first + unit, count - unit);
+            const Vector made = lstm_keep_share(op, memory, gradient, row, position, first + unit, count - unit);
+            lstm_variant_backward(op, memory, made, at, row, position, first + unit, count - unit);
           }
         }
       }
@@ -162,10 +175,10 @@ inline void lstm_initial_gradient(const LstmBackward& op, const LstmBackwardMemo
 // Accuracy  dh is one FMA chain from dy + dh_n over 4H; that of i, f and o one from 0 over 3H; tanh(c) of simd/math.h; the
 //           cell as lstm_cell_backward and lstm_variant_gates_backward say; means as lstm_norm.h
 // Source    backpropagation through time, Werbos 1990
-inline LstmBackward lstm_backward_of(const Call& call) noexcept {
+inline LstmBackward lstm_backward_of(const Call& call, int lengths_slot = kSlotsAfterOptions + 5) noexcept {
   const Tensor &gates = call.operand(3), &weight_hh = call.operand(6);
   LstmBackward op = {};
-  op.walk = {gates.dim(0), gates.dim(1), call.operand_i32(kSlotsAfterOptions + 5), call.flag(0)};
+  op.walk = {gates.dim(0), gates.dim(1), call.operand_i32(lengths_slot), call.flag(0)};
   op.hidden_size = gates.dim(2) / kLstmGates, op.output_size = weight_hh.dim(1);
   op.dy = call.operand_f32(0), op.dh_n = call.operand_f32(1), op.dc_n = call.operand_f32(2);
   op.gates = gates.f32(), op.cells = call.operand(4).f32(), op.c0 = call.operand_f32(5);
@@ -255,12 +268,18 @@ inline void lstm_walk_back(const LstmBackward& op, void* workspace, Team& team) 
   if (op.dg0 && op.gates_recur) lstm_gates_through_next(op, memory, gates, -1, op.dg0);
 }
 
+// The packs that all LSTMs have, and the multiply-adds of a step for each row.
+inline void lstm_read_packs(LstmBackward& op, const Call& call) noexcept {
+  op.packed_hh = call.packs[0], op.packed_hr = call.packs[1], op.packed_gate = call.packs[2];
+}
+inline int64_t lstm_work(const LstmBackward& op) noexcept {
+  return kLstmGates * op.hidden_size * op.output_size + kRecurrentGates * op.hidden_size * op.recurrent_gates();
+}
+
 void lstm_backward(const Call& call, Team& team) noexcept {
   LstmBackward op = lstm_backward_of(call);
-  op.packed_hh = call.packs[0], op.packed_hr = call.packs[1], op.packed_gate = call.packs[2];
-  const int64_t work =
-      kLstmGates * op.hidden_size * op.output_size + kRecurrentGates * op.hidden_size * op.recurrent_gates();
-  on_step_team(team, op.walk, work, [&](Team& own) { lstm_walk_back(op, call.workspace, own); });
+  lstm_read_packs(op, call);
+  on_step_team(team, op.walk, lstm_work(op), [&](Team& own) { lstm_walk_back(op, call.workspace, own); });
 }
 
 }  // namespace lstm::LSTM_ISA

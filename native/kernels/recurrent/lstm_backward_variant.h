@@ -23,7 +23,7 @@ struct LstmBackward {
   const float* packed_gate;  // rows
   const float* dg_n;         // [B,3H]: zeros when null
   LstmNorm norm;
-  LstmGateBounds bounds;
+  GateBounds bounds;
   const float *normalized_input, *normalized_state, *normalized_cell, *scales;  // as lstm wrote them
   float *dgates, *dh0, *dc0, *dprojected, *dg0;                                 // all but dgates may be null
   float *dh, *dcells;  // all that reaches h and c, [T,B,·]; may be null
@@ -105,7 +105,7 @@ LSTM_INLINE Vector lstm_output_gradient(const LstmBackward& op, Vector dh, Vecto
                                         const LstmBackwardRow& row, int64_t first, int64_t count) noexcept {
   Vector gradient = multiply(dh, p);
   if (row.dvalues) gradient = add(gradient, load_first(row.dvalues + 2 * op.hidden_size + first, count));
-  return multiply(gradient, slope_within(op.kind.output, op.bounds, kOutputGate, o));
+  return multiply(gradient, slope_within(op.bounds, kOutputGate, o, slope_at(op.kind.output, o)));
 }
 
 // From the gradients of z_o and of c, the peephole's part of the latter missing; keep_cell may be null. With a share k of
@@ -139,9 +139,9 @@ LSTM_INLINE void lstm_variant_gates_backward(const LstmBackward& op, Vector dzo,
     df = add(df, load_first(row.dvalues + H + first, count));
   }
   if (kind.forget == LstmActivation::coupled) di = subtract(di, df);
-  const Vector dzi = multiply(di, slope_within(kind.input, op.bounds, kInputGate, i));
-  const Vector dzf = multiply(df, slope_within(kind.forget, op.bounds, kForgetGate, f));
-  const Vector dzg = multiply(multiply(dc, i), slope_within(kind.candidate, op.bounds, kCellGate, g));
+  const Vector dzi = multiply(di, slope_within(op.bounds, kInputGate, i, slope_at(kind.input, i)));
+  const Vector dzf = multiply(df, slope_within(op.bounds, kForgetGate, f, slope_at(kind.forget, f)));
+  const Vector dzg = multiply(multiply(dc, i), slope_within(op.bounds, kCellGate, g, slope_at(kind.candidate, g)));
   Vector onwards = fma(dc, f, kept);
   if (op.peepholes.input) {
     onwards = fma(dzi, load_first(op.peepholes.input + first, count), onwards);

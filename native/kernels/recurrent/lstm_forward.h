@@ -27,7 +27,7 @@ struct LstmForward {
   float *y, *h_n, *c_n, *gates, *cells;  // each may be null
   float* unprojected;                    // o φ(c), [T,B,H]; may be null
   float *recurred, *g_n;                 // i, f and o as the next step sees them, [T,B,3H]; may be null
-  // For the way back, each may be null: LstmGateBounds; with layer normalization, W_ih x, W_hh h and c normalized and
+  // For the way back, each may be null: GateBounds; with layer normalization, W_ih x, W_hh h and c normalized and
   // [T,B,3] by what each was scaled.
   float *bounds, *normalized_input, *normalized_state, *normalized_cell, *scales;
 

@@ -15,6 +15,11 @@ constexpr float kHardSigmoidSlope = 0.2f;
 // NaN stays NaN: min and max keep their second operand where one is.
 LSTM_INLINE Vector clamp(Vector v, Vector low, Vector high) { return min(high, max(low, v)); }
 
+// v within ±limit; a limit of 0 bounds nothing.
+LSTM_INLINE Vector bounded(Vector v, float limit) {
+  return limit > 0 ? clamp(v, broadcast(-limit), broadcast(limit)) : v;
+}
+
 // What is neither sigmoid nor tanh: none of it costs a division.
 LSTM_INLINE Vector activate_cheaply(LstmActivation activation, Vector z) {
   switch (activation) {
@@ -56,13 +61,20 @@ LSTM_INLINE Vector slope_at(LstmActivation activation, Vector y) {
 }
 
 // What an activation has when its input is bounded to ±clip: [gate][least, greatest], or null for no bound.
-struct LstmGateBounds {
+struct GateBounds {
   const float* data;
 };
 
+// Writes them for one gate; 0 where there is no bound.
+template <class Value>
+LSTM_INLINE void write_bounds(float limit, Value value, float* bounds, int gate) noexcept {
+  const auto at = [&](float z) { return limit > 0 ? value(broadcast(z)) : zero(); };
+  store_first(bounds + 2 * gate, at(-limit), int64_t{1});
+  store_first(bounds + 2 * gate + 1, at(limit), int64_t{1});
+}
+
 // The slope where a gate's value is y; none where its input was clipped.
-LSTM_INLINE Vector slope_within(LstmActivation activation, LstmGateBounds bounds, int gate, Vector y) {
-  const Vector slope = slope_at(activation, y);
+LSTM_INLINE Vector slope_within(GateBounds bounds, int gate, Vector y, Vector slope) {
   if (!bounds.data) return slope;
   const Vector low = broadcast(bounds.data[2 * gate]), high = broadcast(bounds.data[2 * gate + 1]);
   return select(either(less_equal(y, low), less_equal(high, y)), zero(), slope);

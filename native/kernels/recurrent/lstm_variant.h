@@ -28,24 +28,21 @@ LSTM_INLINE LstmOutputs lstm_variant_gates(const LstmForward& op, const float* z
                                            const LstmRowOptions& options, int64_t first, int64_t count) noexcept {
   const LstmKind& kind = op.kind;
   const bool peepholes = op.peepholes.input;
-  const auto bounded = [limit = kind.gate_clip](Vector v) {
-    return limit > 0 ? clamp(v, broadcast(-limit), broadcast(limit)) : v;
-  };
   const Vector c_before = load_first(row.c_before + first, count);
   Vector zi = load(z + kInputGate * kLanes), zf = load(z + kForgetGate * kLanes), zo = load(z + kOutputGate * kLanes);
   if (peepholes) {
     zi = fma(load_first(op.peepholes.input + first, count), c_before, zi);
     zf = fma(load_first(op.peepholes.forget + first, count), c_before, zf);
   }
-  const Vector i = activate(kind.input, bounded(zi));
+  const Vector i = activate(kind.input, bounded(zi, kind.gate_clip));
   const bool coupled = kind.forget == LstmActivation::coupled;
-  const Vector f = coupled ? subtract(broadcast(1.0f), i) : activate(kind.forget, bounded(zf));
-  const Vector g = activate(kind.candidate, bounded(load(z + kCellGate * kLanes)));
+  const Vector f = coupled ? subtract(broadcast(1.0f), i) : activate(kind.forget, bounded(zf, kind.gate_clip));
+  const Vector g = activate(kind.candidate, bounded(load(z + kCellGate * kLanes), kind.gate_clip));
   Vector c = fma(f, c_before, multiply(i, g));
-  if (kind.clip > 0) c = clamp(c, broadcast(-kind.clip), broadcast(kind.clip));
+  c = bounded(c, kind.clip);
   if (options.keep_cell) c = mix(load_first(options.keep_cell + first, count), c_before, c);
   if (peepholes) zo = fma(load_first(op.peepholes.output + first, count), c, zo);
-  const Vector o = activate(kind.output, bounded(zo));
+  const Vector o = activate(kind.output, bounded(zo, kind.gate_clip));
   store_first(row.c + first, c, count);
   if (options.recurred) {
     // Of a gate that is not there the next step sees nothing.
@@ -90,10 +87,8 @@ inline LstmRowOptions lstm_row_options(const LstmForward& op, const LstmMemory& 
 // What the gates are where their inputs are clipped; gates that have no activation are left at 0.
 inline void lstm_write_bounds(const LstmKind& kind, float* bounds) noexcept {
   for (int gate = 0; gate < kLstmGates; ++gate) {
-    const bool bounded = kind.gate_clip > 0 && kind.weighted(gate);
-    const auto value = [&](float z) { return bounded ? activate(kind.gate(gate), broadcast(z)) : zero(); };
-    store_first(bounds + 2 * gate, value(-kind.gate_clip), int64_t{1});
-    store_first(bounds + 2 * gate + 1, value(kind.gate_clip), int64_t{1});
+    const auto value = [&](Vector z) { return activate(kind.gate(gate), z); };
+    write_bounds(kind.weighted(gate) ? kind.gate_clip : 0, value, bounds, gate);
   }
 }
 

@@ -11,8 +11,11 @@ namespace lstm::LSTM_ISA {
 struct RnnForward {
   HiddenForward hidden;
   bool relu;
-  float* gates;  // what the activation gives; may be null
+  float gate_clip;        // of what enters the activation; 0: none
+  float *gates, *bounds;  // what the activation gives, and GateBounds; each may be null
 };
+
+LSTM_INLINE Vector rnn_activate(bool relu, Vector z) { return relu ? select(less(z, zero()), zero(), z) : tanh(z); }
 
 inline int64_t rnn_bias_columns(const HiddenForward& op) noexcept { return panel_count(op.hidden_size) * kTileColumns; }
 
@@ -36,7 +39,7 @@ inline void rnn_step_rows(const RnnForward& rnn, const HiddenMemory& memory, int
         float* h = memory.h_at(op, row, step) + first;
         for (int64_t v = 0; v < units; v += kLanes) {
           const Vector sum = load(z + r * kTileColumns + v);
-          store_first(h + v, relu ? select(less(sum, zero()), zero(), sum) : tanh(sum), units - v);
+          store_first(h + v, rnn_activate(relu, bounded(sum, rnn.gate_clip)), units - v);
         }
         if (rnn.gates) {
           memcpy(rnn.gates + op.walk.position(row, step) * H + first, h, sizeof(float) * static_cast<size_t>(units));
@@ -64,6 +67,9 @@ inline void rnn_forward(const RnnForward& rnn, void* workspace, Team& team) noex
   walk_forward(op, memory, share, {begin, end < H ? end : H}, team,
                [&](int64_t active, int64_t step) { rnn_step_rows(rnn, memory, active, step, share.panels); });
   clear_past_lengths(op.walk, team.split(op.walk.batch), rnn.gates, H);
+  if (!rnn.bounds || team.rank() > 0) return;
+  write_bounds(
+      rnn.gate_clip, [&](Vector z) { return rnn_activate(rnn.relu, z); }, rnn.bounds, 0);
 }
 
 inline void rnn_run(const RnnForward& rnn, const Call& call, Team& team) noexcept {
@@ -80,10 +86,10 @@ inline size_t rnn_memory(const HiddenForward& op, int team_size) noexcept {
 }
 
 // rnn
-// Computes  h_t = φ(W x_t + U h_{t-1} + b), φ the tanh or, with relu, max(0, ·) (NaN stays NaN); U sees mask h_{t-1}, and
-//           with shares k of zoneout h_t = k h_{t-1} + (1 - k) φ(...)
+// Computes  h_t = φ(W x_t + U h_{t-1} + b), φ the tanh or, with relu, max(0, ·) (NaN stays NaN), of what ±gate_clip bounds;
+//           U sees mask h_{t-1}, and with shares k of zoneout h_t = k h_{t-1} + (1 - k) φ(...)
 // Shapes    x [T,B,I], h0? [B,H], weight_ih [H,I], weight_hh [H,H], bias_ih?, bias_hh? [H], keep_hidden? [T,B,H] or [H],
-//           hidden_mask? [B,H], lengths? int32 [B] -> y [T,B,H], h_n [B,H], gates (φ's value) [T,B,H], each only when planned
+//           hidden_mask? [B,H], lengths? int32 [B] -> y [T,B,H], h_n [B,H], gates (φ's value) [T,B,H], bounds [1,2], each when planned
 // Layout    weights packed as columns
 // Aliasing  no output overlaps an operand
 // Accuracy  one FMA chain from b_ih + b_hh over I, then H; tanh of simd/math.h
@@ -98,7 +104,8 @@ inline RnnForward rnn_of(const Call& call) noexcept {
   op.bias_ih = call.operand_f32(4), op.bias_hh = call.operand_f32(5);
   op.keep_hidden = lstm_share_of(call, 6), op.hidden_mask = call.operand_f32(7);
   op.y = call.output(0).f32(), op.h_n = call.output(1).f32();
-  rnn.relu = call.flag(1), rnn.gates = call.output(2).f32();
+  rnn.relu = call.flag(1), rnn.gate_clip = static_cast<float>(call.number(2));
+  rnn.gates = call.output(2).f32(), rnn.bounds = call.output(3).f32();
   return rnn;
 }
 
@@ -108,7 +115,7 @@ void rnn(const Call& call, Team& team) noexcept { rnn_run(rnn_of(call), call, te
 
 // rnn_step
 // Computes  one step of rnn
-// Shapes    x [B,I], h [B,H], keep_hidden? [B,H] or [H], the rest as rnn -> h_next [B,H], gates [B,H] when planned
+// Shapes    x [B,I], h [B,H], keep_hidden? [B,H] or [H], the rest as rnn -> h_next [B,H], gates [B,H] and bounds when planned
 // Layout    as rnn
 // Aliasing  as rnn
 // Accuracy  the bits of rnn
@@ -123,7 +130,8 @@ inline RnnForward rnn_step_of(const Call& call) noexcept {
   op.bias_ih = call.operand_f32(4), op.bias_hh = call.operand_f32(5);
   op.keep_hidden = lstm_share_of(call, 6), op.hidden_mask = call.operand_f32(7);
   op.y = call.output(0).f32();
-  rnn.relu = call.flag(0), rnn.gates = call.output(1).f32();
+  rnn.relu = call.flag(0), rnn.gate_clip = static_cast<float>(call.number(1));
+  rnn.gates = call.output(1).f32(), rnn.bounds = call.output(2).f32();
   return rnn;
 }
 
@@ -135,16 +143,16 @@ void rnn_step(const Call& call, Team& team) noexcept { rnn_run(rnn_step_of(call)
 
 // rnn_backward
 // Computes  the gradients of rnn before its activation (dgates), of its initial state, and of each h_t (dh)
-// Shapes    dy? [T,B,H], dh_n? [B,H], gates [T,B,H], weight_hh [H,H], keep_hidden?, hidden_mask? as rnn, lengths? int32 [B]
+// Shapes    dy? [T,B,H], dh_n? [B,H], gates [T,B,H], weight_hh [H,H], keep_hidden?, hidden_mask?, bounds? as rnn, lengths? int32 [B]
 //           -> dgates [T,B,H] (0 past a length), dh0 [B,H] and dh [T,B,H] (0 past a length) when planned
 // Layout    weight_hh packed as rows
 // Aliasing  no output overlaps an operand
-// Accuracy  dh is one FMA chain from dy + dh_n over H; dgates = dh * (1 - gates²), or gates > 0 ? dh : 0
+// Accuracy  dh is one FMA chain from dy + dh_n over H; dgates = dh * (1 - gates²), or gates > 0 ? dh : 0; 0 where clipped
 // Source    backpropagation through time, Werbos 1990
 inline HiddenBackward rnn_backward_of(const Call& call) noexcept {
   const Tensor& gates = call.operand(2);
   HiddenBackward op = {};
-  op.walk = {gates.dim(0), gates.dim(1), call.operand_i32(6), call.flag(0)};
+  op.walk = {gates.dim(0), gates.dim(1), call.operand_i32(7), call.flag(0)};
   op.hidden_size = gates.dim(2);
   op.dy = call.operand_f32(0), op.dh_n = call.operand_f32(1);
   op.keep_hidden = lstm_share_of(call, 4), op.hidden_mask = call.operand_f32(5);
@@ -162,6 +170,7 @@ inline void rnn_walk_back(const Call& call, Team& team) noexcept {
   HiddenBackward op = rnn_backward_of(call);
   op.packed_hh = call.packs[0];
   const bool relu = call.flag(1);
+  const GateBounds bounds = {call.operand_f32(6)};
   const int64_t H = op.hidden_size;
   const float* gates = call.operand(2).f32();
   float* dgates = call.output(0).f32();
@@ -183,10 +192,9 @@ inline void rnn_walk_back(const Call& call, Team& team) noexcept {
       const int64_t at = op.walk.position(row, step) * H + first;
       for (int64_t v = 0; v < units; v += kLanes) {
         const Vector given = load_first(gates + at + v, units - v), gradient = load(dh + v);
-        store_first(dgates + at + v,
-                    relu ? select(greater(given, zero()), gradient, zero())
-                         : multiply(gradient, negative_fma(given, given, broadcast(1.0f))),
-                    units - v);
+        const Vector through = relu ? select(greater(given, zero()), gradient, zero())
+                                    : multiply(gradient, negative_fma(given, given, broadcast(1.0f)));
+        store_first(dgates + at + v, slope_within(bounds, 0, given, through), units - v);
       }
       clear(memory.dh + row * H + first, units);  // h enters nowhere but in the multiply
     };

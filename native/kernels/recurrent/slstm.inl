@@ -20,6 +20,7 @@ struct SlstmForward {
   HiddenForward hidden;  // weight_ih packed as gates4, weight_hh as heads4
   int64_t head_size;
   bool exponential_forget;
+  LstmShare keep_cell;  // zoneout of c, n and m together
   SlstmCarried carried[kSlstmStates];
   float *gates, *forget_slope;  // each may be null
 
@@ -52,11 +53,12 @@ struct SlstmMemory {
   }
 };
 
-// What one batch row reads and writes at one step. gates and forget_slope may be null.
+// What one batch row reads and writes at one step. Those from `gates` on may be null.
 struct SlstmRow {
   const float* before[kSlstmStates];
   float* after[kSlstmStates];
   float *h, *gates, *forget_slope;
+  const float* keep_cell;
 };
 
 inline SlstmRow slstm_row(const SlstmForward& op, const SlstmMemory& memory, int64_t row, int64_t step) noexcept {
@@ -69,6 +71,7 @@ inline SlstmRow slstm_row(const SlstmForward& op, const SlstmMemory& memory, int
   at.h = memory.hidden.h_at(op.hidden, row, step);
   at.gates = op.gates ? op.gates + position * kLstmGates * H : nullptr;
   at.forget_slope = op.forget_slope ? op.forget_slope + position * H : nullptr;
+  at.keep_cell = op.keep_cell.row(position);
   return at;
 }
 
@@ -85,18 +88,44 @@ inline void slstm_bias(const SlstmForward& op, Range panels, float* bias) noexce
   }
 }
 
-// a = log σ(z_f) + m', or z_f + m', or -∞ where n' = 0;  m = max(z_i, a);  of i = e^(z_i - m) and f = e^(a - m) one is 1, the
-// other e^-|z_i - a|;  g = tanh(z_g);  c = f * c' + i * g, by one FMA over the rounded i * g;  n = f * n' + i, by one FMA;
-// h = σ(z_o) * (c / n). For `count` units from `first`; z holds the four gates of kLanes units.
+// The logarithms of the gates that a step makes, the slope of that of f in z_f, and where n' = 0 tells that nothing was seen.
+struct SlstmLogGates {
+  Vector input, forget, forget_slope;
+  Mask unseen;
+};
+
+// log i = z_i and log f = log σ(z_f) or z_f. With a share k of zoneout
+//   log i = z_i + log(1 - k),  log f = log(e^(log k) + e^b) with b = log f + log(1 - k),  its slope times e^(b - log f)
+// where k 0 changes no bit, and a unit with k 1 stays as it is, whether or not it has seen anything.
+LSTM_INLINE SlstmLogGates slstm_log_gates(Vector input, Vector forget, Vector n_before, const SlstmRow& row,
+                                          bool exponential_forget, int64_t first, int64_t count) noexcept {
+  const Vector one = broadcast(1.0f);
+  SlstmLogGates log_gates = {input, exponential_forget ? forget : log_sigmoid(forget), one, equal(n_before, zero())};
+  if (row.forget_slope && !exponential_forget) log_gates.forget_slope = sigmoid(subtract(zero(), forget));
+  if (!row.keep_cell) return log_gates;
+  const Vector keep = load_first(row.keep_cell + first, count);
+  const Vector log_keep = log(keep), log_rest = log(subtract(one, keep));
+  const Vector made = add(log_gates.forget, log_rest);
+  const Vector kept = subtract(max(log_keep, made), log_sigmoid(abs(subtract(log_keep, made))));
+  log_gates.input = add(input, log_rest);
+  log_gates.forget = kept;
+  if (row.forget_slope) log_gates.forget_slope = multiply(log_gates.forget_slope, exp(subtract(made, kept)));
+  log_gates.unseen = both(log_gates.unseen, less(keep, one));
+  return log_gates;
+}
+
+// With log i and log f as above: a = log f + m', or -∞ where nothing was seen;  m = max(log i, a);  of i = e^(log i - m) and
+// f = e^(a - m) one is 1, the other e^-|log i - a|;  g = tanh(z_g);  c = f * c' + i * g, by one FMA over the rounded i * g;
+// n = f * n' + i, by one FMA;  h = σ(z_o) * (c / n), 0 where n = 0. For `count` units from `first`; z holds the four gates of kLanes units.
 LSTM_INLINE void slstm_cell(const float* z, const SlstmRow& row, bool exponential_forget, int64_t first, int64_t count,
                             int64_t hidden_size) noexcept {
   const Vector one = broadcast(1.0f);
-  const Vector input = load(z + kInputGate * kLanes), forget = load(z + kForgetGate * kLanes);
   const Vector n_before = load_first(row.before[kNormalizer] + first, count);
-  const Vector log_forget = exponential_forget ? forget : log_sigmoid(forget);
-  const Vector a = select(equal(n_before, zero()), broadcast(-INFINITY),
-                          add(log_forget, load_first(row.before[kStabilizer] + first, count)));
-  const Vector distance = subtract(input, a);
+  const SlstmLogGates log_gates = slstm_log_gates(load(z + kInputGate * kLanes), load(z + kForgetGate * kLanes),
+                                                  n_before, row, exponential_forget, first, count);
+  const Vector a = select(log_gates.unseen, broadcast(-INFINITY),
+                          add(log_gates.forget, load_first(row.before[kStabilizer] + first, count)));
+  const Vector distance = subtract(log_gates.input, a);
   const Vector smaller = exp(subtract(zero(), abs(distance)));
   const Mask past_is_larger = less(distance, zero());
   const Vector i = select(past_is_larger, smaller, one), f = select(past_is_larger, one, smaller);
@@ -105,11 +134,10 @@ LSTM_INLINE void slstm_cell(const float* z, const SlstmRow& row, bool exponentia
   const Vector n = fma(f, n_before, i);
   store_first(row.after[kCell] + first, c, count);
   store_first(row.after[kNormalizer] + first, n, count);
-  store_first(row.after[kStabilizer] + first, max(input, a), count);
-  store_first(row.h + first, multiply(o, divide(c, n)), count);
-  if (row.forget_slope) {
-    store_first(row.forget_slope + first, exponential_forget ? one : sigmoid(subtract(zero(), forget)), count);
-  }
+  store_first(row.after[kStabilizer] + first, max(log_gates.input, a), count);
+  const Vector mean = select(equal(n, zero()), zero(), divide(c, n));
+  store_first(row.h + first, multiply(o, mean), count);
+  if (row.forget_slope) store_first(row.forget_slope + first, log_gates.forget_slope, count);
   if (!row.gates) return;
   float* gates = row.gates + first;
   store_first(gates + kInputGate * hidden_size, i, count);
@@ -140,6 +168,7 @@ inline void slstm_step_rows(const SlstmForward& op, const SlstmMemory& memory, i
         const SlstmRow row = slstm_row(op, memory, memory.hidden.rows[tile.begin + r], step);
         slstm_cell(z + r * kTileColumns, row, op.exponential_forget, panel * kLanes, H - panel * kLanes, H);
       }
+      regularize_listed(op.hidden, memory.hidden, tile, step, panel * kLanes);
     }
   }
 }
@@ -185,6 +214,8 @@ inline SlstmForward slstm_read(const Call& call, int64_t rows_of_x) noexcept {
   op.hidden.x = call.operand(0).f32(), op.hidden.h0 = call.operand_f32(1);
   for (int state = 0; state < kSlstmStates; ++state) op.carried[state].initial = call.operand_f32(2 + state);
   op.hidden.bias_ih = call.operand_f32(7), op.hidden.bias_hh = call.operand_f32(8);
+  op.hidden.keep_hidden = lstm_share_of(call, 9), op.keep_cell = lstm_share_of(call, 10);
+  op.hidden.hidden_mask = call.operand_f32(11);
   return op;
 }
 
@@ -203,18 +234,20 @@ inline void slstm_run(SlstmForward op, const Call& call, Team& team) noexcept {
 // slstm
 // Computes  z_i, z_f, z_g, z_o = W x_t + U h_{t-1} + b, U block-diagonal; m_t = max(z_i, log σ(z_f) + m_{t-1});
 //           i = exp(z_i - m_t), f = exp(log σ(z_f) + m_{t-1} - m_t); c_t = f c_{t-1} + i tanh(z_g); n_t = f n_{t-1} + i;
-//           h_t = σ(z_o) c_t / n_t; z_f for log σ(z_f) with exponential_forget; m_t = z_i where n_{t-1} = 0
+//           h_t = σ(z_o) c_t / n_t; z_f for log σ(z_f) with exponential_forget; m_t = z_i where n_{t-1} = 0; U sees mask h_{t-1}; with shares k of
+//           zoneout h_t = k h_{t-1} + (1 - k) h_t, and of c, n and m as slstm_log_gates says
 // Shapes    x [T,B,I], h0?, c0?, n0?, m0? [B,H], weight_ih [4H,I], weight_hh [4H,H/heads], bias_ih?, bias_hh? [4H],
-//           lengths? int32 [B] -> y [T,B,H], h_n, c_n, n_n, m_n [B,H], gates [T,B,4H], forget_slope (1 - σ(z_f), or 1),
+//           keep_hidden?, keep_cell? [T,B,H] or [H], hidden_mask? [B,H], lengths? int32 [B] -> y [T,B,H], h_n, c_n, n_n, m_n [B,H], gates [T,B,4H], forget_slope (of log f),
 //           cells, normalizers, stabilizers [T,B,H], each only when planned
 // Layout    weight_ih packed as gates4, weight_hh as heads4; gates in the order of lstm_gates.h, after activation
 // Aliasing  no output overlaps an operand
 // Accuracy  a gate is one FMA chain from b_ih + b_hh over I, then H/heads; functions of simd/math.h; slstm_cell
-// Source    Beck et al. 2024, "xLSTM: Extended Long Short-Term Memory", section 2.2 and appendix A.2
+// Source    Beck et al. 2024, "xLSTM: Extended Long Short-Term Memory", section 2.2 and appendix A.2; zoneout Krueger et al. 2016;
+//           mask Gal & Ghahramani 2016
 inline SlstmForward slstm_of(const Call& call) noexcept {
   const Tensor& x = call.operand(0);
   SlstmForward op = slstm_read(call, x.dim(1));
-  op.hidden.walk = {x.dim(0), x.dim(1), call.operand_i32(9), call.flag(0)};
+  op.hidden.walk = {x.dim(0), x.dim(1), call.operand_i32(12), call.flag(0)};
   op.exponential_forget = call.flag(1);
   op.hidden.y = call.output(0).f32(), op.hidden.h_n = call.output(1).f32();
   for (int state = 0; state < kSlstmStates; ++state) {
@@ -230,7 +263,7 @@ void slstm(const Call& call, Team& team) noexcept { slstm_run(slstm_of(call), ca
 
 // slstm_step
 // Computes  one step of slstm
-// Shapes    x [B,I], h, c, n, m [B,H], weights and biases as slstm -> h_next, c_next, n_next, m_next [B,H], gates [B,4H] and
+// Shapes    x [B,I], h, c, n, m [B,H], the rest as slstm without T -> h_next, c_next, n_next, m_next [B,H], gates [B,4H] and
 //           forget_slope [B,H] when planned
 // Layout    as slstm
 // Aliasing  as slstm

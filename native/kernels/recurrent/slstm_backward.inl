@@ -14,7 +14,7 @@ struct SlstmBackward {
   const float *gates, *forget_slope, *cells, *normalizers;  // forget_slope: ones when null
   const float *c0, *n0;                                     // zeros when null
   float* dgates;
-  float *dc0, *dn0, *dm0, *dh, *dcells;  // each may be null
+  float *dc0, *dn0, *dm0, *dcells;  // each may be null
 
   HeadPanels panels() const { return {hidden.hidden_size, head_size, kTileColumns}; }
   // Without one of these, no part of the loss but outputs reaches m.
@@ -48,7 +48,7 @@ struct SlstmBackwardRow {
   const float *gates, *c_before, *n_before, *c, *n;
   float *dc, *dn, *dgates;
   const float* forget_slope;
-  float *excess, *dh, *dcells;
+  float *excess, *dcells;
 };
 
 inline SlstmBackwardRow slstm_backward_row(const SlstmBackward& op, const SlstmBackwardMemory& memory, int64_t row,
@@ -65,11 +65,10 @@ inline SlstmBackwardRow slstm_backward_row(const SlstmBackward& op, const SlstmB
           op.dgates + position * kLstmGates * H + first,
           op.forget_slope ? op.forget_slope + at : nullptr,
           memory.excess ? memory.excess + of_row : nullptr,
-          op.dh ? op.dh + at : nullptr,
           op.dcells ? op.dcells + at : nullptr};
 }
 
-// With q = c / n and r = (dh * o) / n:  dc = dc' + r,  dn = dn' - r * q by one FMA. Before activation
+// With q = c / n and r = (dh * o) / n, both 0 where n = 0:  dc = dc' + r,  dn = dn' - r * q by one FMA. Before activation
 //   di = i * (dc * g + dn),  df = f * (dc * c' + dn * n') * slope of log f,  dg = (dc * i) * (1 - g²),  do = (dh * q) * (o * (1 - o)),
 // each sum one FMA over the rounded other product. The excess joins df (before its slope) where f = 1, and goes on; else it
 // joins di and ends. dc * f and dn * f go on. For `count` units; lib/ops/recurrent/slstmCell.ts says why.
@@ -79,7 +78,9 @@ LSTM_INLINE void slstm_cell_backward(Vector dh, const SlstmBackwardRow& row, int
   const auto gate = [&](int which) { return load_first(row.gates + which * hidden_size, count); };
   const Vector i = gate(kInputGate), f = gate(kForgetGate), g = gate(kCellGate), o = gate(kOutputGate);
   const Vector n = load_first(row.n, count);
-  const Vector q = divide(load_first(row.c, count), n), r = divide(multiply(dh, o), n);
+  const Mask unseen = equal(n, zero());
+  const auto over_n = [&](Vector v) { return select(unseen, zero(), divide(v, n)); };
+  const Vector q = over_n(load_first(row.c, count)), r = over_n(multiply(dh, o));
   const Vector dc = add(load_first(row.dc, count), r);
   const Vector dn = negative_fma(r, q, load_first(row.dn, count));
   const Vector n_part = multiply(dn, load_first(row.n_before, count));
@@ -94,7 +95,6 @@ LSTM_INLINE void slstm_cell_backward(Vector dh, const SlstmBackwardRow& row, int
     store_first(row.excess, going_on, count);
   }
   if (row.forget_slope) df = multiply(df, load_first(row.forget_slope, count));
-  if (row.dh) store_first(row.dh, dh, count);
   if (row.dcells) store_first(row.dcells, dc, count);
   store_first(row.dc, multiply(dc, f), count);
   store_first(row.dn, multiply(dn, f), count);
@@ -175,7 +175,7 @@ inline void slstm_initial_stabilizer(const SlstmBackward& op, const SlstmBackwar
 // Computes  the gradients of slstm before its activations, of its initial states, and the whole gradients of h and c (dh,
 //           dcells), through the stabilizer too
 // Shapes    dy? [T,B,H], dh_n?, dc_n?, dn_n?, dm_n? [B,H], gates [T,B,4H], forget_slope?, cells, normalizers [T,B,H],
-//           c0?, n0? [B,H], weight_hh [4H,H/heads], lengths? int32 [B] -> dgates [T,B,4H] (0 past a length),
+//           c0?, n0? [B,H], weight_hh [4H,H/heads], keep_hidden?, hidden_mask? as slstm, lengths? int32 [B] -> dgates [T,B,4H] (0 past a length),
 //           dh0, dc0, dn0, dm0 [B,H], dh, dcells [T,B,H] when planned
 // Layout    weight_hh packed as heads4_rows; gates in the order of lstm_gates.h
 // Aliasing  no output overlaps an operand
@@ -184,16 +184,17 @@ inline void slstm_initial_stabilizer(const SlstmBackward& op, const SlstmBackwar
 inline SlstmBackward slstm_backward_of(const Call& call) noexcept {
   const Tensor &cells = call.operand(7), &weight_hh = call.operand(11);
   SlstmBackward op = {};
-  op.hidden.walk = {cells.dim(0), cells.dim(1), call.operand_i32(12), call.flag(0)};
+  op.hidden.walk = {cells.dim(0), cells.dim(1), call.operand_i32(14), call.flag(0)};
   op.hidden.hidden_size = cells.dim(2), op.head_size = weight_hh.dim(1);
   op.hidden.dy = call.operand_f32(0), op.hidden.dh_n = call.operand_f32(1);
   op.dc_n = call.operand_f32(2), op.dn_n = call.operand_f32(3), op.dm_n = call.operand_f32(4);
   op.gates = call.operand(5).f32(), op.forget_slope = call.operand_f32(6);
   op.cells = cells.f32(), op.normalizers = call.operand(8).f32();
   op.c0 = call.operand_f32(9), op.n0 = call.operand_f32(10);
+  op.hidden.keep_hidden = lstm_share_of(call, 12), op.hidden.hidden_mask = call.operand_f32(13);
   op.dgates = call.output(0).f32(), op.hidden.dh0 = call.output(1).f32();
   op.dc0 = call.output(2).f32(), op.dn0 = call.output(3).f32(), op.dm0 = call.output(4).f32();
-  op.dh = call.output(5).f32(), op.dcells = call.output(6).f32();
+  op.hidden.dh = call.output(5).f32(), op.dcells = call.output(6).f32();
   return op;
 }
 
@@ -213,7 +214,6 @@ inline void slstm_walk_back(const SlstmBackward& op, void* workspace, Team& team
   slstm_start_backward(op, memory, share);
   const Range rows = team.split(walk.batch);
   clear_past_lengths(walk, rows, op.dgates, kLstmGates * H);
-  clear_past_lengths(walk, rows, op.dh, H);
   clear_past_lengths(walk, rows, op.dcells, H);
   const auto chain = [&](int64_t step) {
     return [&, step](const int64_t* listed, int64_t count, int64_t panel, TileEnd tile) {

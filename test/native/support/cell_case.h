@@ -13,7 +13,8 @@ struct CellCase {
   Cell cell = Cell::gru_after;
   int64_t steps = 1, batch = 1, inputs = 1, units = 1;
   bool reverse = false, ragged = false, initial = true, bias = true, mask = false;
-  Zoneout zoneout = Zoneout::none;
+  Zoneout zoneout = Zoneout::none, cell_zoneout = Zoneout::none;  // of h; of an sLSTM's c, n and m
+  double gate_clip = 0;                                           // of a GRU or an RNN
   int64_t head_size = 0;  // of an sLSTM; 0: a fifth, quarter, third or half of the units, or all
 
   bool is_gru() const { return cell == Cell::gru_after || cell == Cell::gru_before; }
@@ -48,7 +49,7 @@ inline Array coins(Dims dims, uint32_t seed, float otherwise) {
 struct CellOperands {
   Array x, h0, weight_ih, weight_hh, bias_ih, bias_hh, lengths, dy, dh_n;
   Array c0, n0, m0, dc_n, dn_n, dm_n;  // of an sLSTM
-  Array keep_hidden, hidden_mask;      // of the others
+  Array keep_hidden, keep_cell, hidden_mask;
 
   explicit CellOperands(const CellCase& c)
       : x(random_floats(c.sequence(c.inputs), 1)),
@@ -67,13 +68,20 @@ struct CellOperands {
         dc_n(random_floats(c.state(), 14)),
         dn_n(random_floats(c.state(), 15)),
         dm_n(random_floats(c.state(), 16)),
-        keep_hidden(c.zoneout == Zoneout::expected ? random_floats({c.units}, 17, 0.3f)
-                                                   : coins(c.sequence(c.units), 17, 1)),
+        keep_hidden(share(c, c.zoneout, 17)),
+        keep_cell(share(c, c.cell_zoneout, 19)),
         hidden_mask(coins(c.state(), 18, 2)) {
     // A normalizer is positive once something has been seen.
     std::vector<float> positive = n0.floats();
     for (float& value : positive) value = 0.5f + std::fabs(value);
     n0 = floats(n0.dims, positive);
+  }
+
+  static Array share(const CellCase& c, Zoneout zoneout, uint32_t seed) {
+    if (zoneout != Zoneout::expected) return coins(c.sequence(c.units), seed, 1);
+    std::vector<float> values = random_floats({c.units}, seed, 0.3f).floats();
+    for (float& value : values) value = std::fabs(value);
+    return floats({c.units}, values);
   }
 
   std::vector<Array*> initial_states() { return {&h0, &c0, &n0, &m0}; }
@@ -87,8 +95,15 @@ inline Arrays when(bool present, const Array& array) { return present ? Arrays{a
 inline Arrays cell_shares(const CellCase& c, const CellOperands& o) {
   return when(c.zoneout != Zoneout::none, o.keep_hidden);
 }
+inline Arrays cell_keep(const CellCase& c, const CellOperands& o) {
+  return when(c.cell_zoneout != Zoneout::none, o.keep_cell);
+}
 inline Arrays cell_mask(const CellCase& c, const CellOperands& o) { return when(c.mask, o.hidden_mask); }
 inline std::vector<std::vector<double>> cell_attributes(const CellCase& c) {
+  return {{c.reverse ? 1.0 : 0.0}, {c.form()}, {c.gate_clip}};
+}
+// What backward has of a forward pass: all but the clip, which is in the bounds.
+inline std::vector<std::vector<double>> backward_attributes(const CellCase& c) {
   return {{c.reverse ? 1.0 : 0.0}, {c.form()}};
 }
 
@@ -106,9 +121,12 @@ inline KernelCase slstm_forward_case(const CellCase& c, const CellOperands& o) {
        {o.weight_hh},
        when(c.bias, o.bias_ih),
        when(c.bias, o.bias_hh),
+       cell_shares(c, o),
+       cell_keep(c, o),
+       cell_mask(c, o),
        when(c.ragged, o.lengths)},
       {sequence, state, state, state, state, {empty(c.sequence(4 * c.units))}, sequence, sequence, sequence, sequence},
-      cell_attributes(c),
+      backward_attributes(c),
       {},
       {{5, PackKind::gates4}, {6, PackKind::heads4}}};
 }
@@ -123,12 +141,14 @@ inline KernelCase slstm_backward_case(const CellCase& c, const CellOperands& o, 
            {o.dn_n},
            {o.dm_n},
            forward[5],
-           c.form() == 1 ? Arrays{} : forward[6],
+           c.form() == 1 && c.cell_zoneout == Zoneout::none ? Arrays{} : forward[6],
            forward[7],
            forward[8],
            when(c.initial, o.c0),
            when(c.initial, o.n0),
            {o.weight_hh},
+           cell_shares(c, o),
+           cell_mask(c, o),
            when(c.ragged, o.lengths)},
           {{empty(c.sequence(4 * c.units))}, state, state, state, state, sequence, sequence},
           {{c.reverse ? 1.0 : 0.0}},
@@ -136,7 +156,7 @@ inline KernelCase slstm_backward_case(const CellCase& c, const CellOperands& o, 
           {{11, PackKind::heads4_rows}}};
 }
 
-// Outputs y, h_n, gates and, of a GRU, recurrent; of an sLSTM as above.
+// Outputs y, h_n, gates, of a GRU recurrent, and bounds; of an sLSTM as above.
 inline KernelCase cell_forward_case(const CellCase& c, const CellOperands& o) {
   if (c.is_slstm()) return slstm_forward_case(c, o);
   const PackKind kind = c.is_gru() ? PackKind::gru_gates : PackKind::columns;
@@ -155,6 +175,7 @@ inline KernelCase cell_forward_case(const CellCase& c, const CellOperands& o) {
                      {},
                      {{2, kind}, {3, kind}}};
   if (c.is_gru()) test.outputs.push_back({empty(c.sequence(c.units))});
+  test.outputs.push_back({empty({c.gates(), 2})});
   return test;
 }
 
@@ -162,23 +183,25 @@ inline KernelCase cell_forward_case(const CellCase& c, const CellOperands& o) {
 inline KernelCase cell_backward_case(const CellCase& c, const CellOperands& o, const std::vector<Arrays>& forward) {
   if (c.is_slstm()) return slstm_backward_case(c, o, forward);
   const Arrays lengths = when(c.ragged, o.lengths), y = forward[0], keep = cell_shares(c, o), mask = cell_mask(c, o);
+  const Arrays bounds = c.gate_clip > 0 ? forward.back() : Arrays{};
   if (!c.is_gru()) {
     return {KernelId::rnn_backward,
-            {{o.dy}, {o.dh_n}, forward[2], {o.weight_hh}, keep, mask, lengths},
+            {{o.dy}, {o.dh_n}, forward[2], {o.weight_hh}, keep, mask, bounds, lengths},
             {{empty(c.sequence(c.units))}, {empty(c.state())}, {empty(c.sequence(c.units))}},
-            cell_attributes(c),
+            backward_attributes(c),
             {},
             {{3, PackKind::rows}}};
   }
-  return {KernelId::gru_backward,
-          {{o.dy}, {o.dh_n}, forward[2], forward[3], y, when(c.initial, o.h0), {o.weight_hh}, keep, mask, lengths},
-          {{empty(c.sequence(3 * c.units))},
-           {empty(c.sequence(c.units))},
-           {empty(c.state())},
-           {empty(c.sequence(c.units))}},
-          cell_attributes(c),
-          {},
-          {{6, PackKind::rows}}};
+  return {
+      KernelId::gru_backward,
+      {{o.dy}, {o.dh_n}, forward[2], forward[3], y, when(c.initial, o.h0), {o.weight_hh}, keep, mask, bounds, lengths},
+      {{empty(c.sequence(3 * c.units))},
+       {empty(c.sequence(c.units))},
+       {empty(c.state())},
+       {empty(c.sequence(c.units))}},
+      backward_attributes(c),
+      {},
+      {{6, PackKind::rows}}};
 }
 
 inline KernelCase cell_weight_case(const CellCase& c, const CellOperands& o, const std::vector<Arrays>& forward,
@@ -198,7 +221,7 @@ inline KernelCase cell_weight_case(const CellCase& c, const CellOperands& o, con
   return {KernelId::gru_backward_weight,
           {backward[0], backward[1], forward[3], y, h0, lengths},
           {{dweight}},
-          cell_attributes(c)};
+          backward_attributes(c)};
 }
 
 // The states before a step, and for each output of a step the output of the sequence that holds it; states come first.
@@ -210,14 +233,25 @@ inline std::vector<size_t> sequences_of_step(const CellCase& c) {
   return c.is_gru() ? std::vector<size_t>{0, 2, 3} : std::vector<size_t>{0, 2};
 }
 
-// `keep` as the step has it.
+// `keep` and `cell_keep` as the step has them.
 inline KernelCase cell_step_case(const CellCase& c, const CellOperands& o, const Array& x, const Arrays& states,
-                                 const Arrays& keep) {
+                                 const Arrays& keep, const Arrays& cell_keep) {
   const Array& h = states[0];
   const Arrays state = {empty(h.dims)};
   if (c.is_slstm()) {
     return {KernelId::slstm_step,
-            {{x}, {h}, {states[1]}, {states[2]}, {states[3]}, {o.weight_ih}, {o.weight_hh}, {o.bias_ih}, {o.bias_hh}},
+            {{x},
+             {h},
+             {states[1]},
+             {states[2]},
+             {states[3]},
+             {o.weight_ih},
+             {o.weight_hh},
+             {o.bias_ih},
+             {o.bias_hh},
+             keep,
+             cell_keep,
+             cell_mask(c, o)},
             {state, state, state, state, {empty({c.batch, 4 * c.units})}, state},
             {{c.form()}},
             {},
@@ -227,10 +261,11 @@ inline KernelCase cell_step_case(const CellCase& c, const CellOperands& o, const
   KernelCase test = {c.is_gru() ? KernelId::gru_step : KernelId::rnn_step,
                      {{x}, {h}, {o.weight_ih}, {o.weight_hh}, {o.bias_ih}, {o.bias_hh}, keep, cell_mask(c, o)},
                      {{empty(h.dims)}, {empty({c.batch, c.gates() * c.units})}},
-                     {{c.form()}},
+                     {{c.form()}, {c.gate_clip}},
                      {},
                      {{2, kind}, {3, kind}}};
   if (c.is_gru()) test.outputs.push_back({empty(h.dims)});
+  test.outputs.push_back({empty({c.gates(), 2})});
   return test;
 }
 

@@ -22,9 +22,9 @@ inline double affine(const Doubles& weight, const Doubles* bias, size_t r, const
 }
 
 // What zoneout keeps of a unit of a row of [T,B]; 0 without.
-inline double share_at(const CellCase& c, const Doubles& keep, size_t at, size_t unit) {
-  if (c.zoneout == Zoneout::none) return 0;
-  return keep[c.zoneout == Zoneout::drawn ? at * static_cast<size_t>(c.units) + unit : unit];
+inline double share_at(const CellCase& c, Zoneout zoneout, const Doubles& keep, size_t at, size_t unit) {
+  if (zoneout == Zoneout::none) return 0;
+  return keep[zoneout == Zoneout::drawn ? at * static_cast<size_t>(c.units) + unit : unit];
 }
 
 // A row of h as the gates see it.
@@ -35,18 +35,39 @@ inline Doubles seen_by_gates(const CellCase& c, const CellOperands& o, int64_t r
   return h;
 }
 
+// What enters an activation.
+inline double clipped(const CellCase& c, double z) {
+  return c.gate_clip > 0 ? std::fmin(std::fmax(z, -c.gate_clip), c.gate_clip) : z;
+}
+
+// Whether a gate of this value, of the forward kernel, was not clipped. Its own bounds decide, because values there are equal
+// or not to the bit.
+inline bool lets_through(const CellCase& c, const Array& bounds, size_t gate, double value) {
+  const std::vector<float> limits = bounds.floats();
+  return c.gate_clip == 0 ||
+         (value > static_cast<double>(limits[2 * gate]) && value < static_cast<double>(limits[2 * gate + 1]));
+}
+
 struct CellExpected {
-  Doubles y, h_n, gates, recurrent;
+  Doubles y, h_n, gates, recurrent, bounds;
 };
 
 inline CellExpected cell_forward_reference(const CellCase& c, const CellOperands& o) {
   const auto H = static_cast<size_t>(c.units), I = static_cast<size_t>(c.inputs), positions = c.position(c.steps, 0);
   CellExpected out{
-      Doubles(positions * H), {}, Doubles(positions * static_cast<size_t>(c.gates()) * H), Doubles(positions * H)};
+      Doubles(positions * H), {}, Doubles(positions * static_cast<size_t>(c.gates()) * H), Doubles(positions * H), {}};
   const Doubles keep = widened(o.keep_hidden);
   const Doubles x = widened(o.x), w = widened(o.weight_ih), u = widened(o.weight_hh), initial = widened(o.h0);
   const Doubles b_ih = widened(o.bias_ih), b_hh = widened(o.bias_hh);
   const auto logistic = [](double value) { return 1 / (1 + std::exp(-value)); };
+  const auto rectified = [&](double value) {
+    return c.cell == Cell::rnn_relu ? std::fmax(0, value) : std::tanh(value);
+  };
+  for (size_t gate = 0; gate < static_cast<size_t>(c.gates()); ++gate) {
+    for (const double z : {-c.gate_clip, c.gate_clip}) {
+      out.bounds.push_back(c.gate_clip == 0 ? 0 : c.is_gru() && gate < 2 ? logistic(z) : rectified(z));
+    }
+  }
   for (int64_t row = 0; row < c.batch; ++row) {
     Doubles h(H);
     for (size_t j = 0; c.initial && j < H; ++j) h[j] = initial[static_cast<size_t>(row) * H + j];
@@ -61,21 +82,20 @@ inline CellExpected cell_forward_reference(const CellCase& c, const CellOperands
       Doubles next(H), q(H);
       double* gates = &out.gates[at * static_cast<size_t>(c.gates()) * H];
       for (size_t j = 0; c.is_gru() && j < H; ++j) {
-        gates[j] = logistic(of_input(j) + of_state(j, seen));
-        gates[H + j] = logistic(of_input(H + j) + of_state(H + j, seen));
+        gates[j] = logistic(clipped(c, of_input(j) + of_state(j, seen)));
+        gates[H + j] = logistic(clipped(c, of_input(H + j) + of_state(H + j, seen)));
         q[j] = c.cell == Cell::gru_after ? of_state(2 * H + j, seen) : gates[j] * seen[j];
       }
       for (size_t j = 0; j < H; ++j) {
         if (c.is_gru()) {
-          const double n =
-              std::tanh(of_input(2 * H + j) + (c.cell == Cell::gru_after ? gates[j] * q[j] : of_state(2 * H + j, q)));
+          const double n = std::tanh(
+              clipped(c, of_input(2 * H + j) + (c.cell == Cell::gru_after ? gates[j] * q[j] : of_state(2 * H + j, q))));
           gates[2 * H + j] = n, out.recurrent[at * H + j] = q[j];
           next[j] = (1 - gates[H + j]) * n + gates[H + j] * h[j];
         } else {
-          const double z = of_input(j) + of_state(j, seen);
-          next[j] = gates[j] = c.cell == Cell::rnn_relu ? std::fmax(0, z) : std::tanh(z);
+          next[j] = gates[j] = rectified(clipped(c, of_input(j) + of_state(j, seen)));
         }
-        const double k = share_at(c, keep, at, j);
+        const double k = share_at(c, c.zoneout, keep, at, j);
         next[j] = k * h[j] + (1 - k) * next[j];
         out.y[at * H + j] = next[j];
       }
@@ -114,11 +134,12 @@ inline StatesBack walk_back(
       Doubles direct(H);
       for (size_t j = 0; j < H; ++j) {
         result.dh[position(step) * H + j] = dh[j];
-        direct[j] = (1 - share_at(c, keep, position(step), j)) * dh[j];
+        direct[j] = (1 - share_at(c, c.zoneout, keep, position(step), j)) * dh[j];
       }
       const Doubles dseen = step_back(position(step), h, seen_by_gates(c, o, row, h), direct);
       const Doubles masked = seen_by_gates(c, o, row, dseen);
-      for (size_t j = 0; j < H; ++j) dh[j] = share_at(c, keep, position(step), j) * dh[j] + direct[j] + masked[j];
+      for (size_t j = 0; j < H; ++j)
+        dh[j] = share_at(c, c.zoneout, keep, position(step), j) * dh[j] + direct[j] + masked[j];
     }
     result.dh0.insert(result.dh0.end(), dh.begin(), dh.end());
   }
@@ -141,7 +162,8 @@ inline std::vector<Doubles> cell_backward_reference(const CellCase& c, const Cel
     const StatesBack back = walk_back(c, o, forward[0][0], [&](size_t at, const Doubles&, const Doubles&, Doubles& dh) {
       for (size_t j = 0; j < H; ++j) {
         const double given = gates[at * H + j];
-        dgates[at * H + j] = c.cell == Cell::rnn_relu ? (given > 0 ? dh[j] : 0) : dh[j] * (1 - given * given);
+        const double slope = c.cell == Cell::rnn_relu ? (given > 0 ? 1 : 0) : 1 - given * given;
+        dgates[at * H + j] = lets_through(c, forward[3][0], 0, given) ? dh[j] * slope : 0;
       }
       dh.assign(H, 0);
       Doubles dseen(H);
@@ -152,16 +174,19 @@ inline std::vector<Doubles> cell_backward_reference(const CellCase& c, const Cel
   }
   const Doubles recurrent = widened(forward[3][0]);
   const bool after = c.cell == Cell::gru_after;
+  const auto through = [&](size_t gate, double value, double slope) {
+    return lets_through(c, forward[4][0], gate, value) ? slope : 0;
+  };
   const auto step_back = [&](size_t at, const Doubles& h, const Doubles& seen, Doubles& dh) {
     const double *r = &gates[at * 3 * H], *z = r + H, *n = z + H;
     double *dr = &dgates[at * 3 * H], *dz = dr + H, *dn = dz + H;
     Doubles dq(H), dseen(H);
-    for (size_t j = 0; j < H; ++j) dn[j] = dh[j] * (1 - z[j]) * (1 - n[j] * n[j]);
+    for (size_t j = 0; j < H; ++j) dn[j] = dh[j] * (1 - z[j]) * through(2, n[j], 1 - n[j] * n[j]);
     if (!after) add_transposed(u, 2 * H, dn, H, dq);
     for (size_t j = 0; j < H; ++j) {
       if (after) dq[j] = dn[j] * r[j];
-      dr[j] = (after ? dn[j] * recurrent[at * H + j] : dq[j] * seen[j]) * r[j] * (1 - r[j]);
-      dz[j] = dh[j] * (h[j] - n[j]) * z[j] * (1 - z[j]);
+      dr[j] = (after ? dn[j] * recurrent[at * H + j] : dq[j] * seen[j]) * through(0, r[j], r[j] * (1 - r[j]));
+      dz[j] = dh[j] * (h[j] - n[j]) * through(1, z[j], z[j] * (1 - z[j]));
       dh[j] *= z[j];
       dseen[j] = after ? 0 : dq[j] * r[j];
       drecurrent[at * H + j] = dq[j];

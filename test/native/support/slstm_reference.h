@@ -28,6 +28,7 @@ inline std::vector<Doubles> slstm_forward_reference(const CellCase& c, const Cel
   const size_t positions = c.position(c.steps, 0);
   const Doubles x = widened(o.x), w = widened(o.weight_ih), u = widened(o.weight_hh);
   const Doubles b_ih = widened(o.bias_ih), b_hh = widened(o.bias_hh);
+  const Doubles keep_hidden = widened(o.keep_hidden), keep_cell = widened(o.keep_cell);
   const auto logistic = [](double value) { return 1 / (1 + std::exp(-value)); };
   // y, h_n, c_n, n_n, m_n, gates, forget_slope, cells, normalizers, stabilizers
   std::vector<Doubles> out(10, Doubles(positions * H));
@@ -39,25 +40,30 @@ inline std::vector<Doubles> slstm_forward_reference(const CellCase& c, const Cel
       state.push_back(row_values(c.initial, widened(*initial), static_cast<size_t>(row), H));
     }
     for (const size_t at : positions_of_row(c, o, row)) {
-      const Doubles h = state[0];
+      const Doubles h = state[0], h_seen = seen_by_gates(c, o, row, h);
       for (size_t j = 0; j < H; ++j) {
         double z[4];
         for (size_t gate = 0; gate < 4; ++gate) {
           z[gate] = affine(w, c.bias ? &b_ih : nullptr, gate * H + j, &x[at * I], I) +
-                    affine(u, c.bias ? &b_hh : nullptr, gate * H + j, &h[j / seen * seen], seen);
+                    affine(u, c.bias ? &b_hh : nullptr, gate * H + j, &h_seen[j / seen * seen], seen);
         }
-        const double log_forget = c.form() == 1 ? z[1] : std::log(logistic(z[1]));
-        const double a = state[2][j] == 0 ? -INFINITY : log_forget + state[3][j], m = std::fmax(z[0], a);
-        const double i = std::exp(z[0] - m), f = std::exp(a - m), g = std::tanh(z[2]), output = logistic(z[3]);
+        // As if the gates, before they are stabilized, were (1 - k) e^z and k + (1 - k) f.
+        const double k = share_at(c, c.cell_zoneout, keep_cell, at, j);
+        const double f_plain = c.form() == 1 ? std::exp(z[1]) : logistic(z[1]), forget = k + (1 - k) * f_plain;
+        const double arriving = z[0] + std::log(1 - k), a_seen = std::log(forget) + state[3][j];
+        const double a = state[2][j] == 0 && k < 1 ? -INFINITY : a_seen, m = std::fmax(arriving, a);
+        const double i = std::exp(arriving - m), f = std::exp(a - m), g = std::tanh(z[2]), output = logistic(z[3]);
         state[1][j] = f * state[1][j] + i * g;
         state[2][j] = f * state[2][j] + i;
         state[3][j] = m;
-        state[0][j] = output * state[1][j] / state[2][j];
+        const double kept = share_at(c, c.zoneout, keep_hidden, at, j);
+        const double made = state[2][j] == 0 ? 0 : output * state[1][j] / state[2][j];
+        state[0][j] = kept * h[j] + (1 - kept) * made;
         const double gates[] = {i, f, g, output};
         for (size_t gate = 0; gate < 4; ++gate) out[5][(at * 4 + gate) * H + j] = gates[gate];
-        out[6][at * H + j] = c.form() == 1 ? 1 : 1 - logistic(z[1]);
+        out[6][at * H + j] = (1 - k) * f_plain / forget * (c.form() == 1 ? 1 : 1 - logistic(z[1]));
         out[0][at * H + j] = state[0][j];
-        for (size_t k = 1; k < 4; ++k) out[6 + k][at * H + j] = state[k][j];
+        for (size_t s = 1; s < 4; ++s) out[6 + s][at * H + j] = state[s][j];
       }
     }
     for (size_t k = 0; k < 4; ++k) out[1 + k].insert(out[1 + k].end(), state[k].begin(), state[k].end());
@@ -70,6 +76,7 @@ inline std::vector<Doubles> slstm_backward_reference(const CellCase& c, const Ce
                                                      const std::vector<Arrays>& forward) {
   const auto H = static_cast<size_t>(c.units), seen = static_cast<size_t>(c.seen());
   const size_t positions = c.position(c.steps, 0);
+  const Doubles keep_hidden = widened(o.keep_hidden);
   const Doubles u = widened(o.weight_hh), dy = widened(o.dy), gates = widened(forward[5][0]);
   const Doubles slope = widened(forward[6][0]), cells = widened(forward[7][0]), normalizers = widened(forward[8][0]);
   std::vector<Doubles> out = {Doubles(positions * 4 * H), {}, {}, {}, {}, Doubles(positions * H),
@@ -89,18 +96,22 @@ inline std::vector<Doubles> slstm_backward_reference(const CellCase& c, const Ce
       const Doubles n_before =
           step > 0 ? row_values(true, normalizers, steps[step - 1], H) : row_values(c.initial, widened(o.n0), index, H);
       double* dz = &out[0][at * 4 * H];
+      Doubles kept(H);
       for (size_t j = 0; j < H; ++j) {
         dh[j] += dy[at * H + j];
         const double *i = &gates[at * 4 * H + j], f = i[H], g = i[2 * H], output = i[3 * H];
-        const double n = normalizers[at * H + j], mean = cells[at * H + j] / n;
-        dc[j] += dh[j] * output / n;
-        dn[j] -= dh[j] * output * mean / n;
-        out[5][at * H + j] = dh[j], out[6][at * H + j] = dc[j];
+        const double n = normalizers[at * H + j], mean = n == 0 ? 0 : cells[at * H + j] / n;
+        out[5][at * H + j] = dh[j];
+        kept[j] = share_at(c, c.zoneout, keep_hidden, at, j) * dh[j];
+        dh[j] -= kept[j];
+        dc[j] += n == 0 ? 0 : dh[j] * output / n;
+        dn[j] -= n == 0 ? 0 : dh[j] * output * mean / n;
+        out[6][at * H + j] = dc[j];
         const double of_input = (dc[j] * g + dn[j]) * *i, of_forget = (dc[j] * c_before[j] + dn[j] * n_before[j]) * f;
         const double of_maximum = dm[j] - of_input - of_forget;
         const double a = of_forget + (f < 1 ? 0 : of_maximum);
         dz[j] = of_input + (f < 1 ? of_maximum : 0);
-        dz[H + j] = a * (c.form() == 1 ? 1 : slope[at * H + j]);
+        dz[H + j] = a * slope[at * H + j];
         dz[2 * H + j] = dc[j] * *i * (1 - g * g);
         dz[3 * H + j] = dh[j] * mean * output * (1 - output);
         dc[j] *= f, dn[j] *= f, dm[j] = a;
@@ -112,6 +123,8 @@ inline std::vector<Doubles> slstm_backward_reference(const CellCase& c, const Ce
           for (size_t k = head; k < head + seen; ++k) dh[j] += dz[gate * H + k] * u[(gate * H + k) * seen + j - head];
         }
       }
+      dh = seen_by_gates(c, o, row, dh);
+      for (size_t j = 0; j < H; ++j) dh[j] += kept[j];
     }
     for (size_t k = 0; k < 4; ++k) out[1 + k].insert(out[1 + k].end(), carried[k].begin(), carried[k].end());
   }

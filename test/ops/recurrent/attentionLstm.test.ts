@@ -1,4 +1,4 @@
-import { float32, int32 } from '../../../lib/ops/op';
+import { float32, int32, type Slots, type ValueType } from '../../../lib/ops/op';
 import { attentionLstm } from '../../../lib/ops/recurrent/attentionLstm';
 import { attentionLstmBackward } from '../../../lib/ops/recurrent/attentionLstmBackward';
 import { attentionLstmStep } from '../../../lib/ops/recurrent/attentionLstmStep';
@@ -12,7 +12,7 @@ import { floats, integers, Random, withDims, type Tensor } from '../../support/r
 const sizes = { T: 4, B: 3, I: 2, H: 3, S: 4, A: 2 };
 /** One row with no steps, one with a single step, one with all; of slots one with all, one with none, one with two. */
 const ragged = { lengths: integers([3], [0, 4, 1]), memory_lengths: integers([3], [4, 2, 0]) };
-const sequence = (reverse: boolean): Write => writeOp(attentionLstm, { reverse });
+const sequence = (reverse: boolean): Write => writeOp(attentionLstm, { reverse, ...plainLstm });
 
 const sigma = (z: number) => 1 / (1 + Math.exp(-z));
 const product = (matrix: Tensor, v: readonly number[]) =>
@@ -100,7 +100,7 @@ describe.each(scores)('with the %s score', (score) => {
     let [h, c]: [Tensor, Tensor] = [h0, c0];
     for (let t = 0; t < sizes.T; t++) {
       const input = floats([B, I], x.data.subarray(t * B * I, (t + 1) * B * I));
-      const next = evaluate({ x: input, h, c, ...rest, memory_lengths }, writeOp(attentionLstmStep, {}));
+      const next = evaluate({ x: input, h, c, ...rest, memory_lengths }, writeOp(attentionLstmStep, plainLstm));
       [h, c] = [floats([B, H], next.h_next!.data), floats([B, H], next.c_next!.data)];
       expect(next.attention!.data).toEqual(whole.attention!.data.slice(t * B * S, (t + 1) * B * S));
     }
@@ -157,7 +157,7 @@ describe.each(scores)('with the %s score', (score) => {
     test('for a single step, and for steps that feed on themselves', () => {
       const { x, h0, c0, ...rest } = attentionOperands(score, { ...sizes, T: 1, I: 3 });
       const state = { h: h0!, c: c0!, memory_lengths: ragged.memory_lengths };
-      const step = writeOp(attentionLstmStep, {});
+      const step = writeOp(attentionLstmStep, plainLstm);
       checkGradient({ x: floats([3, 3], x!.data), ...state, ...rest }, step, { on: ['h_next', 'c_next'] });
       checkGradient({ ...state, ...rest }, ({ h, c, ...others }, emit) => {
         let next = { h: h!, c: c! };
@@ -201,12 +201,21 @@ describe.each(scores)('with the %s score', (score) => {
     const seen = evaluate(values, sequence(false)) as Record<string, Tensor>;
     const { T, B, H } = sizes;
     const random = new Random(3);
-    const { gates, cells, unattended, queries, attention } = seen;
+    const { gates, cells, unattended, attention } = seen;
+    const queries = score === 'additive' ? seen.queries : unattended;
     const arriving = { dy: random.normal(T, B, H), dh_n: random.normal(B, H), dc_n: random.normal(B, H) };
-    const given = { ...values, ...arriving, gates, cells, unattended, queries, attention } as Values;
-    return evaluate(given, writeOp(attentionLstmBackward, { reverse: false }));
+    const given = { ...values, ...arriving, gates, cells, queries, attention } as Values;
+    return evaluate(given, writeOp(attentionLstmBackward, { reverse: false, ...plainLstm }));
   }
 });
+
+/** The operands of an op, those that are not given left out. */
+function withNulls<O extends { readonly operands: Slots; infer(operands: never, attributes: never): unknown }>(
+  { operands }: O,
+  types: Readonly<Record<string, ValueType | null>>,
+): Parameters<O['infer']>[0] {
+  return Object.fromEntries(Object.keys(operands).map((slot) => [slot, types[slot] ?? null])) as never;
+}
 
 /** Large numbers in everything past the lengths. */
 function spoil(values: Record<string, Tensor>): Record<string, Tensor> {
@@ -235,7 +244,8 @@ describe('wrong operands are refused by name', () => {
     ...{ keys: float32('B', 'S', 4), values: float32('B', 'S', 3), memory_lengths: int32('B') },
     ...{ weight_query: float32(4, 3), weight_score: float32(4) },
   };
-  const infer = (changed: object) => attentionLstm.infer({ ...types, ...changed }, { reverse: false });
+  const infer = (changed: object) =>
+    attentionLstm.infer(withNulls(attentionLstm, { ...types, ...changed }), { reverse: false, ...plainLstm });
 
   test.each([
     ['x', float32('T', 2), 'x: expected [T, B, I], received [T, 2]'],
@@ -266,17 +276,23 @@ describe('wrong operands are refused by name', () => {
     const { lengths, memory_lengths, h0: state } = types;
     const forward = infer({});
     const sequenceType = float32('T', 'B', 3);
-    const seen = { gates: float32('T', 'B', 12), cells: sequenceType, unattended: sequenceType };
+    const seen = { gates: float32('T', 'B', 12), cells: sequenceType };
     const asked = { queries: float32('T', 'B', 4), attention: float32('T', 'B', 'S') };
-    expect(forward).toEqual({ y: sequenceType, h_n: state, c_n: state, ...seen, ...asked });
+    expect(forward).toMatchObject({
+      y: sequenceType,
+      h_n: state,
+      c_n: state,
+      ...seen,
+      unattended: sequenceType,
+      ...asked,
+    });
     const { weight_hh, keys, values, weight_query, weight_score, c0 } = types;
     const attended = { keys, values, weight_query, weight_score, memory_lengths };
     const arriving = { dy: sequenceType, dh_n: state, dc_n: state };
-    const backward = attentionLstmBackward.infer(
-      { ...arriving, ...seen, ...asked, c0, weight_hh, ...attended, lengths },
-      { reverse: true },
-    );
-    expect(backward).toEqual({
+    const given = { ...arriving, ...seen, ...asked, c0, weight_hh, ...attended, lengths };
+    const attributes = { reverse: true, ...plainLstm };
+    const backward = attentionLstmBackward.infer(withNulls(attentionLstmBackward, given), attributes);
+    expect(backward).toMatchObject({
       dgates: seen.gates,
       dh0: state,
       dc0: state,

@@ -4,6 +4,7 @@ import type { ArrayView, Backend } from '../../../lib/backend/backend';
 import { attentionLstm, visibleSlots } from '../../../lib/ops/recurrent/attentionLstm';
 import { attentionLstmBackward } from '../../../lib/ops/recurrent/attentionLstmBackward';
 import { attentionLstmStep } from '../../../lib/ops/recurrent/attentionLstmStep';
+import { plainLstm } from '../../../lib/ops/recurrent/lstmKind';
 import { ProgramBuilder } from '../../../lib/program/builder';
 import { gradient } from '../../../lib/program/gradient';
 import type { Program } from '../../../lib/program/program';
@@ -20,7 +21,7 @@ function trainingProgram(values: Values, cotangents: Values, reverse: boolean): 
   const builder = new ProgramBuilder();
   const variables = declareInputs(builder, values);
   const seeds = declareInputs(builder, cotangents);
-  const outputs = writeOp(attentionLstm, { reverse })(variables, builder.emit.bind(builder));
+  const outputs = writeOp(attentionLstm, { reverse, ...plainLstm })(variables, builder.emit.bind(builder));
   for (const name of [...results, ...visibleSlots]) builder.output(name, outputs[name]!);
   const targets = Object.keys(values).filter((name) => !isLength(name));
   const gradients = gradient(
@@ -131,8 +132,8 @@ describe.each(scores)('with the %s score', (score) => {
       const emit = builder.emit.bind(builder);
       const outputs =
         op === 'sequence'
-          ? writeOp(attentionLstm, { reverse: false })(variables, emit)
-          : writeOp(attentionLstmStep, {})(variables, emit);
+          ? writeOp(attentionLstm, { reverse: false, ...plainLstm })(variables, emit)
+          : writeOp(attentionLstmStep, plainLstm)(variables, emit);
       for (const slot of slots) builder.output(slot, outputs[slot]!);
       return runOn(native, builder.finish(), inputs);
     };
@@ -155,10 +156,11 @@ describe.each(scores)('with the %s score', (score) => {
     const seen = runOn(reference, trainingProgram(values, cotangents, true), { ...values, ...cotangents });
     const { h0, x, bias_ih, bias_hh, weight_ih, ...rest } = values;
     expect([h0, x, bias_ih, bias_hh, weight_ih]).not.toContain(undefined);
-    const visible = Object.fromEntries(visibleSlots.map((slot) => [slot, seen[slot] as Tensor]));
+    const shown = ['gates', 'cells', 'queries', 'attention'];
+    const visible = Object.fromEntries(shown.map((slot) => [slot, seen[slot] as Tensor]));
     const given = rounded({ ...rest, ...cotangents, ...visible });
     const builder = new ProgramBuilder();
-    const outputs = writeOp(attentionLstmBackward, { reverse: true })(
+    const outputs = writeOp(attentionLstmBackward, { reverse: true, ...plainLstm })(
       declareInputs(builder, given),
       builder.emit.bind(builder),
     );

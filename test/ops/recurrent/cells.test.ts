@@ -27,17 +27,17 @@ const gruCell = (reset_after: boolean): Cell => ({
   name: `gru with the reset gate ${reset_after ? 'after' : 'before'}`,
   gates: 3,
   states: ['h'],
-  sequence: (reverse) => writeOp(gru, { reverse, reset_after }),
-  step: writeOp(gruStep, { reset_after }),
-  infer: (types) => gru.infer({ ...none, ...types }, { reverse: false, reset_after }),
+  sequence: (reverse) => writeOp(gru, { reverse, reset_after, gate_clip: 0 }),
+  step: writeOp(gruStep, { reset_after, gate_clip: 0 }),
+  infer: (types) => gru.infer({ ...none, ...types }, { reverse: false, reset_after, gate_clip: 0 }),
 });
 const rnnCell = (relu: boolean): Cell => ({
   name: `rnn with ${relu ? 'relu' : 'tanh'}`,
   gates: 1,
   states: ['h'],
-  sequence: (reverse) => writeOp(rnn, { reverse, relu }),
-  step: writeOp(rnnStep, { relu }),
-  infer: (types) => rnn.infer({ ...none, ...types }, { reverse: false, relu }),
+  sequence: (reverse) => writeOp(rnn, { reverse, relu, gate_clip: 0 }),
+  step: writeOp(rnnStep, { relu, gate_clip: 0 }),
+  infer: (types) => rnn.infer({ ...none, ...types }, { reverse: false, relu, gate_clip: 0 }),
 });
 const slstmCell = (exponential_forget: boolean): Cell => ({
   name: `slstm with ${exponential_forget ? 'an exponential' : 'a sigmoid'} forget gate`,
@@ -45,7 +45,11 @@ const slstmCell = (exponential_forget: boolean): Cell => ({
   states: ['h', 'c', 'n', 'm'],
   sequence: (reverse) => writeOp(slstm, { reverse, exponential_forget }),
   step: writeOp(slstmStep, { exponential_forget }),
-  infer: (types) => slstm.infer({ c0: null, n0: null, m0: null, ...types }, { reverse: false, exponential_forget }),
+  infer: (types) =>
+    slstm.infer(
+      { ...none, keep_cell: null, c0: null, n0: null, m0: null, ...types },
+      { reverse: false, exponential_forget },
+    ),
 });
 const cells = [gruCell(true), gruCell(false), rnnCell(false), rnnCell(true), slstmCell(false), slstmCell(true)];
 
@@ -243,7 +247,7 @@ describe('the gru', () => {
   const values = { ...operandsOf(gruCell(true), sizes), lengths: ragged };
 
   test('keeps gates and the recurrent part 0 past a length', () => {
-    const { gates, recurrent } = evaluate(values, writeOp(gru, { reverse: true, reset_after: true }));
+    const { gates, recurrent } = evaluate(values, writeOp(gru, { reverse: true, reset_after: true, gate_clip: 0 }));
     for (let row = 0; row < sizes.T * sizes.B; row++) {
       const used = Math.floor(row / sizes.B) < ragged.data[row % sizes.B]!;
       for (const view of [gates!, recurrent!]) {
@@ -253,24 +257,28 @@ describe('the gru', () => {
     }
   });
 
-  test.each(['gates', 'recurrent'])('promises no gradient through %s', (slot) => {
-    expect(() => checkGradient(values, writeOp(gru, { reverse: false, reset_after: true }), { on: [slot] })).toThrow(
-      `${slot}: no gradient`,
-    );
+  test.each(['gates', 'recurrent', 'bounds'])('promises no gradient through %s', (slot) => {
+    expect(() =>
+      checkGradient(values, writeOp(gru, { reverse: false, reset_after: true, gate_clip: 0 }), { on: [slot] }),
+    ).toThrow(`${slot}: no gradient`);
   });
 
   test('carries run-time sizes through forward and backward', () => {
-    const attributes = { reverse: false, reset_after: true };
+    const attributes = { reverse: false, reset_after: true, gate_clip: 0 };
     const parameters = { weight_ih: float32(9, 2), weight_hh: float32(9, 3), bias_ih: null, bias_hh: null };
     const h0 = float32('B', 3);
     const lengths = int32('B');
     const forward = gru.infer({ x: float32('T', 'B', 2), h0, lengths, ...none, ...parameters }, attributes);
-    const { y, h_n, gates, recurrent } = forward;
-    expect(forward).toEqual({ y: recurrent, h_n: h0, gates: float32('T', 'B', 9), recurrent: float32('T', 'B', 3) });
+    const { y, h_n, gates, recurrent, bounds } = forward;
+    expect(forward).toEqual({
+      ...{ y: recurrent, h_n: h0, gates: float32('T', 'B', 9), recurrent: float32('T', 'B', 3) },
+      bounds: float32(3, 2),
+    });
     const state = { y, h0, lengths };
     const cotangents = { dy: y, dh_n: h_n };
     const { weight_hh } = parameters;
-    const backward = gruBackward.infer({ ...cotangents, gates, recurrent, weight_hh, ...none, ...state }, attributes);
+    const record = { gates, recurrent, weight_hh, bounds, ...none };
+    const backward = gruBackward.infer({ ...cotangents, ...record, ...state }, attributes);
     expect(backward).toEqual({ dgates: gates, drecurrent: y, dh0: h0, dh: y });
     const { dgates, drecurrent } = backward;
     expect(gruBackwardWeight.infer({ dgates, drecurrent, recurrent, ...state }, attributes)).toEqual({
@@ -281,7 +289,8 @@ describe('the gru', () => {
 
 test('the rnn carries run-time sizes through its backward pass', () => {
   const y = float32('T', 'B', 3);
-  const operands = { dy: y, dh_n: float32('B', 3), gates: y, weight_hh: float32(3, 3), ...none, lengths: int32('B') };
+  const cell = { gates: y, weight_hh: float32(3, 3), bounds: float32(1, 2), ...none };
+  const operands = { dy: y, dh_n: float32('B', 3), ...cell, lengths: int32('B') };
   expect(rnnBackward.infer(operands, { reverse: true, relu: true })).toEqual({
     dgates: y,
     dh0: float32('B', 3),

@@ -1,5 +1,6 @@
 import { lstm } from '../../../lib/ops/recurrent/lstm';
-import { lstmBackward, lstmBackwardWeight } from '../../../lib/ops/recurrent/lstmBackward';
+import { lstmBackward } from '../../../lib/ops/recurrent/lstmBackward';
+import { lstmBackwardWeight } from '../../../lib/ops/recurrent/lstmBackwardWeight';
 import { plainLstm } from '../../../lib/ops/recurrent/lstmKind';
 import { lstmStep } from '../../../lib/ops/recurrent/lstmStep';
 import { float32, int32 } from '../../../lib/ops/op';

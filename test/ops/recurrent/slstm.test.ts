@@ -147,9 +147,13 @@ test('run-time sizes go through forward and backward', () => {
   const [sequence, state] = [float32('T', 'B', 6), float32('B', 6)];
   const parameters = { weight_ih: float32(24, 2), weight_hh: float32(24, 3), bias_ih: null, bias_hh: null };
   const initial = { h0: state, c0: state, n0: state, m0: state };
+  const none = { keep_hidden: null, hidden_mask: null };
   const lengths = int32('B');
   const attributes = { reverse: true, exponential_forget: false };
-  const made = slstm.infer({ x: float32('T', 'B', 2), ...initial, ...parameters, lengths }, attributes);
+  const made = slstm.infer(
+    { x: float32('T', 'B', 2), ...initial, ...parameters, ...none, keep_cell: null, lengths },
+    attributes,
+  );
   expect(made).toEqual({
     ...{ y: sequence, h_n: state, c_n: state, n_n: state, m_n: state, gates: float32('T', 'B', 24) },
     ...{ forget_slope: sequence, cells: sequence, normalizers: sequence, stabilizers: sequence },
@@ -157,7 +161,7 @@ test('run-time sizes go through forward and backward', () => {
   const { gates, forget_slope, cells, normalizers, y } = made;
   const finals = { dy: y, dh_n: state, dc_n: state, dn_n: state, dm_n: state };
   const { weight_hh } = parameters;
-  const record = { gates, forget_slope, cells, normalizers, c0: state, n0: state, weight_hh, lengths };
+  const record = { gates, forget_slope, cells, normalizers, c0: state, n0: state, weight_hh, ...none, lengths };
   const back = slstmBackward.infer({ ...finals, ...record }, { reverse: true });
   expect(back).toEqual({
     ...{ dgates: gates, dh0: state, dc0: state, dn0: state, dm0: state, dh: sequence, dcells: sequence },
