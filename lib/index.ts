@@ -3,6 +3,12 @@ export type { ArrayView, NumberArray } from './backend/backend';
 export { getThreads, nativeInfo, setThreads } from './backend/native/native';
 export type { Batch, Batches, BatchInputs, Data, DataTraits, Tensor } from './data/batch';
 export { Labels, type LabelsJson } from './data/labels';
+export type { SequenceBatches, SequenceBatchOptions } from './data/sequences/batches';
+export type { SequenceInput } from './data/sequences/inputs';
+export type { Recognition, RecognizeOptions, Recognizer } from './data/sequences/predict';
+export { sequences, type SequenceCorpus, type SequenceOptions, type SequencePart } from './data/sequences/sequences';
+export type { SequencePartName } from './data/sequences/split';
+export type { Label } from './data/sequences/targets';
 export {
   calendar,
   Calendar,

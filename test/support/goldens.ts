@@ -65,6 +65,16 @@ export interface PoolingCase extends LayerCase {
   readonly config: { readonly lengths: number[]; readonly attentionSize: number };
 }
 
+/** One loss of what a network gave: the number and its gradient. */
+export interface LossCase {
+  readonly case: string;
+  readonly kind: 'loss';
+  readonly config: { readonly loss: string; readonly options: object };
+  readonly inputs: Tensors;
+  readonly loss: number;
+  readonly gradient: GoldenTensor;
+}
+
 export interface TrajectoryCase {
   readonly case: string;
   readonly kind: 'trajectory';
@@ -113,6 +123,7 @@ interface Cases {
   readonly cell: CellCase;
   readonly 'layer-norm': LayerNormCase;
   readonly pooling: PoolingCase;
+  readonly loss: LossCase;
   readonly trajectory: TrajectoryCase;
   readonly schedule: ScheduleCase;
 }
