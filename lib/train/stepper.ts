@@ -151,14 +151,11 @@ export class Stepper {
    *   of that time.
    * @throws StateError when the optimizer has states that are not among them.
    */
-  restore(
-    record: StepperRecord,
-    states: ReadonlyMap<string, { readonly data: ArrayLike<number>; readonly shape: readonly number[] }>,
-  ): void {
+  restore(record: StepperRecord, states: ReadonlyMap<string, ArrayView>): void {
     const { network, moments, carried } = this;
     network.requireBound();
     const own = new Map(this.optimizer.states(network.trainable()).map((state) => [state.name, state]));
-    for (const name of own.keys())
+    for (const name of record.step > 0 ? own.keys() : [])
       if (!states.has(name))
         throw new StateError(`${name}: the optimizer has this state, and the saved training has not`);
     const restored = [...states].map(([name, { data, shape }]): StateSpec & { initial: ArrayLike<number> } => ({

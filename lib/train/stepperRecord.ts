@@ -1,3 +1,5 @@
+import { mapValues } from '../mapValues';
+
 /**
  * What a resumed training needs of a stepper beside states of the network's store: plain JSON.
  *
@@ -19,6 +21,3 @@ export const toJson = (pass: Readonly<Record<string, number>>): Pass =>
   mapValues(pass, (value) => (Number.isFinite(value) ? value : null));
 
 export const fromJson = (pass: Pass): Readonly<Record<string, number>> => mapValues(pass, (value) => value ?? NaN);
-
-const mapValues = <A, B>(record: Readonly<Record<string, A>>, map: (value: A) => B): Record<string, B> =>
-  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, map(value)]));
