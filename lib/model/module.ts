@@ -144,8 +144,15 @@ export abstract class Module extends Layer implements Keepsakes {
     return run.on('step', note).on('resume', note);
   }
 
-  /** One training step, for a loop of one's own. Moments go on with the optimizer object in `options`, and start anew after a `fit` with it. */
-  async trainStep<O extends Outputs = AnyOutputs>(batch: Batch, options: StepOptions<O>): Promise<StepResult> {
+  /**
+   * One training step, for a loop of one's own. Moments go on with the optimizer object in `options`, and start anew after a `fit` with it.
+   *
+   * Several batches are one step: one update with the gradient of all of them together, in the memory of one.
+   */
+  async trainStep<O extends Outputs = AnyOutputs>(
+    batch: Batch | readonly Batch[],
+    options: StepOptions<O>,
+  ): Promise<StepResult> {
     const settled = this.#settled(options);
     checkStepOptions('trainStep', settled);
     const { optimizer } = settled;

@@ -35,10 +35,11 @@ export function ruleOptimizer(
   rule: UpdateRule,
 ): Optimizer {
   const { op, moments, firstMoment = 0, progress = null } = rule;
+  const groups = groupsOf(name, options);
   return {
     name,
     settings: { optimizer: name, ...settings, ...groupSettings(options) },
-    groups: groupsOf(name, options),
+    groups,
     states: (parameters) => [
       ...Object.values(moments).flatMap((kind) =>
         parameters.map(({ path, shape }) => ({

@@ -2,7 +2,7 @@
 import { DataError, ShapeError } from '../errors';
 import type { ArrayView } from '../backend/backend';
 import { checkElements } from '../backend/bind';
-import type { Batch } from '../data/batch';
+import type { Batch, Batches } from '../data/batch';
 import {
   countsOf,
   expectTensor,
@@ -64,6 +64,7 @@ const reserved: readonly string[] = [
   names.weightDecay,
   names.maxNorm,
   names.clipValue,
+  names.keep,
   randomKeyInput,
   streamBeginsInput,
 ];
@@ -138,4 +139,14 @@ function checkWeights(weights: ArrayView, B: number, T: number): void {
   const fits = formatShape(weights.shape) === formatShape([B]) || formatShape(weights.shape) === formatShape([B, T]);
   if (!fits) throw new ShapeError(`weights: expected [${B}] or [${B}, ${T}], received ${formatShape(weights.shape)}`);
   checkElements('weights', weights);
+}
+
+/** Whether several batches are given, where one or several may be. */
+export const isSeveral = (batches: Batch | Batches): batches is Batches =>
+  [Symbol.iterator, Symbol.asyncIterator].some(
+    (key) => typeof (batches as unknown as Partial<Record<symbol, unknown>> | null)?.[key] === 'function',
+  );
+
+export async function* iteratorOf(batches: Batches): AsyncGenerator<Batch, void, undefined> {
+  yield* batches;
 }

@@ -3,14 +3,19 @@ import { iterate, type Batch, type Data, type PassBegin } from '../data/batch';
 /** The longest delay that a timer takes. */
 const maxMilliseconds = 2 ** 31 - 1;
 
-/** The batches of one pass, each asked for ahead at most once. Data may never come: nothing here waits for them unconditionally. */
-export class Feed {
-  private readonly batches: AsyncGenerator<Batch, void, undefined>;
-  private asked: Promise<IteratorResult<Batch, void>> | null = null;
+/**
+ * The batches of one pass, each asked for ahead at most once. Data may never come: nothing here waits for them unconditionally.
+ *
+ * With `accumulate`, they come in lists of so many, the last of a pass perhaps of fewer; `begin` then counts lists.
+ */
+export class Feed<Item extends Batch | readonly Batch[] = Batch> {
+  private readonly batches: AsyncGenerator<Item, void, undefined>;
+  private asked: Promise<IteratorResult<Item, void>> | null = null;
   private isWaiting = false;
 
-  constructor(data: Data, begin: PassBegin = {}) {
-    this.batches = iterate(data, begin);
+  constructor(data: Data, { epoch, begin = 0 }: PassBegin = {}, accumulate = 1) {
+    const batches = iterate(data, { epoch, begin: begin * accumulate });
+    this.batches = (accumulate === 1 ? batches : lists(batches, accumulate)) as AsyncGenerator<Item, void, undefined>;
   }
 
   /** Asks for the next batch, so that it is made while others compute. */
@@ -23,7 +28,7 @@ export class Feed {
   }
 
   /** The next batch, or null when a signal is aborted or the time has passed before it has come. */
-  async next(signals: readonly AbortSignal[], milliseconds = Infinity): Promise<IteratorResult<Batch, void> | null> {
+  async next(signals: readonly AbortSignal[], milliseconds = Infinity): Promise<IteratorResult<Item, void> | null> {
     this.ask();
     const item = await unlessAborted(this.asked!, signals, milliseconds);
     if (item) this.asked = null;
@@ -36,6 +41,18 @@ export class Feed {
     if (this.isWaiting) closed.catch(() => {});
     else await closed;
   }
+}
+
+/** Lists of `size` batches; the last may be shorter. */
+async function* lists(batches: AsyncIterable<Batch>, size: number): AsyncGenerator<readonly Batch[], void, undefined> {
+  let list: Batch[] = [];
+  for await (const batch of batches) {
+    list.push(batch);
+    if (list.length < size) continue;
+    yield list;
+    list = [];
+  }
+  if (list.length > 0) yield list;
 }
 
 /** What is awaited, or null as soon as one of the signals is aborted or the time has passed. */

@@ -109,6 +109,11 @@ export class MeanFigures {
     return this.batches === 0;
   }
 
+  /** All batches as one, to be added to others. */
+  total(): Measured {
+    return { figures: this.mean(), weight: this.weight, sums: this.sums };
+  }
+
   mean(): Figures {
     const means = Object.fromEntries(
       [...this.means].map(([name, sum]) => [name, this.weight === 0 ? 0 : sum / this.weight]),

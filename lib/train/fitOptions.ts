@@ -9,6 +9,13 @@ import { lossOf } from './step';
 import { checkStepOptions, type StepOptions } from './stepper';
 
 export interface FitOptions<O extends Outputs = AnyOutputs> extends Omit<StepOptions<O>, 'carryState'> {
+  /**
+   * So many batches make one step: one update with the gradient of all of them together, as of one larger batch, in the
+   * memory of one. Each weighs as much as the weights behind its loss; a loss of your own counts each alike. The last step
+   * of a pass takes those that are left; a step that is not complete when the training ends does not take place. Steps are
+   * updates in events, `maxSteps`, schedules and checkpoints. Default 1.
+   */
+  readonly accumulate?: number;
   /** Passes over the data. Default 1, or as many as `maxSteps` or `maxSeconds` allow. */
   readonly epochs?: number;
   /** Ends the training after this many steps. */
@@ -60,6 +67,7 @@ const known: readonly (keyof FitOptions)[] = [
   'clipNorm',
   'clipValue',
   'metrics',
+  'accumulate',
   'epochs',
   'maxSteps',
   'maxSeconds',
@@ -96,7 +104,7 @@ export interface FitSettings {
 /** @throws OptionError for what is no option, and for options that contradict each other. */
 export function fitSettings(data: Data, options: FitOptions<never>): FitSettings {
   checkStepOptions('fit', options, known);
-  for (const name of ['epochs', 'maxSteps', 'maxSeconds'] as const) {
+  for (const name of ['accumulate', 'epochs', 'maxSteps', 'maxSeconds'] as const) {
     const value = options[name];
     const valid =
       value === undefined ||

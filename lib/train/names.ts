@@ -6,6 +6,7 @@ export const names = {
   weightDecay: 'weight_decay',
   maxNorm: 'max_norm',
   clipValue: 'clip_value',
+  keep: 'keep',
   loss: 'loss',
   totalWeight: 'total_weight',
   gradientNorm: 'gradient_norm',

@@ -58,13 +58,22 @@ export function trainingOptions(
   { carries, watch, maxSkipped }: FitSettings,
 ): Record<string, unknown> {
   const loss = lossOf(options);
-  const { optimizer, clipNorm = null, clipValue = null, metrics = [], validation, earlyStopping } = options;
+  const {
+    optimizer,
+    clipNorm = null,
+    clipValue = null,
+    accumulate = 1,
+    metrics = [],
+    validation,
+    earlyStopping,
+  } = options;
   return {
     backend: network.backend.name,
     loss: typeof loss === 'function' ? `function ${loss.name}` : loss.key,
     optimizer: optimizer.settings,
     clipNorm,
     clipValue,
+    accumulate,
     metrics: Array.isArray(metrics) ? metrics : Object.keys(metrics),
     validation: validation !== undefined,
     carryState: carries,

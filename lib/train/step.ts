@@ -10,6 +10,7 @@ import type { Variable } from '../ops/op';
 import { formatShape } from '../ops/shape';
 import { expectVariable } from '../ops/variable';
 import { describe } from '../options';
+import { writeSums } from './accumulation';
 import { names } from './names';
 import { writeGradients, writeUpdate, type Update } from './update';
 
@@ -125,7 +126,10 @@ export function writeStep(
       writing.builder.guard(names.loss, loss);
       if (totalWeight) writing.builder.output(names.totalWeight, totalWeight);
       writeMetrics(writing, objective);
-      if (update) writeUpdate(writing.builder, writeGradients(network, writing, loss, update.optimizer), update);
+      if (!update) return;
+      const trainables = writeGradients(network, writing, loss, update.optimizer);
+      if (update.sums) writeSums(writing.builder, trainables, totalWeight);
+      else writeUpdate(writing.builder, trainables, update);
     },
     supervision,
   );

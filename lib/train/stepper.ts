@@ -1,94 +1,22 @@
-import { isFiniteFloat32 } from '../arrays';
-import { DataError, NonFiniteError, OptionError, StateError } from '../errors';
+import { DataError, NonFiniteError, StateError } from '../errors';
 import type { ArrayView, RunResult, StateSpec } from '../backend/backend';
-import type { Batch } from '../data/batch';
-import type { AnyOutputs, Outputs } from '../nn/loss';
-import type { Network } from '../nn/network';
+import type { Batch, Batches } from '../data/batch';
+import type { Network, Written } from '../nn/network';
 import { randomKeyInput, streamBeginsInput, type RecurrentState } from '../nn/trace';
 import type { Shape } from '../ops/shape';
-import { checkOptions, describe } from '../options';
+import { assignGroups, ratesAt } from '../optim/groups';
 import type { Optimizer } from '../optim/optimizer';
-import { ratesAt } from '../optim/groups';
-import type { SchedulePoint } from '../optim/schedule';
-import { mapValues } from '../mapValues';
-import { prepareBatch, type PreparedBatch } from './batch';
-import { measure, readScalar, type Figures, type Measured } from './figures';
-import { checkObjective, names, objectiveKey, writeStep, type Objective } from './step';
-import { updateScalars } from './update';
+import { summedIn, sumStateNames, sumStates, writeMeanUpdate } from './accumulation';
+import { isSeveral, iteratorOf, prepareBatch, type PreparedBatch } from './batch';
+import { MeanFigures, measure, readScalar, type Measured } from './figures';
+import { names, objectiveKey, writeStep } from './step';
+import type { MeasuredStep, StepOptions, StepPlace } from './stepOptions';
+import { fromJson, toJson, type StepperRecord } from './stepperRecord';
+import { clipKey, updateScalars, type Update } from './update';
 
-export interface StepOptions<O extends Outputs = AnyOutputs> extends Objective<O> {
-  /**
-   * `adam()`, `adamW()`, `sgd()`, `rmsprop()` or `adagrad()`. Its moments belong to the training: each `fit` starts them anew, also with the same
-   * optimizer; for `trainStep` they go on with the optimizer object, and start anew after a `fit` with it.
-   */
-  readonly optimizer: Optimizer;
-  /** Gradients are scaled so that their global norm is at most this. Default: no clipping. */
-  readonly clipNorm?: number;
-  /** Each element of a gradient is then held within ± this, so both bounds hold. Default: no clipping. */
-  readonly clipValue?: number;
-  /** Recurrent layers go on from the state in which the last batch ended. Default false. */
-  readonly carryState?: boolean;
-}
-
-export interface StepResult {
-  /** Counted from 1. */
-  readonly step: number;
-  readonly loss: number;
-  /** `loss`, what follows from it (`perplexity`, `bitsPerCharacter`, `rootMeanSquaredError`), and the metrics asked for. */
-  readonly figures: Figures;
-  /** Of all gradients together, before clipping. */
-  readonly gradientNorm: number;
-  /** That of parameters in no group. */
-  readonly learningRate: number;
-}
-
-/** A step, and what it adds to figures over several. */
-export interface MeasuredStep {
-  readonly result: StepResult;
-  readonly measured: Measured;
-}
-
-/** Where in a training a step is taken, and what may abandon it. */
-export interface StepPlace extends Partial<Pick<SchedulePoint, 'totalSteps' | 'epoch' | 'totalEpochs'>> {
-  readonly signal?: AbortSignal;
-}
-
-/**
- * What a resumed training needs of a stepper beside states of the network's store: plain JSON.
- *
- * Everything else of an optimizer and its schedules follows from this: see `SchedulePoint`.
- */
-export interface StepperRecord {
-  readonly step: number;
-  /** Of finished passes, for schedules; null for those not finite. */
-  readonly figures: readonly Readonly<Record<string, number | null>>[];
-  readonly carriedBatchSize: number | null;
-  readonly streamBegins: boolean;
-}
-
-const knownOptions = ['loss', 'optimizer', 'clipNorm', 'clipValue', 'metrics', 'carryState'];
-
-/** Throws for options that no step could be taken with. */
-export function checkStepOptions(
-  owner: string,
-  options: StepOptions<never>,
-  known: readonly string[] = knownOptions,
-): void {
-  checkOptions(owner, options ?? {}, known);
-  const { optimizer } = options ?? {};
-  checkObjective(owner, options ?? {});
-  if (typeof optimizer?.emit !== 'function')
-    throw new OptionError(
-      `${owner}: optimizer: expected an optimizer such as adam(), called, received ${describe(optimizer)}`,
-    );
-  for (const name of ['clipNorm', 'clipValue'] as const) {
-    const bound = options[name] ?? null;
-    if (bound !== null && !(typeof bound === 'number' && bound > 0 && isFiniteFloat32(bound)))
-      throw new OptionError(
-        `${owner}: ${name}: expected a positive number, finite in float32, received ${describe(bound)}`,
-      );
-  }
-}
+export type { StepperRecord } from './stepperRecord';
+export { checkStepOptions } from './stepOptions';
+export type { MeasuredStep, StepOptions, StepPlace, StepResult } from './stepOptions';
 
 let steppers = 0;
 
@@ -96,6 +24,8 @@ let steppers = 0;
 export class Stepper {
   /** Steps taken, those that failed included. */
   step = 0;
+  /** Batches taken, those of steps that failed included: random numbers are keyed by it. */
+  batches = 0;
   private readonly id = ++steppers;
   /** Optimizer states that hold this stepper's moments. */
   private readonly moments = new Set<string>();
@@ -113,32 +43,83 @@ export class Stepper {
     private readonly declaredShapes: Readonly<Record<string, Shape>> = {},
   ) {}
 
-  /** Forward, backward, clip, update. Rejects with NonFiniteError, nothing changed, when loss or gradient norm is not finite. */
-  async take(batch: Batch, options: StepOptions<never>, { signal, ...place }: StepPlace = {}): Promise<MeasuredStep> {
-    const prepared = prepareBatch(batch, this.declaredShapes);
-    const executable = this.prepare(prepared, options);
-    const rates = ratesAt(this.optimizer.groups, {
-      totalSteps: null,
-      ...place,
-      step: this.step,
-      figures: this.figures,
+  /**
+   * Forward, backward, clip, update. With several batches, the update takes the gradient of all of them as one.
+   *
+   * Rejects with NonFiniteError when loss or gradient norm is not finite. Nothing has then changed but, by batches before
+   * that one, the carried state; those after it are left out, so that the next step begins where it would have begun.
+   */
+  async take(batches: Batch | Batches, options: StepOptions<never>, place: StepPlace = {}): Promise<MeasuredStep> {
+    if (!isSeveral(batches)) {
+      const rates = this.rates(place);
+      const update = this.update(options);
+      const result = await this.run(batches, options, update, updateScalars(update, rates), place.signal);
+      this.step++;
+      if (result.failedGuard !== null) throw this.nonFinite(result);
+      return this.measured(measure(options, result), result, rates);
+    }
+    const means = new MeanFigures(options);
+    const summed = new Set<string>();
+    const parts = iteratorOf(batches);
+    let part = await parts.next();
+    while (!part.done) {
+      const run = this.sum(part.value, options, summed, place.signal);
+      // The next one is made while the native side works on this one.
+      const next = parts.next();
+      next.catch(() => {});
+      const result = await run;
+      if (result.failedGuard !== null) await this.leaveOut(parts, next);
+      if (result.failedGuard !== null) throw this.nonFinite(result);
+      means.add(measure(options, result));
+      part = await next;
+    }
+    if (means.isEmpty) throw new DataError('batch: expected at least one batch, received none');
+    return this.takeMean(means.total(), options, summed, place);
+  }
+
+  /** Adds the gradients of a batch to the sums; `summed` are the parameters that have some. */
+  private async sum(batch: Batch, options: StepOptions<never>, summed: Set<string>, signal: AbortSignal | undefined) {
+    const { network } = this;
+    const update = { ...this.update(options), sums: true };
+    const keep = { [names.keep]: { data: Float64Array.of(summed.size > 0 ? 1 : 0), shape: [] } };
+    return this.run(batch, options, update, keep, signal, (program) => {
+      const added = summedIn(program, network.trainable()).filter((path) => !summed.has(path));
+      // What earlier steps left for parameters on which the loss of another batch did not depend.
+      if (summed.size > 0) network.zeroStates(sumStateNames(added));
+      added.forEach((path) => summed.add(path));
     });
-    const scalars = { ...updateScalars(this.update(options), rates), ...this.scalars() };
-    const used = Object.fromEntries(
-      executable.program.inputs.flatMap(({ name }) => (scalars[name] ? [[name, scalars[name]]] : [])),
+  }
+
+  /** The update with the mean of the summed gradients. */
+  private async takeMean(
+    measured: Measured,
+    options: StepOptions<never>,
+    summed: ReadonlySet<string>,
+    place: StepPlace,
+  ): Promise<MeasuredStep> {
+    const { network, optimizer } = this;
+    const update = this.update(options);
+    const rates = this.rates(place);
+    const groups = assignGroups(optimizer.name, optimizer.groups, [...network.parameters.values()]);
+    const parameters = network.trainable().filter(({ path }) => summed.has(path));
+    const key = `mean ${this.id} ${clipKey(update)} ${parameters.map(({ path }) => path).join(' ')}`;
+    const { executable } = network.prepare(key, {}, () =>
+      writeMeanUpdate(
+        parameters.map(({ path, shape }) => ({ path, shape, group: groups.get(path)! })),
+        update,
+      ),
     );
-    const inputs = { ...prepared.inputs, ...prepared.supervision, ...used };
-    const result = await executable.run(this.network.store, inputs, { priority: 'training', signal });
+    const given = updateScalars(update, rates);
+    const result = await executable.run(network.store, given, { priority: 'training', signal: place.signal });
     this.step++;
     if (result.failedGuard !== null) throw this.nonFinite(result);
-    if (options.carryState) this.streamBegins = false;
-    const gradientNorm = readScalar(result, names.gradientNorm);
-    const measured = measure(options, result);
-    const { figures } = measured;
-    return {
-      result: { step: this.step, loss: figures.loss, figures, gradientNorm, learningRate: rates[0]! },
-      measured,
-    };
+    return this.measured(measured, result, rates);
+  }
+
+  /** Takes what is left of a step that failed, and does nothing with it. */
+  private async leaveOut(parts: AsyncIterator<Batch>, next: Promise<IteratorResult<Batch>>): Promise<void> {
+    this.step++;
+    for (let part = await next; !part.done; part = await parts.next()) this.batches++;
   }
 
   /** The next batch begins new sequences. */
@@ -149,8 +130,7 @@ export class Stepper {
 
   /** Tells schedules of the figures with which a pass ended. */
   observe(figures: Readonly<Record<string, number>>): void {
-    const kept = Object.entries(figures).map(([name, value]) => [name, Number.isFinite(value) ? value : NaN] as const);
-    this.figures.push(Object.fromEntries(kept));
+    this.figures.push(fromJson(toJson(figures)));
   }
 
   /** The states of the network's store that a resumed training needs beside the parameters: moments and carried states. */
@@ -160,10 +140,8 @@ export class Stepper {
 
   /** What a resumed training needs beside states. */
   record(): StepperRecord {
-    const { step, carriedBatchSize, streamBegins } = this;
-    const nullable = (value: number) => (Number.isNaN(value) ? null : value);
-    const figures = this.figures.map((pass) => mapValues(pass, nullable));
-    return { step, figures, carriedBatchSize, streamBegins };
+    const { step, batches, carriedBatchSize, streamBegins } = this;
+    return { step, batches, figures: this.figures.map(toJson), carriedBatchSize, streamBegins };
   }
 
   /**
@@ -190,20 +168,48 @@ export class Stepper {
     network.momentOwner = this;
     for (const name of states.keys()) (own.has(name) ? moments : carried).add(name);
     this.step = record.step;
-    this.figures = record.figures.map((pass) => mapValues(pass, (value) => value ?? NaN));
+    this.batches = record.batches;
+    this.figures = record.figures.map(fromJson);
     this.carriedBatchSize = record.carriedBatchSize;
     this.streamBegins = record.streamBegins;
   }
 
-  private prepare({ inputSignature, supervisionSignature, counts }: PreparedBatch, options: StepOptions<never>) {
+  /** Runs the program of a batch, with its arrays and, of the scalars, those that it has; `begin` is told of the program. */
+  private async run(
+    batch: Batch,
+    options: StepOptions<never>,
+    update: Update,
+    scalars: Readonly<Record<string, ArrayView>>,
+    signal: AbortSignal | undefined,
+    begin: (program: Pick<Written, 'program'>) => void = () => {},
+  ): Promise<RunResult> {
+    const { network } = this;
+    const prepared = prepareBatch(batch, this.declaredShapes);
+    const executable = this.prepare(prepared, options, update);
+    begin(executable);
+    const own = { ...scalars, ...this.scalars() };
+    const used = Object.fromEntries(
+      executable.program.inputs.flatMap(({ name }) => (own[name] ? [[name, own[name]]] : [])),
+    );
+    const inputs = { ...prepared.inputs, ...prepared.supervision, ...used };
+    const result = await executable.run(network.store, inputs, { priority: 'training', signal });
+    this.batches++;
+    if (options.carryState && result.failedGuard === null) this.streamBegins = false;
+    return result;
+  }
+
+  private prepare(
+    { inputSignature, supervisionSignature, counts }: PreparedBatch,
+    options: StepOptions<never>,
+    update: Update,
+  ) {
     const { network } = this;
     network.bind(inputSignature);
     this.ownMoments();
+    if (update.sums) network.ensureStates(sumStates(network.trainable()));
     const recurrentState = this.recurrentState(counts.B ?? 1, options);
-    const update = this.update(options);
-    const clips = [update.clipNorm, update.clipValue].map((bound) => bound !== null);
     const key = [
-      `step ${this.id} clip ${clips.join(' ')} ${objectiveKey(options)}`,
+      `step ${this.id} ${update.sums ? 'sums' : clipKey(update)} ${objectiveKey(options)}`,
       JSON.stringify([recurrentState, inputSignature, supervisionSignature]),
     ].join(' ');
     const { written, executable } = network.prepare(key, counts, () => {
@@ -243,6 +249,7 @@ export class Stepper {
         );
       moments.clear();
       this.step = 0;
+      this.batches = 0;
     }
     network.momentOwner = this;
     const fresh = states.filter(({ name }) => !moments.has(name));
@@ -250,14 +257,29 @@ export class Stepper {
     for (const { name } of fresh) moments.add(name);
   }
 
-  private update({ clipNorm, clipValue }: StepOptions<never>) {
+  private update({ clipNorm, clipValue }: StepOptions<never>): Update {
     return { optimizer: this.optimizer, clipNorm: clipNorm ?? null, clipValue: clipValue ?? null };
+  }
+
+  /** The learning rate of each group for the next update. */
+  private rates({ totalSteps = null, epoch, totalEpochs }: StepPlace): number[] {
+    const { step, figures } = this;
+    return ratesAt(this.optimizer.groups, { step, totalSteps, epoch, totalEpochs, figures });
+  }
+
+  private measured(measured: Measured, result: RunResult, rates: readonly number[]): MeasuredStep {
+    const { figures } = measured;
+    const gradientNorm = readScalar(result, names.gradientNorm);
+    return {
+      result: { step: this.step, loss: figures.loss, figures, gradientNorm, learningRate: rates[0]! },
+      measured,
+    };
   }
 
   private scalars(): Record<string, ArrayView> {
     return {
       [streamBeginsInput]: { data: Float32Array.of(this.streamBegins ? 1 : 0), shape: [1] },
-      [randomKeyInput]: { data: Int32Array.of(this.network.seed, this.step), shape: [2] },
+      [randomKeyInput]: { data: Int32Array.of(this.network.seed, this.batches), shape: [2] },
     };
   }
 

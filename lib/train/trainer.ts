@@ -108,7 +108,11 @@ class Trainer {
   /** The steps of a pass up to its end (null), or to that of the training. */
   private async steps(files: RunFiles): Promise<History['ended'] | null> {
     const { state } = this;
-    const feed = new Feed(this.data, { epoch: state.epoch - 1, begin: state.batch });
+    const feed = new Feed<Batch | readonly Batch[]>(
+      this.data,
+      { epoch: state.epoch - 1, begin: state.batch },
+      this.accumulate,
+    );
     try {
       for (;;) {
         const item = await feed.next(this.signals, this.secondsLeft() * 1000);
@@ -125,7 +129,11 @@ class Trainer {
     }
   }
 
-  private async step(batch: Batch, feed: Feed, files: RunFiles): Promise<void> {
+  private async step(
+    batch: Batch | readonly Batch[],
+    feed: Feed<Batch | readonly Batch[]>,
+    files: RunFiles,
+  ): Promise<void> {
     const { state, stepper } = this;
     const { signal, maxSteps = Infinity } = this.options;
     const step = stepper.take(batch, this.stepOptions, { ...this.place(), signal });
@@ -186,9 +194,14 @@ class Trainer {
     return { epoch: this.state.epoch - 1, totalEpochs, totalSteps: this.totalSteps() };
   }
 
+  private get accumulate(): number {
+    return this.options.accumulate ?? 1;
+  }
+
   /** Null where only the time or the data's end tells. */
   private totalSteps(): number | null {
-    const perEpoch = batchCount(this.data);
+    const batches = batchCount(this.data);
+    const perEpoch = batches === undefined ? undefined : Math.ceil(batches / this.accumulate);
     const { maxSteps = Infinity } = this.options;
     const total = Math.min(maxSteps, perEpoch === undefined ? Infinity : perEpoch * this.settings.epochs);
     return Number.isFinite(total) ? total : null;

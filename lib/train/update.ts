@@ -18,6 +18,8 @@ export interface Update {
   readonly clipNorm: number | null;
   /** Largest magnitude of an element of a gradient, after that; null for no clipping. */
   readonly clipValue?: number | null;
+  /** Instead of an update, the gradients are added to sums, from which a later update takes their mean. */
+  readonly sums?: boolean;
 }
 
 /** Parameters that an optimizer may change, and the gradient of the loss by each on which it depends. */
@@ -43,6 +45,14 @@ export function writeGradients(
   return trainables;
 }
 
+/** The norm of all gradients together, which must be finite. */
+export function writeGradientNorm(builder: ProgramBuilder, gradients: readonly Variable[]): Variable {
+  const { norm } = builder.emit(gradientNorm, { gradients }, {});
+  builder.output(names.gradientNorm, norm);
+  builder.guard(names.gradientNorm, norm);
+  return norm;
+}
+
 /** Writes the norm of the gradients, their clipping, and the optimizer's step in the commit. */
 export function writeUpdate(
   builder: ProgramBuilder,
@@ -50,9 +60,10 @@ export function writeUpdate(
   { optimizer, clipNorm, clipValue = null }: Update,
 ): void {
   builder.scope('update', () => {
-    const { norm } = builder.emit(gradientNorm, { gradients: trainables.map((t) => t.gradient) }, {});
-    builder.output(names.gradientNorm, norm);
-    builder.guard(names.gradientNorm, norm);
+    const norm = writeGradientNorm(
+      builder,
+      trainables.map((t) => t.gradient),
+    );
     const scale =
       clipNorm === null
         ? null
@@ -82,3 +93,7 @@ export function updateScalars(
     ...(clipValue !== null && { [names.clipValue]: scalar(clipValue) }),
   };
 }
+
+/** Equal for updates that write equal equations with the same optimizer. */
+export const clipKey = ({ clipNorm, clipValue = null }: Update): string =>
+  `clip ${[clipNorm, clipValue].map((bound) => bound !== null).join(' ')}`;
