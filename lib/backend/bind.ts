@@ -107,7 +107,11 @@ function formatCounts(shape: Shape, counts: ReadonlyMap<CountName, number>): str
 
 function checkContent(program: Program, { name, value, ranges }: ProgramInput, { data }: ArrayView, counts: Counts) {
   const { dtype } = program.values[value]!;
-  if (dtype !== 'int32') return checkFinite(name, data, dtype === 'float32' ? float32Limit : Infinity);
+  if (dtype !== 'int32') {
+    checkFinite(name, data, dtype === 'float32' ? float32Limit : Infinity);
+    for (const range of ranges) checkBounds(name, data, evaluateDim(range.below, counts));
+    return;
+  }
   for (const range of ranges) checkRange(name, data, range, counts);
 }
 
@@ -122,6 +126,15 @@ function checkRange(name: string, data: ArrayLike<number>, range: IntegerRange, 
         `${name}: expected integers in 0..${limit - 1}${orElse}, received ${value} at index ${index}`,
       );
     }
+  }
+}
+
+/** Numbers from 0 to `most`, both included. */
+function checkBounds(name: string, data: ArrayLike<number>, most: number): void {
+  const expected = most === Infinity ? 'numbers >= 0' : `numbers in [0, ${most}]`;
+  for (let index = 0; index < data.length; index++) {
+    if (data[index]! < 0 || data[index]! > most)
+      throw new DataError(`${name}: expected ${expected}, received ${data[index]} at index ${index}`);
   }
 }
 

@@ -81,7 +81,7 @@ export interface Variable {
 export const isVariable = (value: unknown): value is Variable =>
   typeof value === 'object' && value !== null && 'builder' in value && 'type' in value && 'id' in value;
 
-/** Integers from 0 up to but not including `below`, or exactly `except`. */
+/** Integers from 0 up to but not including `below`, or exactly `except`; of float32, numbers from 0 to `below`. */
 export interface IntegerRange {
   readonly below: Dim;
   /** Whether `below` itself is allowed too: lengths may equal T. */
@@ -100,7 +100,7 @@ export interface Emitter {
   readonly emit: Emit;
   /** A number, different for each call in a program, for ops that draw random numbers. */
   nextRandomStream(): number;
-  /** States what the integers of a variable that comes from an input may be; checked when a batch is bound. */
+  /** States what the numbers of a variable that comes from an input may be; checked when a batch is bound. */
   requireRange(variable: Variable, range: IntegerRange): void;
 }
 

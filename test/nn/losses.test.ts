@@ -10,6 +10,7 @@ import {
   meanAbsoluteError,
   meanSquaredError,
   Module,
+  negativeBinomialHead,
   OptionError,
   pinball,
   precision,
@@ -263,4 +264,20 @@ test('outputs and targets that do not fit a loss are refused', async () => {
   await expect(
     model.evaluate([{ inputs, targets: noise(1, 2, 3, 4) }], { loss: huber, metrics: [] } as never),
   ).rejects.toThrow('expected a loss such as crossEntropy(), called');
+});
+
+eachBackend((backend) => {
+  test('counts below 0 and labels beyond 0 and 1 are refused, with the place where they stand', async () => {
+    const model = sequential([lstm(3), negativeBinomialHead({ horizon: 2 })], { backend });
+    const counts = floats32([0, 3, 1, -2], [2, 2, 1]);
+    await expect(model.evaluate([{ inputs: noise(1, 2, 3, 2), targets: counts }])).rejects.toThrow(
+      'targets: expected numbers >= 0, received -2 at index 3',
+    );
+    const labels = sequential([lstm(3), linear(1)], { backend });
+    const targets = floats32([0, 1, 1, 2, 0, 1], [2, 3, 1]);
+    const loss = binaryCrossEntropy();
+    await expect(labels.evaluate([{ inputs: noise(1, 2, 3, 2), targets }], { loss })).rejects.toThrow(
+      'targets: expected numbers in [0, 1], received 2 at index 3',
+    );
+  });
 });

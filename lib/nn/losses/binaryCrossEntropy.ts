@@ -35,6 +35,7 @@ export function binaryCrossEntropy(options: BinaryCrossEntropyOptions = {}): Los
     key: `binaryCrossEntropy ${JSON.stringify(posWeight)}`,
     terms(logits, targets, weights) {
       expectTargets('binaryCrossEntropy', targets, logits.type);
+      targets.builder.requireRange(targets, { below: 1 });
       const hit = multiply(weighted(targets, posWeight), softplus(negate(logits)));
       const miss = multiply(subtract(1, targets), softplus(logits));
       return meanOver(add(hit, miss), rowAxesOf(targets), weights);

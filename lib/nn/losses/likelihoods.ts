@@ -7,13 +7,14 @@ import { expectLast, pointMetrics, rowAxesOf } from './regression';
 
 type LikelihoodOp = typeof gaussianNll | typeof negativeBinomialNll | typeof studentTNll;
 
-function likelihood(name: string, op: LikelihoodOp, parameters: string, size: number): Loss {
+function likelihood(name: string, op: LikelihoodOp, parameters: string, size: number, counts = false): Loss {
   return {
     name,
     key: name,
     terms(output, targets, weights) {
       expectLast(name, output, size, parameters);
       expectTargets(name, targets, float32(...output.type.shape.slice(0, -1)));
+      if (counts) targets.builder.requireRange(targets, { below: Infinity });
       const values = output.builder.emit(op, { parameters: output, target: targets }, {}).y;
       return meanOver(values, rowAxesOf(targets), weights);
     },
@@ -52,4 +53,4 @@ export const studentTLikelihood = (): Loss =>
  * Source: `torch.distributions.NegativeBinomial` with total_count 1/α; Salinas et al. 2020 (DeepAR).
  */
 export const negativeBinomialLikelihood = (): Loss =>
-  likelihood('negativeBinomialLikelihood', negativeBinomialNll, 'mean and dispersion', 2);
+  likelihood('negativeBinomialLikelihood', negativeBinomialNll, 'mean and dispersion', 2, true);
