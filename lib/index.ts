@@ -3,6 +3,12 @@ export type { ArrayView, NumberArray } from './backend/backend';
 export { getThreads, nativeInfo, setThreads } from './backend/native/native';
 export type { Batch, Batches, BatchInputs, Data, DataTraits, Tensor } from './data/batch';
 export { Labels, type LabelsJson } from './data/labels';
+export type { SequenceBatches, SequenceBatchOptions } from './data/sequences/batches';
+export type { SequenceInput } from './data/sequences/inputs';
+export type { Recognition, RecognizeOptions, Recognizer } from './data/sequences/predict';
+export { sequences, type SequenceCorpus, type SequenceOptions, type SequencePart } from './data/sequences/sequences';
+export type { SequencePartName } from './data/sequences/split';
+export type { Label } from './data/sequences/targets';
 export {
   calendar,
   Calendar,
@@ -138,7 +144,12 @@ export { adam, adamW, type AdamOptions } from './optim/adam';
 export type { Group, GroupedOptions, ParameterGroup, ParameterPlace } from './optim/groups';
 export type { Optimizer } from './optim/optimizer';
 export { rmsprop, type RmspropOptions } from './optim/rmsprop';
-export { cosine, type Json, type Schedule, type SchedulePoint } from './optim/schedule';
+export type { Json, Schedule, SchedulePoint } from './optim/schedule';
+export { cosine, cosineRestarts } from './optim/schedules/cosine';
+export { exponentialDecay, linearDecay, multiStepDecay, stepDecay } from './optim/schedules/decay';
+export { oneCycle, type OneCycleOptions } from './optim/schedules/oneCycle';
+export { reduceOnPlateau, type ReduceOnPlateauOptions } from './optim/schedules/reduceOnPlateau';
+export { perEpoch, warmup } from './optim/schedules/warmup';
 export { sgd, type SgdOptions } from './optim/sgd';
 export type { EvaluateOptions } from './train/evaluator';
 export type { Figures } from './train/figures';

@@ -42,16 +42,6 @@ export class Draws {
     for (let term = 0; term < 12; term++) sum += this.next();
     return sum;
   }
-
-  /** The numbers 0..n-1 in random order (Fisher & Yates). */
-  order(n: number): Int32Array {
-    const order = Int32Array.from({ length: n }, (_, index) => index);
-    for (let last = n - 1; last > 0; last--) {
-      const other = this.below(last + 1);
-      [order[last], order[other]] = [order[other]!, order[last]!];
-    }
-    return order;
-  }
 }
 
 /** Throws unless the seed is one that Philox takes. */

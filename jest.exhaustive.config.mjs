@@ -1,0 +1,9 @@
+import config from './jest.config.mjs';
+
+/** What takes minutes: tasks that are learned, and a text larger than memory; `npm run test:exhaustive`. */
+export default {
+  ...config,
+  roots: ['<rootDir>/test/exhaustive'],
+  testPathIgnorePatterns: ['/node_modules/'],
+  testTimeout: 600_000,
+};
