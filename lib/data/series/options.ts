@@ -11,6 +11,8 @@ import { checkSplit, type Split } from './split';
 export type TimeValue = Date | number | string;
 
 interface TableOptions {
+  /** What cells say where a value is missing, beside nothing at all: `['NA', '-']`. Default none. */
+  readonly missingText?: string | readonly string[];
   /** What happens where rows are left out: an error (default), or they are taken as missing. */
   readonly gaps?: 'refuse' | 'fill';
   /** Default: 70 % of the rows of each series for training, 15 % for validation, 15 % for test, in order of time; with a `format` all for test. */
@@ -72,6 +74,7 @@ export interface Layout {
   readonly categories: ReadonlyMap<string, readonly string[] | null>;
   readonly scaling: (column: string) => Required<ScalingOptions>;
   readonly missing: MissingPolicy;
+  readonly missingText: ReadonlySet<unknown>;
   readonly split: Split;
   /** Of a trained model, which says all of the above. */
   readonly format: SeriesFormat | null;
@@ -99,9 +102,17 @@ const known: readonly (keyof SeriesOptions)[] = [
   'categorical',
   'scaling',
   'missing',
+  'missingText',
   'split',
 ];
-const knownWithFormat: readonly (keyof FormatOptions)[] = ['format', 'time', 'gaps', 'split', 'calendar'];
+const knownWithFormat: readonly (keyof FormatOptions)[] = [
+  'format',
+  'time',
+  'gaps',
+  'missingText',
+  'split',
+  'calendar',
+];
 
 /** `more` are names of options that the reader of the table takes itself. */
 export function layoutOf(options: SeriesOptions<never> | FormatOptions<never>, more: readonly string[] = []): Layout {
@@ -111,7 +122,8 @@ export function layoutOf(options: SeriesOptions<never> | FormatOptions<never>, m
   if (gaps !== 'refuse' && gaps !== 'fill')
     throw new OptionError(`series: gaps: expected 'refuse' or 'fill', received ${describe(gaps)}`);
   checkSplit(split);
-  const layout = hasFormat ? ofFormat(options, gaps, split) : ofOptions(options, gaps, split);
+  const table = { gaps, split, missingText: new Set(columns('missingText', options.missingText ?? [])) };
+  const layout = hasFormat ? ofFormat(options, table) : ofOptions(options, table);
   if (gaps === 'fill' && layout.missing === 'refuse')
     throw new OptionError(
       "series: gaps: rows that are filled in are missing values; choose missing: 'forwardFill' or 'mask'",
@@ -119,7 +131,7 @@ export function layoutOf(options: SeriesOptions<never> | FormatOptions<never>, m
   return layout;
 }
 
-function ofOptions(options: SeriesOptions<never>, gaps: Layout['gaps'], split: Split): Layout {
+function ofOptions(options: SeriesOptions<never>, table: Pick<Layout, 'gaps' | 'split' | 'missingText'>): Layout {
   const { time, key = null, covariates = {}, missing = 'refuse', frequency } = options;
   if (typeof time !== 'function') column('time', time);
   if (key !== null) column('key', key);
@@ -137,10 +149,10 @@ function ofOptions(options: SeriesOptions<never>, gaps: Layout['gaps'], split: S
     (name) => !categories.has(name),
   );
   return {
+    ...table,
     time,
     key,
     frequency: frequency === undefined ? null : frequencyOf(frequency),
-    gaps,
     targets,
     past,
     future,
@@ -148,12 +160,11 @@ function ofOptions(options: SeriesOptions<never>, gaps: Layout['gaps'], split: S
     categories,
     scaling: scalingOf(options.scaling, numeric),
     missing,
-    split,
     format: null,
   };
 }
 
-function ofFormat(options: FormatOptions<never>, gaps: Layout['gaps'], split: Split): Layout {
+function ofFormat(options: FormatOptions<never>, table: Pick<Layout, 'gaps' | 'split' | 'missingText'>): Layout {
   const { format, calendar } = options;
   // By shape and not by class: the format may come from another copy of this package.
   if (typeof format?.spec !== 'object')
@@ -165,10 +176,10 @@ function ofFormat(options: FormatOptions<never>, gaps: Layout['gaps'], split: Sp
   if (time === null)
     throw new OptionError('series: time: the model was trained with a function of the row for it; pass it again');
   return {
+    ...table,
     time,
     key: spec.key,
     frequency: spec.frequency,
-    gaps,
     targets: spec.targets,
     past: spec.past,
     future: futureTableColumns(spec.future),
@@ -176,7 +187,6 @@ function ofFormat(options: FormatOptions<never>, gaps: Layout['gaps'], split: Sp
     categories: new Map(Object.entries(spec.categories)),
     scaling: () => ({ kind: 'none', log: false }),
     missing: spec.missing,
-    split,
     format: calendar ? format.withFunctions(new Map([...format.functions, ...functionsOf([calendar])])) : format,
   };
 }

@@ -50,7 +50,8 @@ export class SeriesPart {
 
   /**
    * All windows of the part as batches for `fit` and `evaluate`; see `SeriesWindows`. Targets are of this part alone. What
-   * is before an origin may reach back into the part before, as at a forecast, where the past is known.
+   * is before an origin may reach back into the part before, as at a forecast, where the past is known. A series that is
+   * shorter than a window has none.
    *
    * @throws OptionError for bad options, DataError when the part is shorter than one window.
    */

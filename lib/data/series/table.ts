@@ -135,8 +135,9 @@ export class TableBuilder {
   }
 
   private cell(row: Row, column: string, place: number): number {
-    const cell = row[column];
-    if (cell !== undefined) this.seen.add(column);
+    const given = row[column];
+    if (given !== undefined) this.seen.add(column);
+    const cell = this.layout.missingText.has(given) ? undefined : given;
     const indices = this.categories.get(column);
     const value = indices ? categoryIndex(indices, readCategory(cell)) : readNumber(cell);
     if (value !== null) return value;

@@ -229,6 +229,15 @@ describe('missing values', () => {
     expect(shown('mask')).toEqual([['births', 'births observed'], expected]);
   });
 
+  test('may be said in words', async () => {
+    const rows = ['2024-01-01,1', '2024-01-02,NA', '2024-01-03,-', '2024-01-04,4'];
+    const table = await series.fromCsv(lines(...rows), { ...options, missing: 'mask', missingText: ['NA', '-'] });
+    expect([...table.column('births')]).toEqual([1, NaN, NaN, 4]);
+    await expect(series.fromCsv(lines(...rows), { ...options, missingText: 'NA' })).rejects.toThrow(
+      "line 4: births: expected a number, received '-'",
+    );
+  });
+
   test('in the truth are NaN', () => {
     const table = series.fromRecords(rows, { ...options, missing: 'mask', gaps: 'fill' });
     expect([...table.values({ key: '', row: 8 }, 4)]).toEqual([8, 9, NaN, NaN]);
