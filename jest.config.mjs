@@ -3,7 +3,13 @@ export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
-  testPathIgnorePatterns: ['/node_modules/', '/test/package/', '/test/onnxruntime/', '/test/exhaustive/'],
+  testPathIgnorePatterns: [
+    '/node_modules/',
+    '/test/package/',
+    '/test/onnxruntime/',
+    '/test/examples/data/',
+    '/test/exhaustive/',
+  ],
   transform: { '\\.ts$': ['ts-jest', {}] },
   // Examples import the package by its name; tests run them on the sources.
   moduleNameMapper: { '^lstm-native$': '<rootDir>/lib/index.ts' },

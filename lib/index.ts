@@ -43,6 +43,20 @@ export type { Tokenizer, TokenizerVocabulary } from './data/vocabularies/tokeniz
 export { WordVocabulary, type WordVocabularyJson, type WordVocabularyOptions } from './data/vocabularies/words';
 export { Vocabulary } from './data/vocabulary';
 export * from './errors';
+export {
+  climatology,
+  dampedAnomaly,
+  drift,
+  naive,
+  seasonalNaive,
+  type Baseline,
+  type BaselineForecast,
+  type ClimatologyOptions,
+  type DampedAnomalyOptions,
+  type SeriesHistory,
+  type SeasonalNaiveOptions,
+} from './forecast/baselines';
+export * as metrics from './forecast/metrics';
 export type { ModuleClasses } from './model/architecture';
 export { generate, type GenerateOptions } from './model/generate';
 export { load, type LoadOptions } from './model/load';
@@ -81,20 +95,14 @@ export {
   type GruRecord,
   type GruState,
 } from './nn/gru';
+export * from './nn/heads';
 export { constant, constantRange, normal, uniform, type Initializer } from './nn/initializer';
 export { Layer, type LayerConfig } from './nn/layer';
 export { LayerNorm, layerNorm, type LayerNormOptions } from './nn/layerNorm';
 export type { LengthOptions } from './nn/lengths';
 export { Linear, linear, type LinearOptions } from './nn/linear';
-export {
-  crossEntropy,
-  meanSquaredError,
-  type AnyOutputs,
-  type Loss,
-  type LossFunction,
-  type LossTerms,
-  type Outputs,
-} from './nn/loss';
+export type { AnyOutputs, Loss, LossFunction, LossTerms, Outputs } from './nn/loss';
+export * from './nn/losses';
 export {
   Lstm,
   lstm,
@@ -115,6 +123,7 @@ export {
   type AttentionPoolingOptions,
   type AttentionPoolingOutput,
 } from './nn/pooling';
+export type { Metric } from './nn/metric';
 export type { LayerRecord } from './nn/records';
 export { Residual, residual } from './nn/residual';
 export {

@@ -14,6 +14,7 @@ import type { Shape } from '../ops/shape';
 import { checkOptions, filePath } from '../options';
 import { print } from '../program/print';
 import { inputArrays } from '../train/batch';
+import type { Objective } from '../train/step';
 import { evaluate, type EvaluateOptions } from '../train/evaluator';
 import type { Figures } from '../train/figures';
 import type { Run } from '../train/run';
@@ -21,6 +22,7 @@ import { checkStepOptions, Stepper, type StepOptions, type StepResult } from '..
 import { fit, type FitOptions } from '../train/trainer';
 import { checkKeepsakes, keep, keepsakesOf, type Keepsakes } from './keepsakes';
 import { backendNamed, checkModuleOptions, type ModuleOptions } from './options';
+import { readingsBelow } from './readings';
 import { saveModel, type SaveOptions } from './save';
 import { Session } from './session';
 import { loadState, type StateDict } from './stateDict';
@@ -68,7 +70,10 @@ export type Prediction<Elements extends NumberArray = Float32Array> = OutputTens
  * inferred from the first batch. Arrays that come and go are `[batch, time, ...]`.
  */
 export abstract class Module extends Layer implements Keepsakes {
-  /** How inputs are to be read where the usual reading ([B], [B, T] of integers, [B, F], [B, T, F] of floats) does not hold. */
+  /**
+   * How inputs, and `targets`, are to be read where the usual reading ([B], [B, T] of integers, [B, F], [B, T, F] of floats)
+   * does not hold. It goes before what layers, such as heads, say of the same arrays.
+   */
   readonly inputShapes: Readonly<Record<string, Shape>> = {};
   /** The characters that tokens stand for; set by training on text and by loading. Text of another vocabulary is refused. */
   vocabulary: Vocabulary | null = null;
@@ -87,6 +92,17 @@ export abstract class Module extends Layer implements Keepsakes {
     this.#options = options;
   }
 
+  /** As `inputShapes` say, and where they say nothing as the layers below do. */
+  override readings(): Readonly<Record<string, Shape>> {
+    return { ...readingsBelow(this, Object.keys(this.inputShapes)), ...this.inputShapes };
+  }
+
+  /** The options with the loss that the network brings, where none is given. */
+  #settled<Options extends Objective<never>>(options: Options): Options {
+    const loss = options?.loss ?? this.defaultLoss();
+    return loss ? { ...options, loss } : options;
+  }
+
   /** The layers bound to a store of parameters; for the rooms of this package. */
   get network(): Network {
     if (this.#disposed) throw new StateError('the model is disposed');
@@ -100,7 +116,7 @@ export abstract class Module extends Layer implements Keepsakes {
 
   /** Infers all sizes from a batch and draws the parameters. `fit`, `predict` and `evaluate` do this by themselves. */
   bind(batch: Pick<Batch, 'inputs' | 'lengths'>): this {
-    this.network.bind(signatureOf(inputArrays(batch), this.inputShapes));
+    this.network.bind(signatureOf(inputArrays(batch), this.readings()));
     return this;
   }
 
@@ -112,7 +128,7 @@ export abstract class Module extends Layer implements Keepsakes {
    */
   fit<O extends Outputs = AnyOutputs>(data: Data, options: FitOptions<O>): Run {
     const brought = keepsakesOf(data);
-    const run = fit(this.network, data, options, this.inputShapes, {
+    const run = fit(this.network, data, this.#settled(options), this.readings(), {
       check: () => checkKeepsakes('fit', this, brought, options.validation),
       finish: async () => {
         if (options.runDir !== undefined && this.network.signature)
@@ -125,17 +141,18 @@ export abstract class Module extends Layer implements Keepsakes {
 
   /** One training step, for a loop of one's own. Moments go on with the optimizer object in `options`, and start anew after a `fit` with it. */
   async trainStep<O extends Outputs = AnyOutputs>(batch: Batch, options: StepOptions<O>): Promise<StepResult> {
-    checkStepOptions('trainStep', options);
-    const { optimizer } = options;
-    const stepper = this.#steppers.get(optimizer) ?? new Stepper(this.network, optimizer, this.inputShapes);
+    const settled = this.#settled(options);
+    checkStepOptions('trainStep', settled);
+    const { optimizer } = settled;
+    const stepper = this.#steppers.get(optimizer) ?? new Stepper(this.network, optimizer, this.readings());
     this.#steppers.set(optimizer, stepper);
-    return this.network.exclusively('trainStep', async () => (await stepper.take(batch, options)).result);
+    return this.network.exclusively('trainStep', async () => (await stepper.take(batch, settled)).result);
   }
 
   /** Means of loss and metrics over all batches, without dropout. */
-  async evaluate<O extends Outputs = AnyOutputs>(data: Data, options: EvaluateOptions<O>): Promise<Figures> {
+  async evaluate<O extends Outputs = AnyOutputs>(data: Data, options: EvaluateOptions<O> = {}): Promise<Figures> {
     checkKeepsakes('evaluate', this, keepsakesOf(data));
-    return evaluate(this.network, data, options, this.inputShapes);
+    return evaluate(this.network, data, this.#settled(options), this.readings());
   }
 
   /**
@@ -152,7 +169,7 @@ export abstract class Module extends Layer implements Keepsakes {
   ): Promise<Prediction<Elements>> {
     checkOptions('predict', options, ['signal']);
     const arrays = inputArrays(batch);
-    const outputs = await this.network.predict(arrays, signatureOf(arrays, this.inputShapes), options);
+    const outputs = await this.network.predict(arrays, signatureOf(arrays, this.readings()), options);
     const isSingle = Object.keys(outputs).length === 1;
     return ((isSingle && outputs[singleOutput]) || outputs) as Prediction<Elements>;
   }

@@ -4,14 +4,8 @@ import { native } from '../backend/native/native';
 import { evaluate } from '../backend/reference/reference';
 import { OptionError } from '../errors';
 import type { Batch } from '../data/batch';
-import {
-  crossEntropy,
-  meanSquaredError,
-  type AnyOutputs,
-  type Loss,
-  type LossFunction,
-  type Outputs,
-} from '../nn/loss';
+import type { AnyOutputs, Loss, LossFunction, Outputs } from '../nn/loss';
+import { crossEntropy, meanSquaredError } from '../nn/losses';
 import { randomKeyInput } from '../nn/trace';
 import type { View } from '../ops/op';
 import { countNames, evaluateShape, type Counts } from '../ops/shape';
@@ -29,7 +23,7 @@ import type { Module } from './module';
 import { nudge, relativeError, roundingError, tolerance } from './tolerance';
 
 export interface VerifyOptions<O extends Outputs = AnyOutputs> {
-  /** Default: cross-entropy for integer targets, mean squared error for others. */
+  /** Default: what the model's last layer brings; else cross-entropy for integer targets, mean squared error for others. */
   readonly loss?: Loss | LossFunction<O>;
   /** Default: `adam()`. */
   readonly optimizer?: Optimizer;
@@ -84,9 +78,9 @@ export async function verify<O extends Outputs = AnyOutputs>(
   checkOptions('verify', options, ['loss', 'optimizer', 'clipNorm', 'clipValue']);
   expectModule('verify', model);
   const { network } = model;
-  const prepared = prepareBatch(batch, model.inputShapes);
+  const prepared = prepareBatch(batch, model.readings());
   network.bind(prepared.inputSignature);
-  const loss = options.loss ?? defaultLoss(batch);
+  const loss = options.loss ?? model.defaultLoss() ?? defaultLoss(batch);
   const { optimizer = adam(), clipNorm = 1, clipValue = null } = options;
   const update = { optimizer, clipNorm, clipValue };
   const mode = { training: true, recurrentState: 'zero' } as const;

@@ -11,7 +11,7 @@ import type { Optimizer } from '../optim/optimizer';
 import { ratesAt } from '../optim/groups';
 import type { SchedulePoint } from '../optim/schedule';
 import { prepareBatch, type PreparedBatch } from './batch';
-import { figuresOf, readScalar, weightOf, type Figures } from './figures';
+import { measure, readScalar, type Figures, type Measured } from './figures';
 import { checkObjective, names, objectiveKey, writeStep, type Objective } from './step';
 import { updateScalars } from './update';
 
@@ -41,10 +41,10 @@ export interface StepResult {
   readonly learningRate: number;
 }
 
-/** A step's figures with the weight that its loss has in a mean over steps. */
-export interface WeightedStep {
+/** A step, and what it adds to figures over several. */
+export interface MeasuredStep {
   readonly result: StepResult;
-  readonly weight: number;
+  readonly measured: Measured;
 }
 
 /** Where in a training a step is taken, and what may abandon it. */
@@ -113,7 +113,7 @@ export class Stepper {
   ) {}
 
   /** Forward, backward, clip, update. Rejects with NonFiniteError, nothing changed, when loss or gradient norm is not finite. */
-  async take(batch: Batch, options: StepOptions<never>, { signal, ...place }: StepPlace = {}): Promise<WeightedStep> {
+  async take(batch: Batch, options: StepOptions<never>, { signal, ...place }: StepPlace = {}): Promise<MeasuredStep> {
     const prepared = prepareBatch(batch, this.declaredShapes);
     const executable = this.prepare(prepared, options);
     const rates = ratesAt(this.optimizer.groups, {
@@ -132,10 +132,11 @@ export class Stepper {
     if (result.failedGuard !== null) throw this.nonFinite(result);
     if (options.carryState) this.streamBegins = false;
     const gradientNorm = readScalar(result, names.gradientNorm);
-    const figures = figuresOf(options.loss, result);
+    const measured = measure(options, result);
+    const { figures } = measured;
     return {
       result: { step: this.step, loss: figures.loss, figures, gradientNorm, learningRate: rates[0]! },
-      weight: weightOf(result),
+      measured,
     };
   }
 

@@ -132,7 +132,7 @@ class Trainer {
 
   /** One pass over the data; what it returns ends the training. */
   private async epoch(epoch: number, report: (event: TrainingEvent) => void): Promise<History['ended'] | null> {
-    const means = new MeanFigures(this.options.loss);
+    const means = new MeanFigures(this.stepOptions);
     if (this.carries) this.stepper.resetCarriedState();
     const feed = new Feed(this.data, { epoch: epoch - 1 });
     let ended: History['ended'] | null = null;
@@ -164,8 +164,8 @@ class Trainer {
     const step = this.stepper.take(batch, this.stepOptions, { ...this.place(epoch), signal });
     // The next batch is made while the native side works on this one.
     if (this.stepper.step + 1 < maxSteps) feed.ask();
-    const { result, weight } = await step;
-    means.add(result.figures, weight);
+    const { result, measured } = await step;
+    means.add(measured);
     report({ type: 'step', epoch, seconds: this.seconds(), ...result });
     // A loop over the events has its turn, so that stop() at an event ends the training with the step that it tells of.
     await new Promise(setImmediate);
@@ -191,7 +191,7 @@ class Trainer {
   private shownFigures(): string[] {
     const { loss, metrics = [] } = this.options;
     const isText =
-      this.data.vocabulary !== undefined && typeof loss !== 'function' && 'bitsPerCharacter' in loss.derived(0);
+      this.data.vocabulary !== undefined && typeof loss === 'object' && 'bitsPerCharacter' in loss.derived(0);
     const names = Array.isArray(metrics) ? (metrics as readonly string[]) : Object.keys(metrics);
     return [...(isText ? ['bitsPerCharacter'] : []), ...names];
   }

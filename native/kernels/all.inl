@@ -2,6 +2,7 @@
 
 #include "kernels/elementwise/activation.inl"
 #include "kernels/elementwise/arithmetic.inl"
+#include "kernels/elementwise/penalty.inl"
 #include "kernels/embedding/embedding.inl"
 #include "kernels/layout/rearrange.inl"
 #include "kernels/layout/sum.inl"
@@ -32,3 +33,4 @@
 #include "kernels/softmax/cross_entropy.inl"
 #include "kernels/softmax/mean_squared_error.inl"
 #include "kernels/softmax/softmax.inl"
+#include "kernels/softmax/weighted_mean.inl"

@@ -29,7 +29,16 @@ constexpr Row kRows[] = {
     {"sigmoid_backward", "y dy", "dx"},
     {"tanh_backward", "y dy", "dx"},
     {"relu_backward", "y dy", "dx"},
+    {"softplus", "x", "y"},
+    {"softplus_backward", "x dy", "dx"},
+    {"abs", "x", "y"},
+    {"abs_backward", "x dy", "dx"},
+    {"huber", "x", "y", "delta:number"},
+    {"huber_backward", "x dy", "dx", "delta:number"},
+    {"pinball", "error level", "y"},
+    {"pinball_backward", "error level dy", "derror"},
     {"fill", "", "y", "value:number"},
+    {"constant", "", "y", "values:numbers"},
     {"dropout", "x key:int32", "y", "p:number stream:integer"},
     {"bernoulli", "key:int32", "y", "p:number stream:integer"},
 
@@ -51,6 +60,8 @@ constexpr Row kRows[] = {
     {"accuracy", "logits targets:int32 weights?", "accuracy", "ignore_index:integer"},
     {"mean_squared_error", "prediction target weights?", "loss total_weight"},
     {"mean_squared_error_backward", "dloss prediction target weights? total_weight", "dprediction"},
+    {"weighted_mean", "x weights?", "mean total_weight", "row_axes:integer"},
+    {"weighted_mean_backward", "dmean weights? total_weight", "dx"},
 
     {"linear", "x weight bias? lengths?:int32", "y", "", "weight:columns"},
     {"linear_backward_input", "dy weight lengths?:int32", "dx", "", "weight:rows"},
@@ -72,6 +83,8 @@ constexpr Row kRows[] = {
     {"masked_softmax", "x lengths?:int32", "y"},
     {"masked_softmax_backward", "y dy lengths?:int32", "dx"},
     {"mask_steps", "x lengths:int32", "y"},
+    {"last_steps", "x lengths?:int32", "y", "count:integer"},
+    {"last_steps_backward", "dy lengths?:int32", "dx", "count:integer"},
 
     {"lstm",
      "x h0? c0? weight_ih weight_hh bias_ih? bias_hh? weight_peephole? weight_hr? keep_hidden? keep_cell? hidden_mask? "
