@@ -7,8 +7,8 @@ export default {
     '/node_modules/',
     '/test/package/',
     '/test/onnxruntime/',
-    '/test/examples/data/',
     '/test/exhaustive/',
+    '/test/examples/data/',
   ],
   transform: { '\\.ts$': ['ts-jest', {}] },
   // Examples import the package by its name; tests run them on the sources.

@@ -5,5 +5,5 @@ export default {
   ...config,
   roots: ['<rootDir>/test/examples/data'],
   testPathIgnorePatterns: ['/node_modules/'],
-  testTimeout: 120_000,
+  testTimeout: 300_000,
 };

@@ -36,7 +36,7 @@ async function main(): Promise<void> {
       run: { type: 'string', default: 'runs/digits' },
     },
   });
-  const epochs = Number(options.epochs ?? (options.quick ? 4 : 30));
+  const epochs = Number(options.epochs ?? (options.quick ? 4 : 20));
   const [train, validation, test] = [
     digitsBetween(0, options.quick ? 0.3 : 0.7),
     digitsBetween(0.7, 0.8),
@@ -108,4 +108,4 @@ function mostFrequent(values: readonly number[]): number | undefined {
 
 const percent = (fraction: number): string => `${(100 * fraction).toFixed(1)} %`;
 
-script('digits.ts [--quick] [--epochs 30] [--run runs/digits]', main);
+script('digits.ts [--quick] [--epochs 20] [--run runs/digits]', main);

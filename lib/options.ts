@@ -20,6 +20,20 @@ export function positiveInteger(owner: string, name: string, value: unknown): vo
   }
 }
 
+export function nonNegativeInteger(owner: string, name: string, value: unknown): void {
+  if (!Number.isInteger(value) || (value as number) < 0) {
+    throw new OptionError(`${owner}: ${name}: expected an integer >= 0, received ${describe(value)}`);
+  }
+}
+
+export function oneOf(owner: string, name: string, value: unknown, choices: readonly string[]): void {
+  if (!choices.includes(value as string)) {
+    throw new OptionError(
+      `${owner}: ${name}: expected ${choices.map(describe).join(' or ')}, received ${describe(value)}`,
+    );
+  }
+}
+
 export function probability(owner: string, name: string, value: unknown): void {
   if (typeof value !== 'number' || !(value >= 0 && value < 1)) {
     throw new OptionError(`${owner}: ${name}: expected a number in [0, 1), received ${describe(value)}`);

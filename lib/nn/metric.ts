@@ -24,7 +24,7 @@ export function lossMetric(
 ): Metric {
   return {
     name,
-    key: `${key} ${String(of)}`,
+    key,
     sums(output, targets, weights): Readonly<Record<string, Variable>> {
       const { loss, totalWeight } = terms(output, targets, weights);
       return totalWeight ? { sum: multiply(loss, totalWeight), total: totalWeight } : { sum: loss };

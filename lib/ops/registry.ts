@@ -9,6 +9,7 @@ import { fill } from './elementwise/fill';
 import {
   abs,
   absBackward,
+  heaviside,
   huber,
   huberBackward,
   pinball,
@@ -25,8 +26,17 @@ import { reshape } from './layout/reshape';
 import { slice, sliceBackward } from './layout/slice';
 import { transpose } from './layout/transpose';
 import { linear, linearBackwardBias, linearBackwardInput, linearBackwardWeight } from './linear';
-import { accuracy } from './loss/accuracy';
+import { accuracy, classCounts } from './loss/accuracy';
 import { crossEntropy, crossEntropyBackward } from './loss/crossEntropy';
+import { digamma, lgamma } from './loss/gamma';
+import {
+  gaussianNll,
+  gaussianNllBackward,
+  negativeBinomialNll,
+  negativeBinomialNllBackward,
+  studentTNll,
+  studentTNllBackward,
+} from './loss/likelihoods';
 import { meanSquaredError, meanSquaredErrorBackward } from './loss/meanSquaredError';
 import { weightedMean, weightedMeanBackward } from './loss/weightedMean';
 import { matmul } from './matmul';
@@ -84,6 +94,15 @@ export const registry = byName({
   huber_backward: huberBackward,
   pinball,
   pinball_backward: pinballBackward,
+  heaviside,
+  lgamma,
+  digamma,
+  gaussian_nll: gaussianNll,
+  gaussian_nll_backward: gaussianNllBackward,
+  student_t_nll: studentTNll,
+  student_t_nll_backward: studentTNllBackward,
+  negative_binomial_nll: negativeBinomialNll,
+  negative_binomial_nll_backward: negativeBinomialNllBackward,
   fill,
   constant,
   dropout,
@@ -104,6 +123,7 @@ export const registry = byName({
   cross_entropy: crossEntropy,
   cross_entropy_backward: crossEntropyBackward,
   accuracy,
+  class_counts: classCounts,
   mean_squared_error: meanSquaredError,
   mean_squared_error_backward: meanSquaredErrorBackward,
   weighted_mean: weightedMean,

@@ -59,7 +59,7 @@ export function ruleOptimizer(
       const gradients = trainables.map(({ gradient }) => gradient);
       const operands = { ...Object.fromEntries(variables), gradients, ...scalars };
       const attributes = { groups: trainables.map(({ group }) => group), ...rule.attributes };
-      const next = builder.emit(op, operands, attributes as never);
+      const next = builder.emit(op, operands, attributes);
       for (const [slot, states] of Object.entries(stored))
         listOf(next[slot]!).forEach((variable, index) => builder.setNext(states[index]!.name, variable));
     },

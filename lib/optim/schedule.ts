@@ -1,6 +1,6 @@
 import { isFiniteFloat32 } from '../arrays';
 import { OptionError } from '../errors';
-import { checkOptions, describe } from '../options';
+import { describe } from '../options';
 
 /** A value of JSON. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
@@ -48,24 +48,20 @@ export function rateAt(schedule: Schedule, point: SchedulePoint, owner = 'lr'): 
 export const describeSchedule = (lr: number | Schedule | undefined): Json =>
   typeof lr === 'function' ? (lr.settings ?? 'a function') : (lr ?? null);
 
-/**
- * lr(s) = final + (lr − final)·(1 + cos(π·s/S))/2, after a linear warm-up over the first `warmup` steps.
- *
- * S is `totalSteps`, or the steps of the fit where epochs and batches tell it. Source: Loshchilov & Hutter 2017.
- */
-export function cosine(
-  lr: number,
-  options: { readonly totalSteps?: number; readonly final?: number; readonly warmup?: number } = {},
-): Schedule {
-  scheduleOf(lr);
-  checkOptions('cosine', options, ['totalSteps', 'final', 'warmup']);
-  const { final = 0, warmup = 0 } = options;
-  return ({ step, totalSteps }) => {
-    const total = options.totalSteps ?? totalSteps;
-    if (total === null)
-      throw new OptionError('cosine: totalSteps: the number of steps is not known here, so it must be given');
-    if (step < warmup) return (lr * (step + 1)) / warmup;
-    const fraction = Math.min(1, (step - warmup) / Math.max(1, total - warmup));
-    return final + ((lr - final) * (1 + Math.cos(Math.PI * fraction))) / 2;
-  };
+/** A schedule that is told apart by its name and options. */
+export const schedule = (
+  name: string,
+  settings: Readonly<Record<string, Json | undefined>>,
+  rate: (point: SchedulePoint) => number,
+): Schedule => Object.assign(rate, { settings: { schedule: name, ...withoutUndefined(settings) } });
+
+const withoutUndefined = (settings: Readonly<Record<string, Json | undefined>>) =>
+  Object.fromEntries(Object.entries(settings).filter((entry): entry is [string, Json] => entry[1] !== undefined));
+
+/** The steps over which a schedule goes: those given, or those of the fit. @throws OptionError where neither is known. */
+export function totalOf(owner: string, given: number | undefined, { totalSteps }: SchedulePoint): number {
+  const total = given ?? totalSteps;
+  if (total === null)
+    throw new OptionError(`${owner}: totalSteps: the number of steps is not known here, so it must be given`);
+  return total;
 }

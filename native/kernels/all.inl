@@ -6,6 +6,7 @@
 #include "kernels/embedding/embedding.inl"
 #include "kernels/layout/rearrange.inl"
 #include "kernels/layout/sum.inl"
+#include "kernels/likelihood/likelihood.inl"
 #include "kernels/multiply/linear.inl"
 #include "kernels/multiply/matmul.inl"
 #include "kernels/multiply/peak.inl"

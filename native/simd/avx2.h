@@ -51,6 +51,7 @@ LSTM_INLINE Vector broadcast(float x) { return {_mm256_set1_ps(x)}; }
 LSTM_INLINE IntVector broadcast_int(int32_t x) { return {_mm256_set1_epi32(x)}; }
 LSTM_INLINE IntVector lane_indices() { return {_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)}; }
 LSTM_INLINE DoubleVector double_zero() { return {_mm256_setzero_pd(), _mm256_setzero_pd()}; }
+LSTM_INLINE DoubleVector broadcast_double(double x) { return {_mm256_set1_pd(x), _mm256_set1_pd(x)}; }
 
 // Arithmetic
 LSTM_INLINE Vector add(Vector a, Vector b) { return {_mm256_add_ps(a.value, b.value)}; }
@@ -125,6 +126,12 @@ LSTM_INLINE DoubleVector widen(Vector v) {
 }
 LSTM_INLINE DoubleVector add(DoubleVector a, DoubleVector b) {
   return {_mm256_add_pd(a.low, b.low), _mm256_add_pd(a.high, b.high)};
+}
+LSTM_INLINE DoubleVector subtract(DoubleVector a, DoubleVector b) {
+  return {_mm256_sub_pd(a.low, b.low), _mm256_sub_pd(a.high, b.high)};
+}
+LSTM_INLINE DoubleVector divide(DoubleVector a, DoubleVector b) {
+  return {_mm256_div_pd(a.low, b.low), _mm256_div_pd(a.high, b.high)};
 }
 LSTM_INLINE DoubleVector multiply(DoubleVector a, DoubleVector b) {
   return {_mm256_mul_pd(a.low, b.low), _mm256_mul_pd(a.high, b.high)};

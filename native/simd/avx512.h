@@ -60,6 +60,7 @@ LSTM_INLINE IntVector lane_indices() {
   return {_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)};
 }
 LSTM_INLINE DoubleVector double_zero() { return {_mm512_setzero_pd(), _mm512_setzero_pd()}; }
+LSTM_INLINE DoubleVector broadcast_double(double x) { return {_mm512_set1_pd(x), _mm512_set1_pd(x)}; }
 
 // Arithmetic
 LSTM_INLINE Vector add(Vector a, Vector b) { return {_mm512_add_ps(a.value, b.value)}; }
@@ -139,6 +140,12 @@ LSTM_INLINE DoubleVector widen(Vector v) {
 }
 LSTM_INLINE DoubleVector add(DoubleVector a, DoubleVector b) {
   return {_mm512_add_pd(a.low, b.low), _mm512_add_pd(a.high, b.high)};
+}
+LSTM_INLINE DoubleVector subtract(DoubleVector a, DoubleVector b) {
+  return {_mm512_sub_pd(a.low, b.low), _mm512_sub_pd(a.high, b.high)};
+}
+LSTM_INLINE DoubleVector divide(DoubleVector a, DoubleVector b) {
+  return {_mm512_div_pd(a.low, b.low), _mm512_div_pd(a.high, b.high)};
 }
 LSTM_INLINE DoubleVector multiply(DoubleVector a, DoubleVector b) {
   return {_mm512_mul_pd(a.low, b.low), _mm512_mul_pd(a.high, b.high)};

@@ -47,6 +47,7 @@ LSTM_INLINE Vector broadcast(float x) { return {x}; }
 LSTM_INLINE IntVector broadcast_int(int32_t x) { return {x}; }
 LSTM_INLINE IntVector lane_indices() { return {0}; }
 LSTM_INLINE DoubleVector double_zero() { return {0.0}; }
+LSTM_INLINE DoubleVector broadcast_double(double x) { return {x}; }
 
 // Arithmetic
 LSTM_INLINE Vector add(Vector a, Vector b) { return {a.value + b.value}; }
@@ -128,6 +129,8 @@ LSTM_INLINE IntVector to_int(Vector v) { return {static_cast<int32_t>(::lrintf(v
 // float64, one double for each float lane
 LSTM_INLINE DoubleVector widen(Vector v) { return {static_cast<double>(v.value)}; }
 LSTM_INLINE DoubleVector add(DoubleVector a, DoubleVector b) { return {a.value + b.value}; }
+LSTM_INLINE DoubleVector subtract(DoubleVector a, DoubleVector b) { return {a.value - b.value}; }
+LSTM_INLINE DoubleVector divide(DoubleVector a, DoubleVector b) { return {a.value / b.value}; }
 LSTM_INLINE DoubleVector multiply(DoubleVector a, DoubleVector b) { return {a.value * b.value}; }
 LSTM_INLINE Vector narrow(DoubleVector v) { return {static_cast<float>(v.value)}; }
 

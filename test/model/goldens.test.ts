@@ -1,12 +1,16 @@
 import {
+  adagrad,
   adam,
   adamW,
+  cosine,
   crossEntropy,
   embedding,
   linear,
   lstm,
   meanSquaredError,
   Module,
+  oneCycle,
+  rmsprop,
   sgd,
   vjp,
   type Inputs,
@@ -121,7 +125,23 @@ class Trajectory extends Module {
   }
 }
 
-const optimizers = { sgd, adam, adamw: adamW };
+const optimizers = { sgd, adagrad, rmsprop, adam, adamw: adamW };
+const schedules = { cosine, oneCycle };
+
+/** The optimizer of a case, its schedule in the place of the rate. */
+function optimizerOf({ optimizer, schedule }: TrajectoryCase['config']) {
+  const { name, groups, ...options } = optimizer;
+  const lr = schedule ? schedules[schedule.name](options.lr!, schedule.options) : options.lr;
+  return optimizers[name]({
+    ...options,
+    lr,
+    groups: groups?.map(({ match, ...group }) => ({
+      ...group,
+      match: new RegExp(match),
+      ...(group.lrFactor !== undefined && { lr: undefined }),
+    })),
+  });
+}
 
 describe.each(['reference', 'native'] as const)('trajectories of PyTorch, %s backend', (backend) => {
   const bound = backend === 'reference' ? 1e-10 : 1e-4;
@@ -133,12 +153,12 @@ describe.each(['reference', 'native'] as const)('trajectories of PyTorch, %s bac
     '%s: every loss, gradient norm and final weight',
     async (_, golden) => {
       const { config } = golden;
-      const { name, ...optimizerOptions } = config.optimizer;
       const model = new Trajectory(golden, backend);
       const options = {
         loss: config.loss === 'crossEntropy' ? crossEntropy({ ignoreIndex: config.ignoreIndex }) : meanSquaredError(),
-        optimizer: optimizers[name](optimizerOptions),
+        optimizer: optimizerOf(config),
         clipNorm: config.clipNorm,
+        clipValue: config.clipValue,
         carryState: config.carryState,
       };
       const batches = golden.batches.map(({ target, ...inputs }) => {

@@ -88,9 +88,9 @@ TEST(CrossEntropy, LossAndGradientMeetTheirDefinitions) {
         if (w > 0) sum += w * (lse[row] - x[row * n + static_cast<size_t>(targets[row])]);
       }
       const auto forward = run_everywhere({KernelId::cross_entropy,
-                                           {{c.logits}, {c.targets}, c.weights},
+                                           {{c.logits}, {c.targets}, c.weights, {}},
                                            {{empty({})}, {empty({})}, {empty({kRows})}},
-                                           {{kIgnored}}});
+                                           {{kIgnored}, {0}}});
       // A single class has loss 0 in float64 and must have it in float32.
       expect_close(forward[0][0].floats(), {sum / total}, static_cast<double>(n));
       expect_close(forward[1][0].floats(), {total}, 1);
@@ -106,11 +106,60 @@ TEST(CrossEntropy, LossAndGradientMeetTheirDefinitions) {
       }
       const std::vector<float> dlogits = run_for_floats(
           {KernelId::cross_entropy_backward,
-           {{floats({}, {kDloss})}, {c.logits}, {c.targets}, c.weights, {forward[2][0]}, {forward[1][0]}},
+           {{floats({}, {kDloss})}, {c.logits}, {c.targets}, c.weights, {}, {forward[2][0]}, {forward[1][0]}},
            {{empty(c.logits.dims)}},
-           {{kIgnored}}});
+           {{kIgnored}, {0}}});
       expect_close(dlogits, expected, static_cast<double>(n), 2);
       for (size_t i = 0; i < n; ++i) EXPECT_EQ(dlogits[2 * n + i], 0);
+    }
+  }
+}
+
+TEST(CrossEntropy, SmoothedAndWeightedLabelsMeetTheirDefinitions) {
+  constexpr double kSmoothing = 0.125;
+  for (const int64_t classes : kSizes) {
+    for (const bool classed : {false, true}) {
+      const ClassCase c = class_case(classes, true);
+      const std::vector<float> x = c.logits.floats();
+      const std::vector<int32_t> targets = c.targets.as<int32_t>();
+      const size_t n = static_cast<size_t>(classes);
+      std::vector<float> class_weights = random_floats({classes}, 7).floats();
+      for (float& w : class_weights) w = std::fabs(w) + 0.25f;
+      const auto of_class = [&](size_t k) { return classed ? double{class_weights[k]} : 1.0; };
+      const auto label = [&](size_t row, size_t k) {
+        const double own = targets[row] == static_cast<int32_t>(k) ? 1 - kSmoothing : 0;
+        return (own + kSmoothing / static_cast<double>(n)) * of_class(k);
+      };
+      const Arrays weights = classed ? Arrays{floats({classes}, class_weights)} : Arrays{};
+      double sum = 0, total = 0;
+      for (size_t row = 0; row < kRows; ++row) {
+        const double w = weight_of(c, row), lse = log_sum_exp(&x[row * n], n);
+        if (w == 0) continue;
+        total += w * of_class(static_cast<size_t>(targets[row]));
+        for (size_t k = 0; k < n; ++k) sum += w * label(row, k) * (lse - x[row * n + k]);
+      }
+      const auto forward = run_everywhere({KernelId::cross_entropy,
+                                           {{c.logits}, {c.targets}, c.weights, weights},
+                                           {{empty({})}, {empty({})}, {empty({kRows})}},
+                                           {{kIgnored}, {kSmoothing}}});
+      expect_close(forward[0][0].floats(), {sum / total}, static_cast<double>(n));
+      expect_close(forward[1][0].floats(), {total}, 1);
+      std::vector<double> expected(x.size());
+      for (size_t row = 0; row < kRows; ++row) {
+        double whole = 0;
+        for (size_t k = 0; k < n; ++k) whole += label(row, k);
+        for (size_t k = 0; k < n; ++k) {
+          const double probability = std::exp(x[row * n + k] - double{forward[2][0].floats()[row]});
+          expected[row * n + k] = weight_of(c, row) / total * (probability * whole - label(row, k));
+        }
+      }
+      const std::vector<float> dlogits = run_for_floats(
+          {KernelId::cross_entropy_backward,
+           {{floats({}, {1})}, {c.logits}, {c.targets}, c.weights, weights, {forward[2][0]}, {forward[1][0]}},
+           {{empty(c.logits.dims)}},
+           {{kIgnored}, {kSmoothing}}});
+      // What is left of a single class, nothing, is measured by the label that cancels.
+      if (n > 1) expect_close(dlogits, expected, static_cast<double>(n), 2);
     }
   }
 }
@@ -118,9 +167,9 @@ TEST(CrossEntropy, LossAndGradientMeetTheirDefinitions) {
 TEST(CrossEntropy, TheLossIsTheSameWhenNobodyReadsTheLogSum) {
   const ClassCase c = class_case(17, true);
   KernelCase test{KernelId::cross_entropy,
-                  {{c.logits}, {c.targets}, c.weights},
+                  {{c.logits}, {c.targets}, c.weights, {}},
                   {{empty({})}, {empty({})}, {empty({kRows})}},
-                  {{kIgnored}}};
+                  {{kIgnored}, {0}}};
   const std::vector<float> loss = run_for_floats(test);
   test.outputs[2][0].planned = false;
   EXPECT_EQ(run_for_floats(test), loss);
@@ -128,35 +177,37 @@ TEST(CrossEntropy, TheLossIsTheSameWhenNobodyReadsTheLogSum) {
 
 TEST(CrossEntropy, NothingThatCountsGivesZeroLossAndZeroGradient) {
   const Array logits = random_floats({2, 3}, 6), targets = ints({2}, {kIgnored, kIgnored});
-  const auto forward = run_everywhere(
-      {KernelId::cross_entropy, {{logits}, {targets}, {}}, {{empty({})}, {empty({})}, {empty({2})}}, {{kIgnored}}});
+  const auto forward = run_everywhere({KernelId::cross_entropy,
+                                       {{logits}, {targets}, {}, {}},
+                                       {{empty({})}, {empty({})}, {empty({2})}},
+                                       {{kIgnored}, {0}}});
   EXPECT_EQ(forward[0][0].floats()[0], 0);
   EXPECT_EQ(forward[1][0].floats()[0], 0);
   EXPECT_EQ(run_for_floats({KernelId::cross_entropy_backward,
-                            {{floats({}, {1})}, {logits}, {targets}, {}, {forward[2][0]}, {forward[1][0]}},
+                            {{floats({}, {1})}, {logits}, {targets}, {}, {}, {forward[2][0]}, {forward[1][0]}},
                             {{empty({2, 3})}},
-                            {{kIgnored}}}),
+                            {{kIgnored}, {0}}}),
             std::vector<float>(6, 0.0f));
 }
 
 TEST(CrossEntropy, LargeLogitsKeepSmallLosses) {
   const std::vector<float> loss = run_for_floats({KernelId::cross_entropy,
-                                                  {{floats({1, 2}, {10000, 9990})}, {ints({1}, {0})}, {}},
+                                                  {{floats({1, 2}, {10000, 9990})}, {ints({1}, {0})}, {}, {}},
                                                   {{empty({})}, {empty({})}, {empty({1})}},
-                                                  {{kIgnored}}});
+                                                  {{kIgnored}, {0}}});
   EXPECT_NEAR(loss[0], std::log1p(std::exp(-10.0)), 0x1p-23);  // the float32 sum 1 + e^-10 holds no more
 }
 
 TEST(CrossEntropy, MinusInfinityIsNoClassAndAWildTargetIsNotANumber) {
   const std::vector<float> loss = run_for_floats({KernelId::cross_entropy,
-                                                  {{floats({1, 3}, {-INFINITY, 1, 1})}, {ints({1}, {1})}, {}},
+                                                  {{floats({1, 3}, {-INFINITY, 1, 1})}, {ints({1}, {1})}, {}, {}},
                                                   {{empty({})}, {empty({})}, {empty({1})}},
-                                                  {{kIgnored}}});
+                                                  {{kIgnored}, {0}}});
   EXPECT_NEAR(loss[0], std::log(2.0), 0x1p-23);
   const std::vector<float> wild = run_once({KernelId::cross_entropy,
-                                            {{floats({1, 2}, {1, 1})}, {ints({1}, {2})}, {}},
+                                            {{floats({1, 2}, {1, 1})}, {ints({1}, {2})}, {}, {}},
                                             {{empty({})}, {empty({})}, {empty({1})}},
-                                            {{kIgnored}}},
+                                            {{kIgnored}, {0}}},
                                            *kernels_for(Isa::scalar), 1)[0][0]
                                       .floats();
   EXPECT_TRUE(std::isnan(wild[0]));
@@ -177,8 +228,10 @@ TEST(Accuracy, CountsFirstMaximaByWeight) {
       total += weight_of(c, row);
       if (c.targets.as<int32_t>()[row] == static_cast<int32_t>(best)) hits += weight_of(c, row);
     }
-    const std::vector<float> accuracy = run_for_floats(
-        {KernelId::accuracy, {{floats(c.logits.dims, x)}, {c.targets}, c.weights}, {{empty({})}}, {{kIgnored}}});
+    const std::vector<float> accuracy = run_for_floats({KernelId::accuracy,
+                                                        {{floats(c.logits.dims, x)}, {c.targets}, c.weights},
+                                                        {{empty({})}, {empty({})}},
+                                                        {{kIgnored}}});
     EXPECT_EQ(accuracy[0], static_cast<float>(hits / total));
   }
 }

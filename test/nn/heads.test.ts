@@ -2,17 +2,21 @@ import {
   adam,
   crossEntropy,
   DataError,
+  gaussianHead,
   linear,
   load,
   lstm,
   mean,
+  negativeBinomialHead,
   OptionError,
   pointHead,
+  QuantileHead,
   quantileHead,
   sequential,
   sgd,
   ShapeError,
   square,
+  studentTHead,
   subtract,
   verify,
   type Batch,
@@ -37,17 +41,26 @@ interface Case {
   readonly head: (options?: HeadOptions) => Layer;
   /** The axis of numbers for each target. */
   readonly last: readonly number[];
+  /** Whether it predicts counts, which have no anchor. */
+  readonly counts?: boolean;
 }
 const heads: Record<string, Case> = {
-  pointHead: { head: (options) => pointHead(options), last: [] },
+  pointHead: { head: pointHead, last: [] },
   quantileHead: { head: (options) => quantileHead(quantiles, options), last: [3] },
+  gaussianHead: { head: gaussianHead, last: [2] },
+  studentTHead: { head: studentTHead, last: [3] },
+  negativeBinomialHead: { head: negativeBinomialHead, last: [2], counts: true },
 };
 const targetsOf = (M = 1): Batch['targets'] => ({
   data: noise(4, B, h, M).data.map((value) => Math.abs(Math.round(3 * value))),
   shape: [B, h, M],
 });
 
-describe.each(Object.entries(heads))('%s', (_, { head, last }) => {
+describe.each(Object.entries(heads))('%s', (_, { head, last, counts = false }) => {
+  const [lastValue, season]: HeadOptions[] = counts ? [{}, {}] : [{ anchor: 'last' }, { anchor: { season: 2 } }];
+  /** Which numbers of a target an anchor moves: all quantiles, of other distributions the location. */
+  const moves = (j: number) => j === 0 || head({}) instanceof QuantileHead;
+
   eachBackend((backend) => {
     const build = (options: HeadOptions, layers: readonly Layer[] = [lstm(5)]) =>
       sequential([...layers, head(options)], { backend, seed: 3 });
@@ -99,28 +112,29 @@ describe.each(Object.entries(heads))('%s', (_, { head, last }) => {
       expect(moved).toEqual(new Set([-1, 5, 6, 7, 8, 9]));
     });
 
-    test('an anchor adds what was observed last, or a season before', async () => {
-      const plain = await build({ horizon: h, targets: 2 }).predict({ inputs: past, lengths });
-      const expectAdded = async (options: HeadOptions, step: (b: number, k: number) => number) => {
-        const { data } = await build({ horizon: h, targets: 2, ...options }).predict({ inputs: past, lengths });
-        const width = data.length / (B * h * 2);
-        data.forEach((value, index) => {
-          const [b, k, m] = [
-            Math.floor(index / (h * 2 * width)),
-            Math.floor(index / (2 * width)) % h,
-            Math.floor(index / width) % 2,
-          ];
-          const t = step(b, k);
-          const observed = t < 0 ? 0 : past.data[(b * T + t) * C + m]!;
-          expect(value - plain.data[index]!).toBeCloseTo(observed, 5);
-        });
-      };
-      await expectAdded({ anchor: 'last' }, (b) => lengths.data[b]! - 1);
-      await expectAdded({ anchor: { season: 3 } }, (b, k) => lengths.data[b]! - 3 + (k % 3));
-    });
+    if (!counts)
+      test('an anchor adds what was observed last, or a season before', async () => {
+        const plain = await build({ horizon: h, targets: 2 }).predict({ inputs: past, lengths });
+        const expectAdded = async (options: HeadOptions, step: (b: number, k: number) => number) => {
+          const { data } = await build({ horizon: h, targets: 2, ...options }).predict({ inputs: past, lengths });
+          const width = data.length / (B * h * 2);
+          data.forEach((value, index) => {
+            const [b, k, m] = [
+              Math.floor(index / (h * 2 * width)),
+              Math.floor(index / (2 * width)) % h,
+              Math.floor(index / width) % 2,
+            ];
+            const t = step(b, k);
+            const observed = t < 0 ? 0 : past.data[(b * T + t) * C + m]!;
+            expect(value - plain.data[index]!).toBeCloseTo(moves(index % width) ? observed : 0, 5);
+          });
+        };
+        await expectAdded({ anchor: 'last' }, (b) => lengths.data[b]! - 1);
+        await expectAdded({ anchor: { season: 3 } }, (b, k) => lengths.data[b]! - 3 + (k % 3));
+      });
 
     test('a training without a loss takes that of the head, and learns', async () => {
-      const model = build({ horizon: h, hiddenSize: 6, anchor: 'last' });
+      const model = build({ horizon: h, hiddenSize: 6, ...lastValue });
       const batch = { inputs: named, targets: targetsOf(), lengths };
       const before = await model.evaluate([batch]);
       await model.fit([batch], { optimizer: adam({ lr: 1e-2 }), epochs: 40 });
@@ -151,13 +165,13 @@ describe.each(Object.entries(heads))('%s', (_, { head, last }) => {
   });
 
   test('verify finds its equations alike on both backends', async () => {
-    const model = sequential([lstm(5), head({ horizon: h, hiddenSize: 7, anchor: { season: 2 } })], { seed: 5 });
+    const model = sequential([lstm(5), head({ horizon: h, hiddenSize: 7, ...season })], { seed: 5 });
     const { ok, worst } = await verify(model, { inputs: named, targets: targetsOf(), lengths });
     expect({ ok, worst }).toMatchObject({ ok: true });
   });
 
   test('a file keeps it', async () => {
-    const model = sequential([lstm(5), head({ horizon: h, hiddenSize: 7, anchor: { season: 2 } })], { seed: 5 });
+    const model = sequential([lstm(5), head({ horizon: h, hiddenSize: 7, ...season })], { seed: 5 });
     const before = await model.predict({ inputs: named });
     const path = join(await mkdtemp(join(tmpdir(), 'heads-')), 'model.safetensors');
     await model.save(path);
@@ -169,7 +183,7 @@ describe.each(Object.entries(heads))('%s', (_, { head, last }) => {
   });
 
   test('a session gives the horizon after each step', async () => {
-    const model = sequential([lstm(5), head({ horizon: h, anchor: 'last' })], { seed: 5 });
+    const model = sequential([lstm(5), head({ horizon: h, ...lastValue })], { seed: 5 });
     const { data } = await model.predict({ inputs: past });
     const session = model.session();
     let last: Float32Array = new Float32Array();
@@ -183,6 +197,7 @@ describe.each(Object.entries(heads))('%s', (_, { head, last }) => {
     expect(wrong({ targets: 1.5 })).toThrow('Head: targets: expected a positive integer, received 1.5');
     expect(wrong({ hidden: 3 })).toThrow("Head: unknown option 'hidden'");
     expect(wrong({ anchor: 'first' })).toThrow(OptionError);
+    if (counts) return expect(wrong({ anchor: 'last' })).toThrow("Head: unknown option 'anchor'");
     expect(wrong({ anchor: { season: 7 } })).toThrow('Head: anchor: a season needs a horizon');
     expect(wrong({ horizon: 2, anchor: { season: 0 } })).toThrow('anchor: season: expected a positive integer');
   });

@@ -54,9 +54,9 @@ test('a training step prints forward, loss, backward, guards and the update', ()
    y %14: float32[T, B, 3], gates %17: float32[T, B, 12], cells %18: float32[T, B, 3] = lstm(x %13, weight_ih %6, weight_hh %7, bias_ih %8, bias_hh %9, reverse=false, activations=[0,0,1,0,1], cell_clip=0, gate_clip=0)  # 1
    y %27: float32[T, B, 7] = linear(x %14, weight %10, bias %11)  # 2
    y %28: int32[T, B] = transpose(x %1, permutation=[1,0])
-   loss %29: float32[], total_weight %30: float32[], log_sum_exp %31: float32[T, B] = cross_entropy(logits %27, targets %28, ignore_index=-100)  # loss
+   loss %29: float32[], total_weight %30: float32[], log_sum_exp %31: float32[T, B] = cross_entropy(logits %27, targets %28, ignore_index=-100, label_smoothing=0)  # loss
    y %32: float32[] = fill(value=1, shape=[])
-   dlogits %33: float32[T, B, 7] = cross_entropy_backward(dloss %32, logits %27, targets %28, log_sum_exp %31, total_weight %30, ignore_index=-100)  # loss
+   dlogits %33: float32[T, B, 7] = cross_entropy_backward(dloss %32, logits %27, targets %28, log_sum_exp %31, total_weight %30, ignore_index=-100, label_smoothing=0)  # loss
    dx %34: float32[T, B, 3] = linear_backward_input(dy %33, weight %10)  # 2
    dweight %35: float32[7, 3] = linear_backward_weight(dy %33, x %14)  # 2
    dbias %36: float32[7] = linear_backward_bias(dy %33)  # 2

@@ -65,20 +65,32 @@ export interface PoolingCase extends LayerCase {
   readonly config: { readonly lengths: number[]; readonly attentionSize: number };
 }
 
+/** One loss of what a network gave: the number and its gradient. */
+export interface LossCase {
+  readonly case: string;
+  readonly kind: 'loss';
+  readonly config: { readonly loss: string; readonly options: object };
+  readonly inputs: Tensors;
+  readonly loss: number;
+  readonly gradient: GoldenTensor;
+}
+
 export interface TrajectoryCase {
   readonly case: string;
   readonly kind: 'trajectory';
   readonly dtype: 'float32' | 'float64';
   readonly config: Sizes & {
     readonly optimizer: {
-      readonly name: 'sgd' | 'adam' | 'adamw';
-      readonly lr: number;
-      readonly momentum?: number;
-      readonly betas?: [number, number];
-      readonly eps?: number;
-      readonly weightDecay?: number;
+      readonly name: 'sgd' | 'adagrad' | 'rmsprop' | 'adam' | 'adamw';
+      readonly lr?: number;
+      /** Parts of names; where there is a factor, `lr` is the rate that it comes to. */
+      readonly groups?: readonly { readonly match: string; readonly lr?: number; readonly lrFactor?: number }[];
+      /** The optimizer's own, under the names that they have here. */
+      readonly [option: string]: unknown;
     };
-    readonly clipNorm: number;
+    readonly schedule?: { readonly name: 'cosine' | 'oneCycle'; readonly options: { readonly totalSteps: number } };
+    readonly clipValue?: number;
+    readonly clipNorm?: number;
     readonly carryState: boolean;
     readonly loss: 'meanSquaredError' | 'crossEntropy';
     readonly outputSize?: number;
@@ -93,12 +105,27 @@ export interface TrajectoryCase {
   readonly finalParameters: Tensors;
 }
 
+/** The rates of a scheduler, step by step; with figures, it is told of one after each step. */
+export interface ScheduleCase {
+  readonly case: string;
+  readonly kind: 'schedule';
+  readonly config: {
+    readonly schedule: string;
+    readonly lr: number;
+    readonly options: Readonly<Record<string, unknown>>;
+  };
+  readonly figures?: readonly number[];
+  readonly rates: readonly number[];
+}
+
 interface Cases {
   readonly gradient: GradientCase;
   readonly cell: CellCase;
   readonly 'layer-norm': LayerNormCase;
   readonly pooling: PoolingCase;
+  readonly loss: LossCase;
   readonly trajectory: TrajectoryCase;
+  readonly schedule: ScheduleCase;
 }
 
 const folder = join(__dirname, '..', 'goldens');

@@ -7,6 +7,7 @@ import { notPositive, placeOf } from './fitFormat';
 import { futureTableColumns } from './options';
 import type { SeriesFormat } from './format';
 import { scale, type Scaler } from './scaling';
+import type { Range } from './split';
 import { someOf, type SeriesTable } from './table';
 
 /** Numbers of a column within a row. */
@@ -103,10 +104,10 @@ export class EncodedSeries {
     }
   }
 
-  /** Whether a target is missing in the rows up to the present. */
-  get hasMissingTargets(): boolean {
+  /** Whether a target is missing in rows `[begin, end)`. */
+  hasMissingTargets({ begin, end }: Range): boolean {
     return this.layout.format.targets.some((target) =>
-      this.table.columns.get(target)!.subarray(0, this.table.length).some(Number.isNaN),
+      this.table.columns.get(target)!.subarray(begin, end).some(Number.isNaN),
     );
   }
 

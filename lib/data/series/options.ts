@@ -10,16 +10,15 @@ import { checkSplit, type Split } from './split';
 /** A Date, milliseconds since 1970, or ISO 8601 (`2024-03-01`, `2024-03-01T06:00`), read as UTC where it names no zone. */
 export type TimeValue = Date | number | string;
 
-interface TableOptions<Row> {
+interface TableOptions {
   /** What happens where rows are left out: an error (default), or they are taken as missing. */
   readonly gaps?: 'refuse' | 'fill';
-  /** Default: 70 % of the rows of each series for training, 15 % for validation, 15 % for test, in order of time. */
+  /** Default: 70 % of the rows of each series for training, 15 % for validation, 15 % for test, in order of time; with a `format` all for test. */
   readonly split?: Split;
-  /** The column that holds the times, or a function of the row that gives them. */
-  readonly time?: string | ((row: Row) => TimeValue);
 }
 
-export interface SeriesOptions<Row = Readonly<Record<string, unknown>>> extends TableOptions<Row> {
+export interface SeriesOptions<Row = Readonly<Record<string, unknown>>> extends TableOptions {
+  /** The column that holds the times, or a function of the row that gives them. */
   readonly time: string | ((row: Row) => TimeValue);
   /** How far rows are apart: a name or milliseconds. Default: the least distance between two rows, which all others must be multiples of. */
   readonly frequency?: FrequencyName | number;
@@ -50,8 +49,10 @@ export interface SeriesOptions<Row = Readonly<Record<string, unknown>>> extends 
 }
 
 /** Rows for a model that is trained: its format says all, but for what no file can keep. */
-export interface FormatOptions<Row = Readonly<Record<string, unknown>>> extends TableOptions<Row> {
+export interface FormatOptions<Row = Readonly<Record<string, unknown>>> extends TableOptions {
   readonly format: SeriesFormat;
+  /** Default: the column of the model; where it was trained with a function, the function again. */
+  readonly time?: string | ((row: Row) => TimeValue);
   /** The functions among the calendar features of the model. */
   readonly calendar?: Calendar;
 }

@@ -1,7 +1,8 @@
 /** Windows of series as batches: what a model sees before an origin, and what it is to say after it. */
-import { DataError, OptionError } from '../../errors';
-import { checkOptions, describe, flag, positiveInteger } from '../../options';
+import { DataError } from '../../errors';
+import { checkOptions, flag, positiveInteger } from '../../options';
 import type { Batch, BatchInputs, DataTraits, Tensor } from '../batch';
+import { checkSeed } from '../draws';
 import { permutation } from '../permutation';
 import type { EncodedSeries, RowLayout } from './encode';
 import type { SeriesFormat } from './format';
@@ -58,8 +59,7 @@ export function checkWindowOptions(options: WindowOptions): void {
   const { batchSize = 32, shuffle = false, seed = 0 } = options;
   positiveInteger('windows', 'batchSize', batchSize);
   flag('windows', 'shuffle', shuffle);
-  if (!Number.isInteger(seed) || seed < 0 || seed > 0xffffffff)
-    throw new OptionError(`windows: seed: expected an integer in 0..4294967295, received ${describe(seed)}`);
+  checkSeed('windows', seed);
 }
 
 /**
@@ -206,7 +206,7 @@ export class SeriesWindows implements Iterable<Batch>, DataTraits {
     this.assembler = new WindowAssembler(layout, options);
     this.count = this.origins.length;
     this.length = Math.ceil(this.count / this.options.batchSize);
-    this.weighs = parts.some(({ series }) => series.hasMissingTargets);
+    this.weighs = parts.some(({ series, range }) => series.hasMissingTargets(range));
   }
 
   /** Batches of the first pass. */

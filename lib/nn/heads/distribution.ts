@@ -1,5 +1,6 @@
 import { OptionError } from '../../errors';
 import { describe } from '../../options';
+import { negativeBinomialQuantile, normalQuantile, studentTQuantile } from './special';
 
 /**
  * How the numbers that a head predicts for one target are read: a distribution, in the units of the targets that the head
@@ -65,3 +66,44 @@ export function quantilesDistribution(levels: readonly number[]): Distribution {
     sample: (parameters, uniform) => at(parameters, uniform()),
   };
 }
+
+/** A distribution that is drawn from by its quantiles: at a uniform number. */
+function continuous(
+  kind: Distribution['kind'],
+  owner: string,
+  size: number,
+  quantile: Distribution['quantile'],
+  mean: Distribution['mean'] = (parameters) => parameters[0]!,
+): Distribution {
+  return {
+    kind,
+    size,
+    quantile(parameters, p) {
+      checkLevel(owner, p);
+      return quantile(parameters, p);
+    },
+    mean,
+    sample: (parameters, uniform) => quantile(parameters, uniform()),
+  };
+}
+
+/** N(μ, σ²) of μ, σ. */
+export const gaussianDistribution = continuous(
+  'gaussian',
+  'gaussianHead',
+  2,
+  (parameters, p) => parameters[0]! + parameters[1]! * normalQuantile(p),
+);
+
+/** Student's t of location, scale and degrees of freedom; its mean is the location. */
+export const studentTDistribution = continuous(
+  'studentT',
+  'studentTHead',
+  3,
+  (parameters, p) => parameters[0]! + parameters[1]! * studentTQuantile(p, parameters[2]!),
+);
+
+/** Counts of mean μ and variance μ + αμ², of μ, α. */
+export const negativeBinomialDistribution = continuous('negativeBinomial', 'negativeBinomialHead', 2, (parameters, p) =>
+  negativeBinomialQuantile(p, parameters[0]!, parameters[1]!),
+);

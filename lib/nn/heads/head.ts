@@ -5,7 +5,7 @@ import { linear } from '../../ops/linear';
 import type { Variable } from '../../ops/op';
 import { formatShape, type Shape } from '../../ops/shape';
 import { expectVariable } from '../../ops/variable';
-import { checkOptions, describe, positiveInteger } from '../../options';
+import { checkOptions, positiveInteger } from '../../options';
 import type { Distribution } from './distribution';
 import { uniform } from '../initializer';
 import { Layer, type LayerConfig } from '../layer';
@@ -180,10 +180,4 @@ export abstract class Head extends Layer {
     const rest = horizon % season;
     return concat(rest === 0 ? whole : [...whole, slice(before, 1, 0, rest)], 1);
   }
-}
-
-/** Throws unless the head was given an anchor that it can use. */
-export function refuseAnchor(kind: string, anchor: unknown): void {
-  if (anchor !== undefined)
-    throw new OptionError(`${kind}: anchor: what it predicts has no location to add to, received ${describe(anchor)}`);
 }

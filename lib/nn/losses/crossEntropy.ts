@@ -1,54 +1,69 @@
-import { OptionError } from '../../errors';
-import { multiply } from '../../ops/functions';
-import { accuracy } from '../../ops/loss/accuracy';
+import { OptionError, ShapeError } from '../../errors';
+import { constant } from '../../ops/elementwise/constant';
 import { crossEntropy as crossEntropyOp } from '../../ops/loss/crossEntropy';
-import { int32, type Variable } from '../../ops/op';
 import { checkOptions, describe } from '../../options';
-import { expectTargets, weightRows, type Loss } from '../loss';
-import { ratio } from '../metric';
+import type { Loss } from '../loss';
+import { accuracy, checkIgnoreIndex, classOperands, f1, precision, recall } from './classes';
+
+export interface CrossEntropyOptions {
+  /** A target that counts nothing. Default −100. */
+  readonly ignoreIndex?: number;
+  /** ε in [0, 1): how much of each label is shared out evenly among all classes. Default 0. */
+  readonly labelSmoothing?: number;
+  /** c_k ≥ 0, one for each class: how much its targets count. Default: all alike. */
+  readonly classWeights?: readonly number[];
+}
+
+function checkCrossEntropy(options: CrossEntropyOptions): void {
+  checkOptions('crossEntropy', options, ['ignoreIndex', 'labelSmoothing', 'classWeights']);
+  const { ignoreIndex = -100, labelSmoothing = 0, classWeights } = options;
+  checkIgnoreIndex('crossEntropy', ignoreIndex);
+  if (!(typeof labelSmoothing === 'number' && labelSmoothing >= 0 && labelSmoothing < 1))
+    throw new OptionError(
+      `crossEntropy: labelSmoothing: expected a number in [0, 1), received ${describe(labelSmoothing)}`,
+    );
+  const isWeight = (weight: unknown) => typeof weight === 'number' && weight >= 0 && Number.isFinite(weight);
+  if (classWeights !== undefined && !(Array.isArray(classWeights) && classWeights.every(isWeight)))
+    throw new OptionError(
+      `crossEntropy: classWeights: expected numbers >= 0, one for each class, received ${describe(classWeights)}`,
+    );
+}
 
 /**
- * L = Σ w·(log Σ exp(logits) − logit of the target) / Σ w, over targets that are not `ignoreIndex`.
+ * L = Σ w·[(1 − ε) c_y·nll_y + ε/V Σ_k c_k·nll_k] / Σ w·c_y, nll_k = log Σ exp(logits) − logit_k, over targets y that are
+ * not `ignoreIndex`.
  *
- * Logits [..., V]; targets int32 [...]; weights [...] or [B]. Default `ignoreIndex` −100. A batch without any counted
- * target has loss 0. Figures: `perplexity`, `bitsPerCharacter`; metric `accuracy`, the fraction of counted targets that
- * have the largest logit. Source: PyTorch `nn.CrossEntropyLoss`.
+ * Logits [..., V]; targets int32 [...]; weights [...] or [B]. Without `labelSmoothing` ε and `classWeights` c that is
+ * Σ w·nll_y / Σ w. A batch without any counted target has loss 0. Figures: `perplexity`, `bitsPerCharacter`; metrics
+ * `accuracy`, the fraction of counted targets that have the largest logit, and `precision`, `recall` and `f1`, their means
+ * over the classes. Source: PyTorch `nn.CrossEntropyLoss`; Szegedy et al. 2016 for the smoothing.
  */
-export function crossEntropy(options: { readonly ignoreIndex?: number } = {}): Loss {
-  checkOptions('crossEntropy', options, ['ignoreIndex']);
-  const { ignoreIndex = -100 } = options;
-  if (!Number.isInteger(ignoreIndex))
-    throw new OptionError(`crossEntropy: ignoreIndex: expected an integer, received ${describe(ignoreIndex)}`);
-  const attributes = { ignore_index: ignoreIndex };
-  const operands = (logits: Variable, targets: Variable, weights: Variable | null) => {
-    expectTargets('crossEntropy', targets, int32(...logits.type.shape.slice(0, -1)));
-    const classes = logits.type.shape[logits.type.shape.length - 1]!;
-    targets.builder.requireRange(targets, { below: classes, except: attributes.ignore_index });
-    return { logits, targets, weights: weightRows(weights, logits.type.shape.slice(0, -1)) };
-  };
+export function crossEntropy(options: CrossEntropyOptions = {}): Loss {
+  checkCrossEntropy(options);
+  const { ignoreIndex = -100, labelSmoothing = 0 } = options;
+  const classWeights = options.classWeights && [...options.classWeights];
+  const operands = classOperands('crossEntropy', ignoreIndex);
+  const attributes = { ignore_index: ignoreIndex, label_smoothing: labelSmoothing };
   return {
     name: 'crossEntropy',
-    key: `crossEntropy ${attributes.ignore_index}`,
+    key: `crossEntropy ${JSON.stringify([ignoreIndex, labelSmoothing, classWeights])}`,
     terms(logits, targets, weights) {
-      const { loss, total_weight } = logits.builder.emit(
-        crossEntropyOp,
-        operands(logits, targets, weights),
-        attributes,
-      );
+      const { builder } = logits;
+      const rows = operands(logits, targets, weights);
+      const classes = logits.type.shape.at(-1)!;
+      if (classWeights && classWeights.length !== classes)
+        throw new ShapeError(
+          `crossEntropy: classWeights: expected one for each of ${classes} classes, received ${classWeights.length}`,
+        );
+      const class_weights = classWeights && builder.emit(constant, {}, { values: classWeights, shape: [classes] }).y;
+      const { loss, total_weight } = builder.emit(crossEntropyOp, { ...rows, class_weights }, attributes);
       return { loss, totalWeight: total_weight };
     },
     metrics: {
-      accuracy: {
-        name: 'accuracy',
-        key: `accuracy ${ignoreIndex}`,
-        sums(logits, targets, weights) {
-          const rows = operands(logits, targets, weights);
-          const { total_weight } = logits.builder.emit(crossEntropyOp, rows, attributes);
-          const fraction = logits.builder.emit(accuracy, rows, attributes).accuracy;
-          return { correct: multiply(fraction, total_weight), total: total_weight };
-        },
-        figure: ({ correct, total }) => ratio(correct![0]!, total![0]!),
-      },
+      accuracy: accuracy({ ignoreIndex }),
+      f1: f1({ ignoreIndex }),
+      precision: precision({ ignoreIndex }),
+      recall: recall({ ignoreIndex }),
     },
     derived: (loss) => ({ perplexity: Math.exp(loss), bitsPerCharacter: loss / Math.LN2 }),
   };

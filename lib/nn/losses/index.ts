@@ -1,3 +1,6 @@
 /** The losses, and metrics beside them. */
-export { crossEntropy } from './crossEntropy';
+export { binaryCrossEntropy, type BinaryCrossEntropyOptions } from './binaryCrossEntropy';
+export { accuracy, f1, precision, recall, type AccuracyOptions, type ClassMetricOptions } from './classes';
+export { crossEntropy, type CrossEntropyOptions } from './crossEntropy';
+export { gaussianLikelihood, negativeBinomialLikelihood, studentTLikelihood } from './likelihoods';
 export { huber, meanAbsoluteError, meanSquaredError, pinball, rootMeanSquaredError } from './regression';

@@ -1,7 +1,8 @@
 /** Losses of numbers against numbers. */
 import { OptionError, ShapeError } from '../../errors';
-import { abs, huberPenalty, pinballPenalty, reshape, slice, subtract } from '../../ops/functions';
+import { abs, add, huberPenalty, multiply, pinballPenalty, reshape, slice, subtract } from '../../ops/functions';
 import { constant } from '../../ops/elementwise/constant';
+import { heaviside } from '../../ops/elementwise/penalties';
 import { broadcast } from '../../ops/layout/broadcast';
 import { meanSquaredError as meanSquaredErrorOp } from '../../ops/loss/meanSquaredError';
 import { float32, type Variable } from '../../ops/op';
@@ -85,13 +86,14 @@ export function huber(options: { readonly delta?: number } = {}): Loss {
   if (!(typeof delta === 'number' && delta > 0 && Number.isFinite(Math.fround(delta)) && Math.fround(delta) > 0))
     throw new OptionError(`huber: delta: expected a positive number, finite in float32, received ${describe(delta)}`);
   const loss = elementwise('huber', `huber ${delta}`, (p, t) => huberPenalty(subtract(p, t), delta));
-  return { ...loss, metrics: pointMetrics((prediction) => prediction) };
+  return { ...loss, metrics: pointMetrics(loss.key, (prediction) => prediction) };
 }
 
-/** Errors of the point that an output gives. */
-export function pointMetrics(point: (output: Variable) => Variable): Readonly<Record<string, Metric>> {
+/** Errors of the point that an output gives; `key` tells points apart. */
+export function pointMetrics(key: string, point: (output: Variable) => Variable): Readonly<Record<string, Metric>> {
   const of = (metric: Metric): Metric => ({
     ...metric,
+    key: `${metric.key} of ${key}`,
     sums: (output, targets, weights) => metric.sums(point(output), targets, weights),
   });
   return {
@@ -127,16 +129,18 @@ const pick = (x: Variable, index: number) => reshape(slice(x, -1, index, index +
  * so that it does not grow with their number.
  *
  * `quantiles`: levels in (0, 1), ascending. Output [..., M, Q], one number for each level; targets [..., M]; weights [...]
- * or [B]. Metrics `meanAbsoluteError` and `rootMeanSquaredError` of the median (or the level nearest to 1/2).
+ * or [B]. Metrics `meanAbsoluteError` and `rootMeanSquaredError` of the median (or the level nearest to 1/2), and
+ * `coverage`, the fraction of targets from the lowest to the highest quantile.
  * Source: Koenker & Bassett 1978.
  */
 export function pinball(options: { readonly quantiles: readonly number[] }): Loss {
   checkOptions('pinball', options ?? {}, ['quantiles']);
   checkQuantiles('pinball', options?.quantiles);
   const levels = [...options.quantiles];
+  const key = `pinball ${levels.join(' ')}`;
   return {
     name: 'pinball',
-    key: `pinball ${levels.join(' ')}`,
+    key,
     terms(output, targets, weights) {
       expectLast('pinball', output, levels.length, 'a number for each quantile');
       const { shape } = output.type;
@@ -147,10 +151,31 @@ export function pinball(options: { readonly quantiles: readonly number[] }): Los
       const spread = builder.emit(broadcast, { x: level }, { shape }).y;
       return meanOver(pinballPenalty(subtract(column, output), spread), rowAxesOf(targets), weights);
     },
-    metrics: pointMetrics((output) => pick(output, medianIndex(levels))),
+    metrics: {
+      ...pointMetrics(key, (output) => pick(output, medianIndex(levels))),
+      ...(levels.length > 1 && { coverage: bandCoverage(levels) }),
+    },
     derived: () => ({}),
   };
 }
+
+/** Σ_r w_r Σ_m [lowest ≤ t ≤ highest] / (M · Σ_r w_r), of the outermost quantiles. */
+function bandCoverage(levels: readonly number[]): Metric {
+  return lossMetric({
+    name: 'coverage',
+    key: `coverage ${levels.length}`,
+    terms(output, targets, weights) {
+      expectLast('coverage', output, levels.length, 'a number for each quantile');
+      expectTargets('coverage', targets, float32(...output.type.shape.slice(0, -1)));
+      const below = positive(subtract(pick(output, 0), targets));
+      const above = positive(subtract(targets, pick(output, levels.length - 1)));
+      const outside = subtract(add(below, above), multiply(below, above));
+      return meanOver(subtract(1, outside), rowAxesOf(targets), weights);
+    },
+  });
+}
+
+const positive = (x: Variable) => x.builder.emit(heaviside, { x }, {}).y;
 
 /** Throws unless the output ends in an axis of this size. */
 export function expectLast(loss: string, { type: { shape } }: Variable, size: number, what: string): void {

@@ -66,3 +66,18 @@ export const pinballBackward = defineOp({
     }
   },
 });
+
+/** y = 1 where x > 0, else 0. */
+export const heaviside = defineOp({
+  name: 'heaviside',
+  operands: { x: one('float32') },
+  outputs: { y: one('float32') },
+  attributes: {},
+  infer({ x }) {
+    return { y: x };
+  },
+  gradient: 'none',
+  reference({ operands: { x }, outputs: { y } }) {
+    for (let k = 0; k < y.data.length; k++) y.data[k] = x.data[k]! > 0 ? 1 : 0;
+  },
+});

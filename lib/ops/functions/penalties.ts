@@ -1,4 +1,5 @@
 import * as penalties from '../elementwise/penalties';
+import * as gamma from '../loss/gamma';
 import type { Variable } from '../op';
 import { emitterOf } from '../variable';
 
@@ -47,3 +48,13 @@ export const pinballPenalty = (error: Variable, level: Variable): Variable =>
  * const scale = add(softplus(raw), 1e-3);
  */
 export const softplus = (x: Variable): Variable => emitterOf(x).emit(penalties.softplus, { x }, {}).y;
+
+/**
+ * log Γ(x), element by element. Its derivative is ψ(x), the digamma function.
+ *
+ * @param x Variable of any shape, positive; NaN comes of what is not.
+ * @returns A variable of the same shape, within 1 ULP.
+ * @example
+ * const logFactorial = lgamma(add(count, 1));
+ */
+export const lgamma = (x: Variable): Variable => emitterOf(x).emit(gamma.lgamma, { x }, {}).y;

@@ -86,6 +86,17 @@ void pinball_backward(const Call& call, Team& team) noexcept {
       call.operand(0).f32(), call.operand(1).f32(), call.operand(2).f32());
 }
 
+// heaviside
+// Computes  y = x > 0 ? 1 : 0
+// Shapes    x, y [...]
+// Layout    dense
+// Aliasing  y may be x
+// Accuracy  exact; 0 for NaN
+// Source    none
+void heaviside(const Call& call, Team& team) noexcept {
+  map_unary(call, team, [](Vector x) { return select(greater(x, zero()), broadcast(1.0f), zero()); });
+}
+
 // constant
 // Computes  y[i] = values[i] (an attribute)
 // Shapes    y [...], as many values

@@ -8,8 +8,10 @@ export const start = Date.UTC(2024, 0, 1);
 export const dateOf = (row: number): string => formatTime(start + row * day);
 
 /** Daily records from 2024-01-01 on. */
-export const daily = (count: number, columns: (row: number) => object = (row) => ({ births: row + 1 })) =>
-  Array.from({ length: count }, (_, row) => ({ date: dateOf(row), ...columns(row) }));
+export const daily = <C extends object = { births: number }>(
+  count: number,
+  columns: (row: number) => C = (row) => ({ births: row + 1 }) as never,
+) => Array.from({ length: count }, (_, row) => ({ date: dateOf(row), ...columns(row) }));
 
 export const options = { time: 'date', target: 'births' } as const satisfies SeriesOptions;
 

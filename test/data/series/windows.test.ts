@@ -176,8 +176,8 @@ describe('windows', () => {
   });
 });
 
-test('windows of a million rows take no memory but for a batch', () => {
-  const count = 1_000_000;
+test('windows of many rows take no memory but for a batch', () => {
+  const count = 200_000;
   const values = Float64Array.from({ length: count }, (_, row) => row % 100);
   const time = Float64Array.from({ length: count }, (_, row) => row * 1000);
   const table = series.fromColumns({ time, births: values }, { ...options, time: 'time', split: [1, 0, 0] });
@@ -185,7 +185,7 @@ test('windows of a million rows take no memory but for a batch', () => {
   const windows = table.train.windows({ lookback: 1000, horizon: 100, shuffle: false });
   const made = process.memoryUsage().arrayBuffers - before;
   expect(windows.count).toBe(count - 1099);
-  // Copied windows would be 4.4 GB.
+  // Copied windows would be 880 MB.
   expect(made).toBeLessThan(1e5);
   const last = [...windows.pass(0, windows.length - 1)].at(-1)!;
   expect(last.targets!.shape[0]).toBe(windows.count % 32 || 32);

@@ -1,0 +1,175 @@
+import type { Session } from 'lstm-native';
+import { changeOf, channels, readingsPerHour, type Mote, type Reading } from './sensors';
+import { lasts, lead } from './anomalies';
+
+/** A statistic of the latest readings that raises an alarm when it is too large. */
+interface Rule {
+  readonly name: string;
+  /** How many readings it looks at. */
+  readonly window: number;
+}
+
+/** Takes a stream, one reading at a time, and gives the statistic of each of its rules. */
+export interface Detector {
+  readonly name: string;
+  readonly rules: readonly Rule[];
+  reset(): void;
+  step(reading: Reading): number[];
+}
+
+/** Some rules of a detector with a threshold each. */
+export interface Alarm {
+  readonly detector: Detector;
+  readonly chosen: readonly (Rule & { readonly index: number; readonly threshold: number })[];
+}
+
+/** z = |x − mean| / standard deviation of the last `window` readings, the larger of the two channels. */
+export class RollingZScore implements Detector {
+  readonly name = 'rolling z-score';
+  readonly rules = [12, 24, 60, 120, 240].map((window) => ({ name: 'z-score', window }));
+  private past: Reading[] = [];
+
+  reset(): void {
+    this.past = [];
+  }
+
+  step(reading: Reading): number[] {
+    const scores = this.rules.map(({ window }) => {
+      const past = this.past.slice(-window);
+      return past.length < 12 ? 0 : Math.max(...channels.map((channel) => zScore(reading, past, channel)));
+    });
+    this.past = [...this.past.slice(-239), reading];
+    return scores;
+  }
+}
+
+function zScore(reading: Reading, past: readonly Reading[], channel: keyof Reading): number {
+  const mean = meanOf(past.map((one) => one[channel]));
+  const deviation = Math.sqrt(meanOf(past.map((one) => (one[channel] - mean) ** 2)));
+  // Sensors report hundredths: no deviation is smaller.
+  return Math.abs(reading[channel] - mean) / Math.max(deviation, 0.01);
+}
+
+/**
+ * How the residuals e = (change − forecast) / forecast scale of the last `window` readings deviate from those of a
+ * forecaster that is right. Jumps: mean e² is large. Drifts: |Σ e| / √window is large, e clipped to ±2 lest a jump
+ * count as one. Silence: mean e² is small.
+ */
+export class ForecastResiduals implements Detector {
+  readonly name = 'LSTM forecaster';
+  readonly rules = [
+    ...[1, 2, 4, 8, 16].map((window) => ({ name: 'jump', window })),
+    ...[16, 32, 60].map((window) => ({ name: 'drift', window })),
+    ...[16, 32, 60].map((window) => ({ name: 'silence', window })),
+  ];
+  private before: Reading | null = null;
+  private forecast: readonly number[] = [];
+  private residuals: number[][] = [];
+
+  /** The session's output is [mean of each channel's next change, logarithm of each one's scale]. */
+  constructor(
+    private readonly session: Session,
+    private readonly units: Reading,
+  ) {}
+
+  reset(): void {
+    this.session.reset();
+    this.before = null;
+    this.residuals = [];
+  }
+
+  step(reading: Reading): number[] {
+    const change = changeOf(reading, this.before ?? reading, this.units);
+    if (this.before) {
+      const residual = change.map((value, k) => (value - this.forecast[k]!) / Math.exp(this.forecast[k + 2]!));
+      this.residuals = [...this.residuals.slice(-59), residual];
+    }
+    this.before = reading;
+    this.forecast = Array.from(this.session.step(change));
+    return this.rules.map((rule) => Math.max(...channels.map((_, k) => this.statistic(rule, k))));
+  }
+
+  private statistic({ name, window }: Rule, channel: number): number {
+    const past = this.residuals.slice(-window).map((residual) => residual[channel]!);
+    if (past.length < window) return -Infinity;
+    if (name === 'drift') return Math.abs(meanOf(past.map(clipped))) * Math.sqrt(window);
+    const energy = meanOf(past.map((residual) => residual ** 2));
+    return name === 'jump' ? energy : -energy;
+  }
+}
+
+/**
+ * Chooses thresholds, and one window for each kind of rule, on `motes` alone. Each rule by itself is given the threshold at
+ * which it would raise `perHour` alarms there, all of them false, and of its windows the one that then finds most of the
+ * `injected` stretches. Together the chosen rules share that budget: each is exceeded by equally many readings.
+ */
+export function calibrate(
+  detector: Detector,
+  motes: readonly Mote[],
+  injected: readonly (readonly Reading[])[],
+  perHour: number,
+): Alarm {
+  const streams = motes.map(({ readings }) => scoresOf(detector, readings));
+  const hours = motes.reduce((sum, { readings }) => sum + readings.length, 0) / readingsPerHour;
+  const allowed = Math.floor(perHour * hours);
+  const rules = detector.rules.map((rule, index) => ({ ...rule, index }));
+  const found = rules.map(() => 0);
+  const alone = rules.map(({ index }) => thresholdsOf([index], streams, allowed)[0]!);
+  for (const stretch of injected) {
+    const scores = scoresOf(detector, stretch).slice(lead, lead + lasts);
+    for (const { index } of rules) if (scores.some((row) => row[index]! > alone[index]!)) found[index]!++;
+  }
+  const best = [...new Set(rules.map(({ name }) => name))].map((kind) =>
+    rules.filter(({ name }) => name === kind).reduce((a, b) => (found[b.index]! > found[a.index]! ? b : a)),
+  );
+  const thresholds = thresholdsOf(
+    best.map(({ index }) => index),
+    streams,
+    allowed,
+  );
+  return { detector, chosen: best.map((rule, position) => ({ ...rule, threshold: thresholds[position]! })) };
+}
+
+/** For each reading of a stream from its beginning, whether there is alarm. */
+export const alarmsIn = ({ detector, chosen }: Alarm, readings: readonly Reading[]): boolean[] =>
+  scoresOf(detector, readings).map((row) => chosen.some(({ index, threshold }) => row[index]! > threshold));
+
+/** Where alarms begin: those less than a minute apart are one. */
+export function beginnings(alarms: readonly boolean[]): number[] {
+  let last = -Infinity;
+  return alarms.flatMap((alarm, index) => {
+    if (!alarm) return [];
+    const begins = index - last > 12;
+    last = index;
+    return begins ? [index] : [];
+  });
+}
+
+/** What each reading scores; nothing in the first five minutes, in which a detector settles. */
+function scoresOf(detector: Detector, readings: readonly Reading[]): number[][] {
+  detector.reset();
+  return readings.map((reading, index) => {
+    const scores = detector.step(reading);
+    return index < 60 ? scores.map(() => -Infinity) : scores;
+  });
+}
+
+/** The lowest thresholds, each exceeded by equally many readings, above which alarms begin at most `allowed` times. */
+function thresholdsOf(rules: readonly number[], streams: readonly (readonly number[][])[], allowed: number): number[] {
+  const sorted = rules.map((index) =>
+    streams.flatMap((scores) => scores.map((row) => row[index]!)).sort((a, b) => b - a),
+  );
+  const at = (above: number) => sorted.map((scores) => scores[above]!);
+  const alarms = (thresholds: readonly number[]) =>
+    streams.reduce((sum, scores) => {
+      const raised = scores.map((row) => rules.some((index, position) => row[index]! > thresholds[position]!));
+      return sum + beginnings(raised).length;
+    }, 0);
+  let above = 0;
+  while (alarms(at(above + 1)) <= allowed) above++;
+  return at(above);
+}
+
+const clipped = (residual: number): number => Math.min(2, Math.max(-2, residual));
+
+const meanOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
