@@ -1,3 +1,4 @@
+import { checkSeed } from '../data/draws';
 import { OptionError, StateError } from '../errors';
 import { philox } from '../ops/philox';
 import { checkOptions, describe, positiveInteger } from '../options';
@@ -35,8 +36,7 @@ export async function generate(model: Module, options: GenerateOptions): Promise
   if (!(temperature >= 0))
     throw new OptionError(`generate: temperature: expected a number >= 0, received ${describe(temperature)}`);
   positiveInteger('generate', 'length', length);
-  if (!Number.isInteger(seed) || seed < 0 || seed > 0xffffffff)
-    throw new OptionError(`generate: seed: expected an integer in 0..4294967295, received ${describe(seed)}`);
+  checkSeed('generate', seed);
   signal?.throwIfAborted();
   const given = vocabulary.encode(prompt);
   const session = model.session();

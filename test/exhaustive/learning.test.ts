@@ -1,5 +1,5 @@
 /**
- * Tasks that a recurrent network is known to learn, or not to. Each has a budget of steps, twice what it took when the figures
+ * Tasks that a recurrent network is known to learn, or not to. Each has a budget of steps, twice what it took when they
  * were chosen, and prints what it came to.
  */
 import {
@@ -24,14 +24,14 @@ test('an LSTM solves the adding problem over 100 steps: mean squared error below
   const run = model.fit(train, { loss, optimizer: adam({ lr: 3e-3 }), clipNorm: 1, maxSteps: 4000, validation: fresh });
   let solved = Infinity;
   void run.on('epoch', ({ step, validation }) => {
-    if (validation!.loss! >= 0.005) return;
+    if (validation!.loss >= 0.005) return;
     solved = Math.min(solved, step);
-    run.stop();
+    void run.stop();
   });
   const { seconds, steps } = await run;
   const { loss: error } = await model.evaluate(fresh, { loss });
   report(
-    `adding problem, T 100: mean squared error ${error!.toFixed(5)} after ${steps * 64} sequences, ${seconds.toFixed(0)} s`,
+    `adding problem, T 100: mean squared error ${error.toFixed(5)} after ${steps * 64} sequences, ${seconds.toFixed(0)} s`,
   );
   expect(error).toBeLessThan(0.01);
 });
@@ -88,7 +88,7 @@ test('a plain LSTM does not solve copy memory over 1000 steps, the negative cont
   });
   const { loss: reached } = await model.evaluate(fresh, { loss });
   report(
-    `copy memory, T 1000: NOT solved, as expected of a plain LSTM: loss ${reached!.toFixed(4)} after ${steps} steps, ${seconds.toFixed(0)} s; without memory ${memorylessLoss.toFixed(4)}`,
+    `copy memory, T 1000: NOT solved, as expected of a plain LSTM: loss ${reached.toFixed(4)} after ${steps} steps, ${seconds.toFixed(0)} s; without memory ${memorylessLoss.toFixed(4)}`,
   );
   // It has learned all but the symbols, and none of them: those that are guessed cost ln 8 each.
   expect(reached).toBeGreaterThan(0.97 * memorylessLoss);
