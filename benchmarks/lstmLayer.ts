@@ -8,9 +8,10 @@
  * - `train` computes y, the gradients of x, h0, c0 and every parameter, their common norm, which it gives out, and an
  *   update with learning rate 0, after which every weight is packed anew: once in each step, as in a training.
  *
- * Timed is one `run`, from the call to its settled promise.
+ * Timed is a `run`, from the call to its settled promise.
  */
 import type { Executable, Store } from '../lib/backend/backend';
+import type { Tensors } from './peers/peer';
 import { native } from '../lib/backend/native/native';
 import { slice } from '../lib/ops/layout/slice';
 import { float32, type Variable } from '../lib/ops/op';
@@ -18,6 +19,7 @@ import { lstm } from '../lib/ops/recurrent/lstm';
 import { plainLstm } from '../lib/ops/recurrent/lstmKind';
 import { elementCount } from '../lib/ops/shape';
 import { ProgramBuilder } from '../lib/program/builder';
+import { gradient } from '../lib/program/gradient';
 import type { Program } from '../lib/program/program';
 import { secondsOf } from './measure';
 import type { Pass } from './report';
@@ -66,19 +68,54 @@ export class LstmLayer {
     this.store = native.createStore();
     this.store.allocate(stateSpecs(this.executable.program));
     for (const { name, dtype, shape } of this.store.states.values()) {
-      const scale = name === 'x' ? 1 : 1 / Math.sqrt(size.H);
-      // Learning rate and weight decay stay 0.
-      if (dtype === 'float32') this.store.write(name, numbers(elementCount(shape), scale));
+      // Learning rate and weight decay stay 0, and so does the initial state.
+      if (dtype !== 'float32' || name === 'h0' || name === 'c0') continue;
+      const scale = name === 'x' || name === 'dy' ? 1 : 1 / Math.sqrt(size.H);
+      this.store.write(name, numbers(elementCount(shape), scale));
     }
   }
 
-  /** Seconds of one run. */
-  readonly time = (): Promise<number> => secondsOf(() => this.executable.run(this.store, {}));
+  /** Seconds of one run, the mean of `count`. */
+  readonly time = async (count = 1): Promise<number> => {
+    const run = async () => {
+      for (let k = 0; k < count; k++) await this.executable.run(this.store, {});
+    };
+    return (await secondsOf(run)) / count;
+  };
+
+  /** The states by name, as they were written. */
+  async inputs(): Promise<Tensors> {
+    const names = Object.keys(stateShapes(this.size)).filter((name) => this.store.states.has(name));
+    const read = async (name: string) => [name, (await this.store.read(name)) as Float32Array] as const;
+    return Object.fromEntries(await Promise.all(names.map(read)));
+  }
+
+  /** What the runs compute and leave inside: y and, of a training step, its gradients. */
+  async outputs(): Promise<Tensors> {
+    const { T, B } = this.size;
+    const executable = native.prepare(shownProgram(this.size, this.pass), { T, B, S: 1 });
+    const { outputs } = await executable.run(this.store, {});
+    executable.dispose();
+    return Object.fromEntries(Object.entries(outputs).map(([name, { data }]) => [name, data as Float32Array]));
+  }
 
   dispose(): void {
     this.executable.dispose();
     this.store.dispose();
   }
+}
+
+function shownProgram(size: LayerSize, pass: Pass): Program {
+  const builder = new ProgramBuilder();
+  const operands = statesOf(builder, size);
+  const { y } = builder.emit(lstm, operands, { reverse: false, ...plainLstm });
+  builder.output('y', y);
+  if (pass !== 'train') return builder.finish();
+  const dy = builder.state('dy', float32(size.T, size.B, size.H));
+  const { x, weight_ih, weight_hh, bias_ih } = operands;
+  const gradients = gradient(builder, [{ variable: y, cotangent: dy }], [x, weight_ih, weight_hh, bias_ih]);
+  ['dx', 'dweight_ih', 'dweight_hh', 'dbias'].forEach((name, index) => builder.output(name, gradients[index]!));
+  return builder.finish();
 }
 
 function inferProgram(size: LayerSize): Program {

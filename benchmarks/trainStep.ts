@@ -28,10 +28,11 @@ export function writeBackward(
     shape,
     parameter: operands[path]!,
     gradient: gradients[path]!,
+    group: 0,
   }));
   const learning_rate = builder.state('learning_rate', float64(1));
   const weight_decay = builder.state('weight_decay', float64(1));
-  builder.commit(() => sgd().emit(builder, trainables, { learning_rate, weight_decay, scale: null }));
+  builder.commit(() => sgd().emit(builder, trainables, { learning_rate, weight_decay, scale: null, clip_value: null }));
 }
 
 /** The states that a store needs for a program whose sizes are numbers. */

@@ -2,6 +2,23 @@
 export type { ArrayView, NumberArray } from './backend/backend';
 export { getThreads, nativeInfo, setThreads } from './backend/native/native';
 export type { Batch, Batches, BatchInputs, Data, DataTraits, Tensor } from './data/batch';
+export { Labels, type LabelsJson } from './data/labels';
+export {
+  calendar,
+  Calendar,
+  type CalendarEncoding,
+  type CalendarFeature,
+  type CalendarFunction,
+  type CalendarOptions,
+} from './data/series/calendar';
+export { SeriesFormat, type MissingPolicy, type SeriesFormatSpec } from './data/series/format';
+export type { Frequency, FrequencyName } from './data/series/frequency';
+export type { FormatOptions, SeriesOptions, TimeValue } from './data/series/options';
+export { series, type CsvOptions, type CsvRow, type SeriesColumns, type SeriesReaders } from './data/series/readers';
+export type { Scaler, Scaling, ScalingKind, ScalingOptions } from './data/series/scaling';
+export { Series, type Origin, type SeriesPart, type WindowAtOptions } from './data/series/series';
+export type { PartName, Split } from './data/series/split';
+export type { OriginOptions, SeriesWindows, WindowOptions, WindowSizes } from './data/series/windows';
 export {
   text,
   type Corpus,
@@ -50,20 +67,14 @@ export {
   type GruRecord,
   type GruState,
 } from './nn/gru';
+export * from './nn/heads';
 export { constant, constantRange, normal, uniform, type Initializer } from './nn/initializer';
 export { Layer, type LayerConfig } from './nn/layer';
 export { LayerNorm, layerNorm, type LayerNormOptions } from './nn/layerNorm';
 export type { LengthOptions } from './nn/lengths';
 export { Linear, linear, type LinearOptions } from './nn/linear';
-export {
-  crossEntropy,
-  meanSquaredError,
-  type AnyOutputs,
-  type Loss,
-  type LossFunction,
-  type LossTerms,
-  type Outputs,
-} from './nn/loss';
+export type { AnyOutputs, Loss, LossFunction, LossTerms, Outputs } from './nn/loss';
+export * from './nn/losses';
 export {
   Lstm,
   lstm,
@@ -84,6 +95,7 @@ export {
   type AttentionPoolingOptions,
   type AttentionPoolingOutput,
 } from './nn/pooling';
+export type { Metric } from './nn/metric';
 export type { LayerRecord } from './nn/records';
 export { Residual, residual } from './nn/residual';
 export {
@@ -99,9 +111,12 @@ export { Slstm, slstm, type SlstmCallOptions, type SlstmOptions, type SlstmOutpu
 export * from './ops/functions';
 export type { Dtype, ValueType, Variable } from './ops/op';
 export type { Dim, Shape } from './ops/shape';
+export { adagrad, type AdagradOptions } from './optim/adagrad';
 export { adam, adamW, type AdamOptions } from './optim/adam';
+export type { Group, GroupedOptions, ParameterGroup, ParameterPlace } from './optim/groups';
 export type { Optimizer } from './optim/optimizer';
-export { cosine, type Schedule, type SchedulePoint } from './optim/schedule';
+export { rmsprop, type RmspropOptions } from './optim/rmsprop';
+export { cosine, type Json, type Schedule, type SchedulePoint } from './optim/schedule';
 export { sgd, type SgdOptions } from './optim/sgd';
 export type { CheckpointOptions } from './train/checkpointing';
 export type { Best, EarlyStoppingOptions, WatchOptions } from './train/earlyStopping';

@@ -26,6 +26,12 @@ export function probability(owner: string, name: string, value: unknown): void {
   }
 }
 
+export function inRange(owner: string, name: string, value: unknown, low: number, below: number): void {
+  if (typeof value !== 'number' || !(value >= low && value < below)) {
+    throw new OptionError(`${owner}: ${name}: expected a number in [${low}, ${below}), received ${describe(value)}`);
+  }
+}
+
 export function flag(owner: string, name: string, value: unknown): void {
   if (typeof value !== 'boolean')
     throw new OptionError(`${owner}: ${name}: expected true or false, received ${describe(value)}`);

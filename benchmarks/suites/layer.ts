@@ -1,6 +1,7 @@
 /** One layer beside the FMA peak: a small one, whose activations count, and a large one, whose weights do. */
 import { measurePeak } from '../../lib/backend/native/native';
 import { LstmLayer, nameOf, operationsOf, type LayerSize } from '../lstmLayer';
+import type { Setting } from '../contest';
 import { alternate } from '../measure';
 import { rowBesidePeak, type Pass, type Row } from '../report';
 
@@ -10,7 +11,7 @@ export const sizes: readonly LayerSize[] = [
 ];
 export const passes: readonly Pass[] = ['infer', 'train'];
 
-export async function layer(rounds: number, wanted: (name: string) => boolean): Promise<Row[]> {
+export async function layer({ rounds, wanted }: Setting): Promise<Row[]> {
   const rows: Row[] = [];
   for (const size of sizes.filter((size) => wanted(nameOf(size)))) {
     for (const pass of passes) rows.push(await measureRow(size, pass, rounds));
@@ -20,7 +21,7 @@ export async function layer(rounds: number, wanted: (name: string) => boolean): 
 
 async function measureRow(size: LayerSize, pass: Pass, rounds: number): Promise<Row> {
   const lstmLayer = new LstmLayer(size, pass);
-  const samples = await alternate({ peak: measurePeak, seconds: lstmLayer.time }, rounds);
+  const samples = await alternate({ peak: measurePeak, seconds: () => lstmLayer.time() }, rounds);
   lstmLayer.dispose();
   return rowBesidePeak({ suite: 'layer', case: nameOf(size), pass }, operationsOf(size, pass), samples);
 }

@@ -5,12 +5,13 @@
 import { lstm, sequential } from '../../lib';
 import { measurePeak } from '../../lib/backend/native/native';
 import { nameOf, operationsOf, type LayerSize } from '../lstmLayer';
+import type { Setting } from '../contest';
 import { alternate, secondsOf } from '../measure';
 import { rowBesidePeak, type Row } from '../report';
 import { numbers } from '../trainStep';
 import { sizes } from './layer';
 
-export async function predict(rounds: number, wanted: (name: string) => boolean): Promise<Row[]> {
+export async function predict({ rounds, wanted }: Setting): Promise<Row[]> {
   const rows: Row[] = [];
   for (const size of sizes.filter((size) => wanted(nameOf(size)))) rows.push(await measureRow(size, rounds));
   return rows;

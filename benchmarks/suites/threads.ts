@@ -4,6 +4,7 @@
  */
 import { getThreads, measurePeak, setThreads } from '../../lib/backend/native/native';
 import { LstmLayer, nameOf, operationsOf, type LayerSize } from '../lstmLayer';
+import type { Setting } from '../contest';
 import { alternate, medianRatio, type Contender } from '../measure';
 import { rowBesidePeak, type Pass, type Row } from '../report';
 import { passes, sizes as layerSizes } from './layer';
@@ -14,7 +15,7 @@ const sizes: readonly LayerSize[] = [...layerSizes, { T: 50, B: 8, I: 128, H: 12
 const teams = [1, 2, 4, 8] as const;
 const anchor = 2;
 
-export async function threads(rounds: number, wanted: (name: string) => boolean): Promise<Row[]> {
+export async function threads({ rounds, wanted }: Setting): Promise<Row[]> {
   const before = getThreads();
   const rows: Row[] = [];
   try {

@@ -6,6 +6,7 @@
 import { attentionLstm, gru, lstm, rnn, slstm, type AttentionScore, type LstmOptions } from '../../lib';
 import { measurePeak } from '../../lib/backend/native/native';
 import { operationsOf, type LayerSize } from '../lstmLayer';
+import type { Setting } from '../contest';
 import { alternate, medianRatio } from '../measure';
 import { RecurrentStep, type RecurrentLayer } from '../recurrentStep';
 import { rowBesidePeak, type Row } from '../report';
@@ -100,7 +101,7 @@ function operationsOfVariant({ multiplies = gates(4), ragged }: Variant, size: L
   return 3 * 2 * steps * multiplies(size);
 }
 
-export async function variants(rounds: number, wanted: (name: string) => boolean): Promise<Row[]> {
+export async function variants({ rounds, wanted }: Setting): Promise<Row[]> {
   const rows: Row[] = [];
   for (const size of sizes) {
     for (const variant of entries) {

@@ -1,6 +1,8 @@
 /** What training, evaluation and prediction are fed with: batches, and the data sets that yield them. */
 import type { ArrayView } from '../backend/backend';
 import { DataError } from '../errors';
+import type { Labels } from './labels';
+import type { SeriesFormat } from './series/format';
 import type { Vocabulary } from './vocabulary';
 
 /** A row-major array, for example `{ data: new Float32Array(32 * 64 * 3), shape: [32, 64, 3] }` for `[B,T,I]`. */
@@ -27,6 +29,10 @@ export interface DataTraits {
   readonly continuesState?: boolean;
   /** The characters that the tokens stand for. */
   readonly vocabulary?: Vocabulary;
+  /** How the columns of series became the numbers in the batches. */
+  readonly series?: SeriesFormat;
+  /** The classes that the targets stand for. */
+  readonly labels?: Labels;
   /** The number of batches in a pass, where known. */
   readonly length?: number;
   /**

@@ -3,6 +3,7 @@ import { CheckpointError } from '../errors';
 import { Dropout } from '../nn/dropout';
 import { Embedding } from '../nn/embedding';
 import { Gru } from '../nn/gru';
+import { PointHead, QuantileHead } from '../nn/heads';
 import { isLayer, Layer, layerPaths, type LayerConfig } from '../nn/layer';
 import { LayerNorm } from '../nn/layerNorm';
 import { Linear } from '../nn/linear';
@@ -38,6 +39,8 @@ const kinds: Readonly<Record<string, (config: never) => Layer>> = {
   meanPooling: () => new MeanPooling(),
   maxPooling: () => new MaxPooling(),
   attentionPooling: ({ options }: AttentionPooling) => new AttentionPooling(options),
+  pointHead: ({ options }: PointHead) => new PointHead(options),
+  quantileHead: ({ quantiles, options }: QuantileHead) => new QuantileHead(quantiles, options),
 };
 
 /** Where in a model a layer stands, and what has been made before it. */

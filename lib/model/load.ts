@@ -1,10 +1,9 @@
 import { BackendError, CheckpointError, LstmNativeError } from '../errors';
 import { partsOf } from '../checkpoint/checkpoint';
 import { loadFile } from '../checkpoint/file';
-import { Vocabulary } from '../data/vocabulary';
-import { Embedding } from '../nn/embedding';
 import { checkOptions, filePath } from '../options';
 import { makeModule, type ModuleClasses } from './architecture';
+import { keep, keepsakesFromJSON } from './keepsakes';
 import { metadataKey, parseMetadata } from './metadata';
 import type { Module } from './module';
 import type { ModuleOptions } from './options';
@@ -31,29 +30,18 @@ export async function load(path: string, options: LoadOptions = {}): Promise<Mod
   const { tensors, metadata } = await loadFile(path);
   const { parameters } = partsOf(tensors);
   try {
-    const { architecture, inputs, seed, vocabulary } = parseMetadata(metadata[metadataKey]);
+    const { architecture, inputs, seed, ...rest } = parseMetadata(metadata[metadataKey]);
     const model = makeModule(architecture, { seed, backend: options.backend }, options.modules ?? {});
     // Checked before memory is asked for: the description may claim any size, the tensors are there.
     model.network.bind(inputs, (specs) => {
       checkState(new Map(specs.map((spec) => [spec.path, spec])), parameters);
       return ({ path: name }) => parameters.get(name)!.data;
     });
-    if (vocabulary !== undefined) model.vocabulary = checkedVocabulary(model, Vocabulary.fromJSON(vocabulary));
+    keep(model, keepsakesFromJSON(rest, model instanceof Sequential ? model.layers[0]! : null));
     return model;
   } catch (error) {
     if (error instanceof BackendError) throw error;
     const reason = error instanceof LstmNativeError ? '' : 'the model that it describes could not be made: ';
     throw new CheckpointError(`${path}: ${reason}${(error as Error).message}`, { cause: error });
   }
-}
-
-/** Where the model begins with an embedding, each character needs its row there. */
-function checkedVocabulary(model: Module, vocabulary: Vocabulary): Vocabulary {
-  const first = model instanceof Sequential ? model.layers[0] : null;
-  if (first instanceof Embedding && vocabulary.size > first.vocabularySize) {
-    throw new CheckpointError(
-      `vocabulary: expected at most ${first.vocabularySize} characters, the rows of the embedding, received ${vocabulary.size}`,
-    );
-  }
-  return vocabulary;
 }

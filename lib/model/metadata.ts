@@ -21,8 +21,10 @@ const metadataSchema = z.object({
     }),
   ),
   seed: z.number().int().min(0).max(0x7fffffff),
-  /** The characters of a text model; checked by the vocabulary itself. */
+  /** What the model keeps of its data; each is checked by its own kind. */
   vocabulary: z.unknown().optional(),
+  series: z.unknown().optional(),
+  labels: z.unknown().optional(),
 });
 
 export type ModelMetadata = z.infer<typeof metadataSchema>;

@@ -1,7 +1,9 @@
-import { DataError, OptionError, StateError } from '../errors';
+import { OptionError, StateError } from '../errors';
 import type { NumberArray } from '../backend/backend';
 import { loadFile } from '../checkpoint/file';
 import { iterate, type Batch, type Data } from '../data/batch';
+import type { Labels } from '../data/labels';
+import type { SeriesFormat } from '../data/series/format';
 import type { Vocabulary } from '../data/vocabulary';
 import { Layer } from '../nn/layer';
 import type { AnyOutputs, Outputs } from '../nn/loss';
@@ -12,13 +14,16 @@ import type { Shape } from '../ops/shape';
 import { checkOptions, filePath } from '../options';
 import { print } from '../program/print';
 import { inputArrays } from '../train/batch';
+import type { Objective } from '../train/step';
 import { evaluate, type EvaluateOptions } from '../train/evaluator';
 import type { Figures } from '../train/figures';
 import type { Run } from '../train/run';
 import { checkStepOptions, Stepper, type StepOptions, type StepResult } from '../train/stepper';
 import type { FitOptions } from '../train/fitOptions';
 import { fit } from '../train/trainer';
+import { checkKeepsakes, keep, keepsakesOf, keepsakesWith, type Keepsakes } from './keepsakes';
 import { backendNamed, checkModuleOptions, type ModuleOptions } from './options';
+import { readingsBelow } from './readings';
 import { restoreModel } from './restore';
 import { modelMetadata, saveModel, type SaveOptions } from './save';
 import { Session } from './session';
@@ -66,11 +71,18 @@ export type Prediction<Elements extends NumberArray = Float32Array> = OutputTens
  * `forward` runs once for each kind of use: it writes a program, in which variables are `[T, B, ...]`. Sizes are
  * inferred from the first batch. Arrays that come and go are `[batch, time, ...]`.
  */
-export abstract class Module extends Layer {
-  /** How inputs are to be read where the usual reading ([B], [B, T] of integers, [B, F], [B, T, F] of floats) does not hold. */
+export abstract class Module extends Layer implements Keepsakes {
+  /**
+   * How inputs, and `targets`, are to be read where the usual reading ([B], [B, T] of integers, [B, F], [B, T, F] of floats)
+   * does not hold. It goes before what layers, such as heads, say of the same arrays.
+   */
   readonly inputShapes: Readonly<Record<string, Shape>> = {};
   /** The characters that tokens stand for; set by training on text and by loading. Text of another vocabulary is refused. */
   vocabulary: Vocabulary | null = null;
+  /** How the series' columns become numbers and back; set by training on windows and by loading. Series of another format are refused. */
+  series: SeriesFormat | null = null;
+  /** The classes that indices stand for; set by training on labelled data and by loading. Data with others are refused. */
+  labels: Labels | null = null;
   readonly #options: ModuleOptions;
   #network: Network | null = null;
   readonly #steppers = new WeakMap<object, Stepper>();
@@ -80,6 +92,17 @@ export abstract class Module extends Layer {
     super();
     checkModuleOptions(options);
     this.#options = options;
+  }
+
+  /** As `inputShapes` say, and where they say nothing as the layers below do. */
+  override readings(): Readonly<Record<string, Shape>> {
+    return { ...readingsBelow(this, Object.keys(this.inputShapes)), ...this.inputShapes };
+  }
+
+  /** The options with the loss that the network brings, where none is given. */
+  #settled<Options extends Objective<never>>(options: Options): Options {
+    const loss = options?.loss ?? this.defaultLoss();
+    return loss ? { ...options, loss } : options;
   }
 
   /** The layers bound to a store of parameters; for the rooms of this package. */
@@ -95,7 +118,7 @@ export abstract class Module extends Layer {
 
   /** Infers all sizes from a batch and draws the parameters. `fit`, `predict` and `evaluate` do this by themselves. */
   bind(batch: Pick<Batch, 'inputs' | 'lengths'>): this {
-    this.network.bind(signatureOf(inputArrays(batch), this.inputShapes));
+    this.network.bind(signatureOf(inputArrays(batch), this.readings()));
     return this;
   }
 
@@ -106,42 +129,34 @@ export abstract class Module extends Layer {
    *     const history = await run;
    */
   fit<O extends Outputs = AnyOutputs>(data: Data, options: FitOptions<O>): Run {
-    const vocabulary = data?.vocabulary ?? null;
-    const run = fit(this.network, data, options, this.inputShapes, {
-      check: () => this.#checkVocabulary(vocabulary),
-      metadata: (inputs) => modelMetadata(this.network, vocabulary ?? this.vocabulary, inputs),
-      restore: (checkpoint) => restoreModel(this.network, vocabulary ?? this.vocabulary, checkpoint),
+    const brought = keepsakesOf(data);
+    const kept = () => keepsakesWith(this, brought);
+    const run = fit(this.network, data, this.#settled(options), this.readings(), {
+      check: () => checkKeepsakes('fit', this, brought, options.validation),
+      metadata: (inputs) => modelMetadata(this.network, kept(), inputs),
+      restore: (checkpoint) => restoreModel(this.network, kept(), checkpoint),
       save: async (path) => {
         if (this.network.signature) await this.save(path);
       },
     });
     // With the first step, so that a training that never began leaves none behind.
-    const keep = () => {
-      this.vocabulary ??= vocabulary;
-    };
-    return run.on('step', keep).on('resume', keep);
-  }
-
-  #checkVocabulary(vocabulary: Vocabulary | null): void {
-    if (!vocabulary || !this.vocabulary || vocabulary.equals(this.vocabulary)) return;
-    throw new DataError(
-      'fit: the text has another vocabulary than the model, so its tokens mean other characters; ' +
-        'read it with { vocabulary: model.vocabulary }, or set model.vocabulary = null to begin with new ones',
-    );
+    const take = () => keep(this, brought);
+    return run.on('step', take).on('resume', take);
   }
 
   /** One training step, for a loop of one's own. Moments go on with the optimizer object in `options`, and start anew after a `fit` with it. */
   async trainStep<O extends Outputs = AnyOutputs>(batch: Batch, options: StepOptions<O>): Promise<StepResult> {
-    checkStepOptions('trainStep', options);
-    const { optimizer } = options;
-    const stepper = this.#steppers.get(optimizer) ?? new Stepper(this.network, optimizer, this.inputShapes);
+    const settled = this.#settled(options);
+    checkStepOptions('trainStep', settled);
+    const { optimizer } = settled;
+    const stepper = this.#steppers.get(optimizer) ?? new Stepper(this.network, optimizer, this.readings());
     this.#steppers.set(optimizer, stepper);
-    return this.network.exclusively('trainStep', async () => (await stepper.take(batch, options)).result);
+    return this.network.exclusively('trainStep', async () => (await stepper.take(batch, settled)).result);
   }
 
   /** Means of loss and metrics over all batches, without dropout. */
-  evaluate<O extends Outputs = AnyOutputs>(data: Data, options: EvaluateOptions<O>): Promise<Figures> {
-    return evaluate(this.network, data, options, this.inputShapes);
+  evaluate<O extends Outputs = AnyOutputs>(data: Data, options: EvaluateOptions<O> = {}): Promise<Figures> {
+    return evaluate(this.network, data, this.#settled(options), this.readings());
   }
 
   /**
@@ -158,7 +173,7 @@ export abstract class Module extends Layer {
   ): Promise<Prediction<Elements>> {
     checkOptions('predict', options, ['signal']);
     const arrays = inputArrays(batch);
-    const outputs = await this.network.predict(arrays, signatureOf(arrays, this.inputShapes), options);
+    const outputs = await this.network.predict(arrays, signatureOf(arrays, this.readings()), options);
     const isSingle = Object.keys(outputs).length === 1;
     return ((isSingle && outputs[singleOutput]) || outputs) as Prediction<Elements>;
   }
@@ -244,7 +259,7 @@ export abstract class Module extends Layer {
     filePath('save', path);
     checkOptions('save', options, ['text']);
     if (options.text) this.vocabulary = options.text.vocabulary;
-    await saveModel(this.network, this.vocabulary, path);
+    await saveModel(this.network, this, path);
   }
 
   /** Frees the native memory now. Without it, the garbage collector does, later. */

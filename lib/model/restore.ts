@@ -1,8 +1,8 @@
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import { OptionError } from '../errors';
-import type { Vocabulary } from '../data/vocabulary';
 import type { Network } from '../nn/network';
 import { differences } from '../train/differences';
+import type { Keepsakes } from './keepsakes';
 import { metadataKey, parseMetadata } from './metadata';
 import { modelMetadata } from './save';
 import { checkState, loadState } from './stateDict';
@@ -12,10 +12,10 @@ import { checkState, loadState } from './stateDict';
  *
  * @throws OptionError naming what is not as in the checkpoint: architecture, inputs, seed, or what is kept of the data.
  */
-export function restoreModel(network: Network, vocabulary: Vocabulary | null, checkpoint: Checkpoint): void {
+export function restoreModel(network: Network, keepsakes: Keepsakes, checkpoint: Checkpoint): void {
   const { parameters, metadata } = checkpoint;
   const stored = parseMetadata(metadata[metadataKey]);
-  const own = modelMetadata(network, vocabulary, network.signature ?? stored.inputs)[metadataKey]!;
+  const own = modelMetadata(network, keepsakes, network.signature ?? stored.inputs)[metadataKey]!;
   const found = differences(JSON.parse(metadata[metadataKey]!), JSON.parse(own));
   if (found.length > 0)
     throw new OptionError(

@@ -5,6 +5,7 @@ import type { Vocabulary } from '../data/vocabulary';
 import { layerPaths } from '../nn/layer';
 import type { Network } from '../nn/network';
 import type { Signature } from '../nn/signature';
+import { keepsakesToJSON, type Keepsakes } from './keepsakes';
 import { formatVersion, metadataKey, type ModelMetadata } from './metadata';
 
 export interface SaveOptions {
@@ -12,8 +13,8 @@ export interface SaveOptions {
   readonly text?: { readonly vocabulary: Vocabulary };
 }
 
-export async function saveModel(network: Network, vocabulary: Vocabulary | null, path: string): Promise<void> {
-  const metadata = modelMetadata(network, vocabulary, network.requireBound());
+export async function saveModel(network: Network, keepsakes: Keepsakes, path: string): Promise<void> {
+  const metadata = modelMetadata(network, keepsakes, network.requireBound());
   // As the backend keeps them (the reference in float64), so that a loaded model predicts the same bits.
   const tensors = Object.fromEntries(await network.readParameters());
   await writeFileAtomically(path, serializeChunks(tensors, metadata));
@@ -22,7 +23,7 @@ export async function saveModel(network: Network, vocabulary: Vocabulary | null,
 /** What a file says of a model with these inputs, beside the weights. */
 export function modelMetadata(
   network: Network,
-  vocabulary: Vocabulary | null,
+  keepsakes: Keepsakes,
   inputs: Signature,
 ): Readonly<Record<string, string>> {
   const metadata = {
@@ -30,7 +31,7 @@ export function modelMetadata(
     architecture: network.root.describe(layerPaths(network.root)),
     inputs: inputs as ModelMetadata['inputs'],
     seed: network.seed,
-    ...(vocabulary ? { vocabulary: vocabulary.toJSON() } : {}),
+    ...keepsakesToJSON(keepsakes),
   } satisfies ModelMetadata;
   return { [metadataKey]: JSON.stringify(metadata) };
 }

@@ -4,35 +4,33 @@ import { native } from '../backend/native/native';
 import { evaluate } from '../backend/reference/reference';
 import { OptionError } from '../errors';
 import type { Batch } from '../data/batch';
-import {
-  crossEntropy,
-  meanSquaredError,
-  type AnyOutputs,
-  type Loss,
-  type LossFunction,
-  type Outputs,
-} from '../nn/loss';
+import type { AnyOutputs, Loss, LossFunction, Outputs } from '../nn/loss';
+import { crossEntropy, meanSquaredError } from '../nn/losses';
 import { randomKeyInput } from '../nn/trace';
 import type { View } from '../ops/op';
 import { countNames, evaluateShape, type Counts } from '../ops/shape';
 import { checkOptions } from '../options';
 import { adam } from '../optim/adam';
+import { ratesAt } from '../optim/groups';
 import type { Optimizer } from '../optim/optimizer';
 import { idsIn, type Equation, type Program, type ValueId } from '../program/program';
 import { isInt32 } from '../arrays';
 import { prepareBatch } from '../train/batch';
-import { names, writeStep } from '../train/step';
+import { writeStep } from '../train/step';
+import { updateScalars } from '../train/update';
 import { expectModule } from './expectModule';
 import type { Module } from './module';
 import { nudge, relativeError, roundingError, tolerance } from './tolerance';
 
 export interface VerifyOptions<O extends Outputs = AnyOutputs> {
-  /** Default: cross-entropy for integer targets, mean squared error for others. */
+  /** Default: what the model's last layer brings; else cross-entropy for integer targets, mean squared error for others. */
   readonly loss?: Loss | LossFunction<O>;
   /** Default: `adam()`. */
   readonly optimizer?: Optimizer;
   /** Default 1. */
   readonly clipNorm?: number;
+  /** Default: no clipping by value. */
+  readonly clipValue?: number;
 }
 
 /** One output of one equation, native against reference. */
@@ -77,13 +75,14 @@ export async function verify<O extends Outputs = AnyOutputs>(
   batch: Batch,
   options: VerifyOptions<O> = {},
 ): Promise<Verification> {
-  checkOptions('verify', options, ['loss', 'optimizer', 'clipNorm']);
+  checkOptions('verify', options, ['loss', 'optimizer', 'clipNorm', 'clipValue']);
   expectModule('verify', model);
   const { network } = model;
-  const prepared = prepareBatch(batch, model.inputShapes);
+  const prepared = prepareBatch(batch, model.readings());
   network.bind(prepared.inputSignature);
-  const loss = options.loss ?? defaultLoss(batch);
-  const { optimizer = adam(), clipNorm = 1 } = options;
+  const loss = options.loss ?? model.defaultLoss() ?? defaultLoss(batch);
+  const { optimizer = adam(), clipNorm = 1, clipValue = null } = options;
+  const update = { optimizer, clipNorm, clipValue };
   const mode = { training: true, recurrentState: 'zero' } as const;
   const { program } = writeStep(
     network,
@@ -91,13 +90,14 @@ export async function verify<O extends Outputs = AnyOutputs>(
     prepared.supervisionSignature,
     mode,
     { loss },
-    { optimizer, clipNorm },
+    update,
   );
   const capacities = Object.fromEntries(countNames.map((name) => [name, prepared.counts[name] ?? 1])) as Counts;
   const scalars: Record<string, ArrayView> = {
-    [names.learningRate]: { data: Float64Array.of(optimizer.learningRate({ step: 0, totalSteps: 1 })), shape: [1] },
-    [names.weightDecay]: { data: Float64Array.of(optimizer.weightDecay), shape: [1] },
-    [names.maxNorm]: { data: Float64Array.of(clipNorm), shape: [] },
+    ...updateScalars(
+      update,
+      ratesAt(optimizer.groups, { step: 0, totalSteps: 1, epoch: 0, totalEpochs: 1, figures: [] }),
+    ),
     [randomKeyInput]: { data: Int32Array.of(network.seed, 0), shape: [2] },
   };
   const given: Record<string, ArrayView> = { ...prepared.inputs, ...prepared.supervision, ...scalars };

@@ -64,7 +64,7 @@ export async function vjp(
   expectArrays('cotangents', cotangents);
   const arrays = inputArrays('inputs' in inputs ? (inputs as Batch) : { inputs: inputs });
   const byOutput = isArray(cotangents) ? { output: cotangents } : cotangents;
-  const signature = signatureOf(arrays, model.inputShapes);
+  const signature = signatureOf(arrays, model.readings());
   network.bind(signature);
   const { program } = writeVjp(model, signature, Object.keys(byOutput), perStep);
   const counts = countsOf(signature, arrays);

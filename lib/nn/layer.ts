@@ -3,6 +3,7 @@ import { float32, type Variable } from '../ops/op';
 import type { Shape } from '../ops/shape';
 import { describe } from '../options';
 import type { Initializer } from './initializer';
+import type { Loss } from './loss';
 import { activeTrace } from './trace';
 
 /** A layer as JSON. `kind` is a built-in kind, or the name of a class of the user's own. */
@@ -39,6 +40,24 @@ export abstract class Layer {
   describe(paths?: ReadonlyMap<object, string>): LayerConfig {
     void paths;
     return { kind: this.constructor.name };
+  }
+
+  /**
+   * Inputs of a batch, by name, that the layer reads beside what it is called with; `sequential` hands them over as options
+   * of these names, those that the batch holds. `past` is what the first layer is called with.
+   */
+  inputNames(): readonly string[] {
+    return [];
+  }
+
+  /** How arrays of a batch are to be read that the layer has to do with, as `Module.inputShapes`: inputs, and `targets`. */
+  readings(): Readonly<Record<string, Shape>> {
+    return {};
+  }
+
+  /** The loss of a network that ends in this layer, where none is given; null where one must be. */
+  defaultLoss(): Loss | null {
+    return null;
   }
 
   /** The variable of a parameter of this layer; made, and later drawn from (seed, path), when it is first asked for. */

@@ -1,11 +1,11 @@
-import { OptionError, ShapeError } from '../errors';
+/** What a loss is, and what losses have in common; the losses themselves stand in `losses/`. */
+import { ShapeError } from '../errors';
+import { reshape } from '../ops/functions';
 import { broadcast } from '../ops/layout/broadcast';
-import { accuracy } from '../ops/loss/accuracy';
-import { crossEntropy as crossEntropyOp } from '../ops/loss/crossEntropy';
-import { meanSquaredError as meanSquaredErrorOp } from '../ops/loss/meanSquaredError';
-import { int32, type ValueType, type Variable } from '../ops/op';
+import { weightedMean } from '../ops/loss/weightedMean';
+import type { ValueType, Variable } from '../ops/op';
 import { formatShape, sameShape, type Shape } from '../ops/shape';
-import { checkOptions, describe } from '../options';
+import type { Metric } from './metric';
 import { publicShape } from './signature';
 
 /** What a network's `forward` returned: one variable, or several by name. */
@@ -24,10 +24,8 @@ export interface Loss {
   /** Equal for losses that write equal equations. */
   readonly key: string;
   terms(output: Variable, targets: Variable, weights: Variable | null): LossTerms;
-  /** Metrics by name that are computed within the program. */
-  readonly metrics: Readonly<
-    Record<string, (output: Variable, targets: Variable, weights: Variable | null) => Variable>
-  >;
+  /** Metrics by name that are computed within the program when they are asked for. */
+  readonly metrics: Readonly<Record<string, Metric>>;
   /** Figures that follow from the mean loss. */
   derived(loss: number): Readonly<Record<string, number>>;
 }
@@ -52,7 +50,7 @@ export type LossFunction<O extends Outputs = AnyOutputs> = (
 ) => Variable;
 
 /** Throws unless the targets are one for each place of the output; both as users write them, steps second. */
-function expectTargets(loss: string, targets: Variable, expected: ValueType): void {
+export function expectTargets(loss: string, targets: Variable, expected: ValueType): void {
   const { dtype, shape } = targets.type;
   if (dtype !== expected.dtype) {
     const array = expected.dtype === 'int32' ? 'Int32Array' : 'Float32Array';
@@ -64,73 +62,23 @@ function expectTargets(loss: string, targets: Variable, expected: ValueType): vo
   }
 }
 
-/** Weights of whole sequences [B] count for each of their steps [T, B]. */
-function weightRows(weights: Variable | null, rows: Shape): Variable | null {
+/** Weights of whole sequences [B] count for each of their steps, [T, B], or days of a horizon, [B, h]. */
+export function weightRows(weights: Variable | null, rows: Shape): Variable | null {
   if (!weights || sameShape(weights.type.shape, rows)) return weights;
-  if (weights.type.shape.length === 1 && rows.length === 2 && weights.type.shape[0] === rows[1]) {
-    return weights.builder.emit(broadcast, { x: weights }, { shape: rows }).y;
+  const { shape } = weights.type;
+  const isOne = shape.length === 1 && rows.length === 2;
+  if (isOne && shape[0] === rows[1]) return weights.builder.emit(broadcast, { x: weights }, { shape: rows }).y;
+  if (isOne && shape[0] === rows[0]) {
+    const column = reshape(weights, [shape[0]!, 1]);
+    return weights.builder.emit(broadcast, { x: column }, { shape: rows }).y;
   }
-  const [expected, received] = [rows, weights.type.shape].map((shape) => formatShape(publicShape(shape)));
+  const [expected, received] = [rows, shape].map((one) => formatShape(publicShape(one)));
   throw new ShapeError(`weights: expected [B] or ${expected}, received ${received}`);
 }
 
-/**
- * L = Σ w·(log Σ exp(logits) − logit of the target) / Σ w, over targets that are not `ignoreIndex`.
- *
- * Logits [..., V]; targets int32 [...]; weights [...] or [B]. Default `ignoreIndex` −100. A batch without any counted
- * target has loss 0. Figures: `perplexity`, `bitsPerCharacter`; metric `accuracy`, the fraction of counted targets that
- * have the largest logit. Source: PyTorch `nn.CrossEntropyLoss`.
- */
-export function crossEntropy(options: { readonly ignoreIndex?: number } = {}): Loss {
-  checkOptions('crossEntropy', options, ['ignoreIndex']);
-  const { ignoreIndex = -100 } = options;
-  if (!Number.isInteger(ignoreIndex))
-    throw new OptionError(`crossEntropy: ignoreIndex: expected an integer, received ${describe(ignoreIndex)}`);
-  const attributes = { ignore_index: ignoreIndex };
-  const operands = (logits: Variable, targets: Variable, weights: Variable | null) => {
-    expectTargets('crossEntropy', targets, int32(...logits.type.shape.slice(0, -1)));
-    const classes = logits.type.shape[logits.type.shape.length - 1]!;
-    targets.builder.requireRange(targets, { below: classes, except: attributes.ignore_index });
-    return { logits, targets, weights: weightRows(weights, logits.type.shape.slice(0, -1)) };
-  };
-  return {
-    name: 'crossEntropy',
-    key: `crossEntropy ${attributes.ignore_index}`,
-    terms(logits, targets, weights) {
-      const { loss, total_weight } = logits.builder.emit(
-        crossEntropyOp,
-        operands(logits, targets, weights),
-        attributes,
-      );
-      return { loss, totalWeight: total_weight };
-    },
-    metrics: {
-      accuracy: (logits, targets, weights) =>
-        logits.builder.emit(accuracy, operands(logits, targets, weights), attributes).accuracy,
-    },
-    derived: (loss) => ({ perplexity: Math.exp(loss), bitsPerCharacter: loss / Math.LN2 }),
-  };
-}
-
-/**
- * L = Σ_r w_r Σ_f (p − t)² / (F · Σ_r w_r); plain mean without weights.
- *
- * Prediction and targets [..., F]; weights [...] or [B]. Figure: `rootMeanSquaredError`. Source: PyTorch `nn.MSELoss`.
- */
-export function meanSquaredError(): Loss {
-  return {
-    name: 'meanSquaredError',
-    key: 'meanSquaredError',
-    terms(prediction, target, weights) {
-      expectTargets('meanSquaredError', target, prediction.type);
-      const { loss, total_weight } = prediction.builder.emit(
-        meanSquaredErrorOp,
-        { prediction, target, weights: weightRows(weights, prediction.type.shape.slice(0, -1)) },
-        {},
-      );
-      return { loss, totalWeight: total_weight };
-    },
-    metrics: {},
-    derived: (loss) => ({ rootMeanSquaredError: Math.sqrt(loss) }),
-  };
+/** Σ_r w_r Σ_f l / (F · Σ_r w_r) of values l [rows..., F...]; 0 where nothing counts. */
+export function meanOver(values: Variable, rowAxes: number, weights: Variable | null): LossTerms {
+  const rows = weightRows(weights, values.type.shape.slice(0, rowAxes));
+  const { mean, total_weight } = values.builder.emit(weightedMean, { x: values, weights: rows }, { row_axes: rowAxes });
+  return { loss: mean, totalWeight: total_weight };
 }

@@ -141,7 +141,7 @@ export class Network {
   }
 
   /** Adds states that are not there yet, with their first values; states that are there get them again when `reset`. */
-  ensureStates(states: readonly (StateSpec & { readonly initial?: readonly number[] })[], reset = false): void {
+  ensureStates(states: readonly (StateSpec & { readonly initial?: ArrayLike<number> })[], reset = false): void {
     const missing = states.filter(({ name }) => !this.store.states.has(name));
     this.store.allocate(missing.map(({ name, dtype, shape }) => ({ name, dtype, shape })));
     for (const { name, shape, initial } of reset ? states : missing) {

@@ -46,6 +46,8 @@ function typeOf(name: string, array: ArrayView, declared: Shape | undefined): Va
   const fixed = letters.map((dim, axis): Dim =>
     countNames.includes(dim as CountName) ? dim : (shape[axis] as number),
   );
+  if (letters.some((dim, axis) => typeof dim === 'number' && dim !== shape[axis]))
+    throw new ShapeError(`${name}: expected ${formatShape(letters)}, received ${formatShape(shape)}`);
   if (fixed.includes(0)) throw new ShapeError(`${name}: expected at least 1 of each, received ${formatShape(shape)}`);
   return { dtype, shape: fixed };
 }

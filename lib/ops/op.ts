@@ -59,6 +59,7 @@ export interface AttributeKinds {
   readonly number: number;
   readonly boolean: boolean;
   readonly integers: readonly number[];
+  readonly numbers: readonly number[];
   readonly shape: Shape;
 }
 export type AttributeSpec = Readonly<Record<string, keyof AttributeKinds>>;

@@ -2,9 +2,20 @@
 import { relu, reluBackward, sigmoid, sigmoidBackward, tanh, tanhBackward } from './elementwise/activations';
 import { add, divide, multiply, subtract } from './elementwise/arithmetic';
 import { bernoulli } from './elementwise/bernoulli';
+import { constant } from './elementwise/constant';
 import { dropout } from './elementwise/dropout';
 import { exp, log } from './elementwise/exponential';
 import { fill } from './elementwise/fill';
+import {
+  abs,
+  absBackward,
+  huber,
+  huberBackward,
+  pinball,
+  pinballBackward,
+  softplus,
+  softplusBackward,
+} from './elementwise/penalties';
 import { embedding, embeddingBackward } from './embedding';
 import { layerNorm, layerNormBackward } from './layerNorm';
 import { broadcast, sum } from './layout/broadcast';
@@ -17,8 +28,10 @@ import { linear, linearBackwardBias, linearBackwardInput, linearBackwardWeight }
 import { accuracy } from './loss/accuracy';
 import { crossEntropy, crossEntropyBackward } from './loss/crossEntropy';
 import { meanSquaredError, meanSquaredErrorBackward } from './loss/meanSquaredError';
+import { weightedMean, weightedMeanBackward } from './loss/weightedMean';
 import { matmul } from './matmul';
 import type { Op } from './op';
+import { lastSteps, lastStepsBackward } from './pooling/lastSteps';
 import { maskedSoftmax, maskedSoftmaxBackward } from './pooling/maskedSoftmax';
 import { maskSteps } from './pooling/maskSteps';
 import { maxPooling, maxPoolingBackward } from './pooling/maxPooling';
@@ -38,9 +51,13 @@ import { slstm } from './recurrent/slstm';
 import { slstmBackward, slstmBackwardWeight } from './recurrent/slstmBackward';
 import { slstmStep } from './recurrent/slstmStep';
 import { softmax, softmaxBackward } from './softmax';
+import { adagrad } from './update/adagrad';
 import { adam } from './update/adam';
 import { clipScale } from './update/clipScale';
+import { gradientMean } from './update/gradientMean';
 import { gradientNorm } from './update/gradientNorm';
+import { gradientSum } from './update/gradientSum';
+import { rmsprop } from './update/rmsprop';
 import { sgd } from './update/sgd';
 
 /** Refuses, when compiled, an op under another name than its own, or without one of its rules. */
@@ -59,7 +76,16 @@ export const registry = byName({
   relu_backward: reluBackward,
   exp,
   log,
+  softplus,
+  softplus_backward: softplusBackward,
+  abs,
+  abs_backward: absBackward,
+  huber,
+  huber_backward: huberBackward,
+  pinball,
+  pinball_backward: pinballBackward,
   fill,
+  constant,
   dropout,
   bernoulli,
 
@@ -80,6 +106,8 @@ export const registry = byName({
   accuracy,
   mean_squared_error: meanSquaredError,
   mean_squared_error_backward: meanSquaredErrorBackward,
+  weighted_mean: weightedMean,
+  weighted_mean_backward: weightedMeanBackward,
 
   linear,
   linear_backward_input: linearBackwardInput,
@@ -101,6 +129,8 @@ export const registry = byName({
   masked_softmax: maskedSoftmax,
   masked_softmax_backward: maskedSoftmaxBackward,
   mask_steps: maskSteps,
+  last_steps: lastSteps,
+  last_steps_backward: lastStepsBackward,
 
   lstm,
   lstm_backward: lstmBackward,
@@ -127,7 +157,11 @@ export const registry = byName({
   gradient_norm: gradientNorm,
   clip_scale: clipScale,
   sgd,
+  adagrad,
+  rmsprop,
   adam,
+  gradient_sum: gradientSum,
+  gradient_mean: gradientMean,
 });
 
 export type OpName = keyof typeof registry;

@@ -1,9 +1,8 @@
-import { OptionError } from '../errors';
 import type { StateSpec } from '../backend/backend';
 import type { Variable } from '../ops/op';
-import { describe } from '../options';
 import type { ProgramBuilder } from '../program/builder';
-import type { Schedule } from './schedule';
+import type { Group, ParameterPlace } from './groups';
+import type { Json } from './schedule';
 
 /** A parameter and its gradient, under construction of an update. */
 export interface Trainable {
@@ -11,6 +10,8 @@ export interface Trainable {
   readonly shape: readonly number[];
   readonly parameter: Variable;
   readonly gradient: Variable;
+  /** The number of its group. */
+  readonly group: number;
 }
 
 /** Run-time scalars of an update: float64, one entry per parameter group. */
@@ -19,41 +20,24 @@ export interface UpdateScalars {
   readonly weight_decay: Variable;
   /** Factor on all gradients, from clipping; null for 1. */
   readonly scale: Variable | null;
+  /** Bound on the magnitude of each element after that; null for none. */
+  readonly clip_value: Variable | null;
 }
 
-/** An optimizer: states per parameter, and the equations that update them. */
+/**
+ * An optimizer: states beside the parameters, and the equations that update them.
+ *
+ * It holds no numbers of a training, so one may serve several. All that a resumed training needs are the states that
+ * `states` names, in the store of the network, and the plain JSON of the stepper (`Stepper.save`): rates follow from that.
+ */
 export interface Optimizer {
   readonly name: string;
-  readonly learningRate: Schedule;
-  readonly weightDecay: number;
+  /** All options, as plain JSON, to tell whether a resumed training has the same. */
+  readonly settings: Json;
+  /** The first holds the parameters that no other matches. */
+  readonly groups: readonly Group[];
   /** States beside the parameters, with their first values (zeros where not given). */
-  states(
-    parameters: readonly { path: string; shape: readonly number[] }[],
-  ): (StateSpec & { readonly initial?: readonly number[] })[];
+  states(parameters: readonly ParameterPlace[]): (StateSpec & { readonly initial?: ArrayLike<number> })[];
   /** Writes the update into the commit of a program. */
   emit(builder: ProgramBuilder, trainables: readonly Trainable[], scalars: UpdateScalars): void;
-}
-
-/** The state `kind` of each parameter, as a variable. */
-export function stateVariables(builder: ProgramBuilder, kind: string, trainables: readonly Trainable[]): Variable[] {
-  return trainables.map(({ path, shape }) => builder.state(`${kind}.${path}`, { dtype: 'float32', shape }));
-}
-
-export function stateSpecs(
-  kind: string,
-  parameters: readonly { path: string; shape: readonly number[] }[],
-): StateSpec[] {
-  return parameters.map(({ path, shape }) => ({ name: `${kind}.${path}`, dtype: 'float32', shape }));
-}
-
-export function setNexts(builder: ProgramBuilder, names: readonly string[], values: readonly Variable[]): void {
-  names.forEach((name, index) => builder.setNext(name, values[index]!));
-}
-
-export function inRange(optimizer: string, name: string, value: number, low: number, below: number): void {
-  if (typeof value !== 'number' || !(value >= low && value < below)) {
-    throw new OptionError(
-      `${optimizer}: ${name}: expected a number in [${low}, ${below}), received ${describe(value)}`,
-    );
-  }
 }

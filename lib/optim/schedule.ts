@@ -2,33 +2,51 @@ import { isFiniteFloat32 } from '../arrays';
 import { OptionError } from '../errors';
 import { checkOptions, describe } from '../options';
 
+/** A value of JSON. */
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
+
+/** Where a training stands, as a schedule sees it. It holds all that a rate may depend on, so a schedule has no state. */
 export interface SchedulePoint {
-  /** Steps taken so far. */
+  /** Updates so far. */
   readonly step: number;
-  /** Steps of the whole training, where they are known. */
+  /** Updates of the whole training, where they are known. */
   readonly totalSteps: number | null;
+  /** Passes over the data that are finished; null or left out in a loop of `trainStep`, which knows none. */
+  readonly epoch?: number | null;
+  /** Passes of the whole training, where they are known. */
+  readonly totalEpochs?: number | null;
+  /** Figures of the finished passes: of the validation data or, where there are none, of the training. NaN for those not finite. */
+  readonly figures?: readonly Readonly<Record<string, number>>[];
 }
 
-/** The learning rate at a point of the training. */
-export type Schedule = (point: SchedulePoint) => number;
+/** The learning rate at a point of the training: a function of that point alone. */
+export interface Schedule {
+  (point: SchedulePoint): number;
+  /** What tells it apart from others, as plain JSON. A schedule of one's own needs none. */
+  readonly settings?: Json;
+}
 
-export function scheduleOf(lr: number | Schedule): Schedule {
+export function scheduleOf(lr: number | Schedule, owner = 'lr'): Schedule {
   if (typeof lr === 'function') return lr;
-  checkRate('lr', lr);
+  checkRate(owner, lr);
   return () => lr;
 }
 
-function checkRate(owner: string, rate: unknown): asserts rate is number {
+export function checkRate(owner: string, rate: unknown): asserts rate is number {
   if (typeof rate !== 'number' || !(rate >= 0) || !isFiniteFloat32(rate))
     throw new OptionError(`${owner}: expected a number >= 0, finite in float32, received ${describe(rate)}`);
 }
 
 /** What a schedule says of a point. @throws OptionError unless that is a rate. */
-export function rateAt(schedule: Schedule, point: SchedulePoint): number {
+export function rateAt(schedule: Schedule, point: SchedulePoint, owner = 'lr'): number {
   const rate: unknown = schedule(point);
-  checkRate(`lr: step ${point.step + 1}: the schedule`, rate);
+  checkRate(`${owner}: step ${point.step + 1}: the schedule`, rate);
   return rate;
 }
+
+/** What tells a rate or schedule apart, as plain JSON; functions of one's own are all alike. */
+export const describeSchedule = (lr: number | Schedule | undefined): Json =>
+  typeof lr === 'function' ? (lr.settings ?? 'a function') : (lr ?? null);
 
 /**
  * lr(s) = final + (lr − final)·(1 + cos(π·s/S))/2, after a linear warm-up over the first `warmup` steps.

@@ -1,16 +1,16 @@
-import { float32Limit } from '../arrays';
 import { OptionError } from '../errors';
-import { checkOptions } from '../options';
-import { sgd as sgdOp } from '../ops/update/sgd';
-import { inRange, setNexts, stateSpecs, stateVariables, type Optimizer } from './optimizer';
-import { scheduleOf, type Schedule } from './schedule';
+import { checkOptions, flag, inRange } from '../options';
+import { sgd as op } from '../ops/update/sgd';
+import type { GroupedOptions } from './groups';
+import type { Optimizer } from './optimizer';
+import { ruleOptimizer } from './rule';
 
-export interface SgdOptions {
+export interface SgdOptions extends GroupedOptions {
   /** Default 1e-2. */
-  readonly lr?: number | Schedule;
+  readonly lr?: GroupedOptions['lr'];
   /** Default 0. */
   readonly momentum?: number;
-  /** Factor 1 − dampening on the gradient that enters the momentum. Default 0. */
+  /** Factor 1 − dampening on the gradient that enters the momentum, after the first step. Default 0. */
   readonly dampening?: number;
   /** Default false. */
   readonly nesterov?: boolean;
@@ -18,48 +18,32 @@ export interface SgdOptions {
   readonly weightDecay?: number;
 }
 
-const momentumState = 'sgd.momentum';
-
 /**
  * Stochastic gradient descent with momentum μ:
  *
  *     g ← g + λp        b ← μb + (1 − dampening)·g        p ← p − lr·b        (Nesterov: p ← p − lr·(g + μb))
  *
- * Source: PyTorch `optim.SGD`; b starts at 0, which equals PyTorch's for dampening 0.
+ * In the first step b ← g, as in PyTorch. A parameter that is unfrozen later has b = 0 then. Sources: Sutskever et al.
+ * 2013; PyTorch `optim.SGD`.
  */
 export function sgd(options: SgdOptions = {}): Optimizer {
-  checkOptions('sgd', options, ['lr', 'momentum', 'dampening', 'nesterov', 'weightDecay']);
-  const { lr = 1e-2, momentum = 0, dampening = 0, nesterov = false, weightDecay = 0 } = options;
+  checkOptions('sgd', options, ['lr', 'momentum', 'dampening', 'nesterov', 'weightDecay', 'groups']);
+  const { lr = 1e-2, momentum = 0, dampening = 0, nesterov = false, weightDecay = 0, groups } = options;
   inRange('sgd', 'momentum', momentum, 0, 1);
   inRange('sgd', 'dampening', dampening, 0, 1);
-  inRange('sgd', 'weightDecay', weightDecay, 0, float32Limit);
+  flag('sgd', 'nesterov', nesterov);
   if (nesterov && (momentum === 0 || dampening !== 0))
     throw new OptionError('sgd: nesterov: expected a momentum and no dampening');
-  return {
-    name: 'sgd',
-    learningRate: scheduleOf(lr),
-    weightDecay,
-    states: (parameters) => (momentum === 0 ? [] : stateSpecs(momentumState, parameters)),
-    emit(builder, trainables, scalars) {
-      const momenta = momentum === 0 ? [] : stateVariables(builder, momentumState, trainables);
-      const next = builder.emit(
-        sgdOp,
-        {
-          parameters: trainables.map((t) => t.parameter),
-          gradients: trainables.map((t) => t.gradient),
-          momenta,
-          ...scalars,
-        },
-        { momentum, dampening, nesterov, groups: trainables.map(() => 0) },
-      );
-      const paths = trainables.map(({ path }) => path);
-      setNexts(builder, paths, next.parameters);
-      if (momenta.length)
-        setNexts(
-          builder,
-          paths.map((path) => `${momentumState}.${path}`),
-          next.momenta,
-        );
+  const attributes = { momentum, dampening, nesterov };
+  return ruleOptimizer(
+    'sgd',
+    { lr, weightDecay, groups, settings: attributes },
+    {
+      op,
+      attributes,
+      moments: momentum === 0 ? {} : { momenta: 'sgd.momentum' },
+      progress:
+        momentum === 0 || dampening === 0 ? null : { slot: 'begun', name: 'sgd.begun', shape: [], initial: [0] },
     },
-  };
+  );
 }

@@ -16,7 +16,7 @@ import { randomKeyInput, streamBeginsInput } from '../nn/trace';
 import { formatShape, type Counts, type Shape } from '../ops/shape';
 import { describe } from '../options';
 import { isInt32 } from '../arrays';
-import { names } from './step';
+import { names } from './names';
 
 export interface PreparedBatch {
   readonly inputs: Arrays;
@@ -40,10 +40,20 @@ export function inputArrays(batch: Pick<Batch, 'inputs' | 'lengths'>): Arrays {
   if (ArrayBuffer.isView(batch.inputs) || Array.isArray(batch.inputs)) {
     throw new DataError(`batch: inputs: expected { data, shape }, received a bare array`);
   }
+  checkKeys(batch);
   if (batch.lengths) expectTensor(lengthsInput, batch.lengths);
   const inputs: Arrays = isTensor(batch.inputs) ? { [singleInput]: batch.inputs } : batch.inputs;
   if (!isTensor(batch.inputs)) checkNames(batch);
   return batch.lengths ? { ...inputs, [lengthsInput]: batch.lengths } : inputs;
+}
+
+const batchKeys: readonly (keyof Batch)[] = ['inputs', 'targets', 'lengths', 'weights'];
+
+/** A part of a batch under another name would be left out without a word. */
+function checkKeys(batch: object): void {
+  const unknown = Object.keys(batch).find((key) => !(batchKeys as readonly string[]).includes(key));
+  if (unknown !== undefined)
+    throw new DataError(`batch: unknown part '${unknown}'; a batch has ${batchKeys.join(', ')}`);
 }
 
 /** Inputs that a step has of its own. */
@@ -53,6 +63,7 @@ const reserved: readonly string[] = [
   names.learningRate,
   names.weightDecay,
   names.maxNorm,
+  names.clipValue,
   randomKeyInput,
   streamBeginsInput,
 ];
@@ -76,21 +87,18 @@ export function prepareBatch(batch: Batch, declared: Readonly<Record<string, Sha
   if (batch.targets) expectTensor(names.targets, batch.targets);
   if (batch.weights) expectTensor(names.weights, batch.weights);
   if (batch.weights) checkNotNegative(batch.weights);
-  if (batch.lengths) checkLengths(batch.lengths, stepsOf(batch, counts));
+  const stepped = batch.targets !== undefined && hasSteps(batch.targets, declared[names.targets]);
+  if (batch.lengths) checkLengths(batch.lengths, counts.T ?? (stepped ? batch.targets.shape[1] : undefined));
   const supervision: Record<string, ArrayView> = {};
   if (batch.targets) supervision[names.targets] = batch.targets;
-  const weights = lossWeights(batch);
+  const weights = lossWeights(batch, stepped);
   if (weights) supervision[names.weights] = weights;
   const supervisionSignature = signatureOf(supervision, {
     ...declared,
-    [names.weights]: ['B', 'T'].slice(0, weights?.shape.length ?? 0),
+    // Days of a horizon are no steps.
+    [names.weights]: ['B', declared[names.targets] && !stepped ? 'F' : 'T'].slice(0, weights?.shape.length ?? 0),
   });
   return { inputs, inputSignature, supervision, supervisionSignature, counts };
-}
-
-/** T, from the inputs, or from targets that have steps where no input has. */
-function stepsOf({ targets }: Batch, { T }: Partial<Counts>): number | undefined {
-  return T ?? (targets && hasSteps(targets) ? targets.shape[1] : undefined);
 }
 
 /** Also for networks that read no lengths: they weigh the loss. */
@@ -107,12 +115,14 @@ function checkNotNegative({ data }: ArrayView): void {
     throw new DataError(`${names.weights}: expected numbers >= 0, received ${data[index]} at index ${index}`);
 }
 
-const hasSteps = (targets: ArrayView) => targets.shape.length >= (isInt32(targets.data) ? 2 : 3);
+/** Whether the second axis of targets are the steps T: as declared, else by their rank. */
+const hasSteps = ({ data, shape }: ArrayView, declared: Shape | undefined) =>
+  declared ? declared[1] === 'T' : shape.length >= (isInt32(data) ? 2 : 3);
 
 /** The given weights; where sequences have lengths and targets have steps, steps past a length count nothing. */
-function lossWeights({ targets, weights, lengths }: Batch): ArrayView | null {
+function lossWeights({ targets, weights, lengths }: Batch, stepped: boolean): ArrayView | null {
   const [B = 0, T = 0] = targets?.shape ?? [];
-  if (!lengths || !targets || !hasSteps(targets)) return weights ?? null;
+  if (!lengths || !targets || !stepped) return weights ?? null;
   if (weights) checkWeights(weights, B, T);
   const masked = new Float32Array(B * T);
   for (let b = 0; b < B; b++) {

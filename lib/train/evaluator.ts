@@ -8,7 +8,7 @@ import type { Shape } from '../ops/shape';
 import { checkOptions } from '../options';
 import { prepareBatch, type PreparedBatch } from './batch';
 import { Feed } from './feed';
-import { figuresOf, MeanFigures, weightOf, type Figures } from './figures';
+import { MeanFigures, measure, type Figures } from './figures';
 import { checkObjective, objectiveKey, writeStep, type Objective } from './step';
 
 export interface EvaluateOptions<O extends Outputs = AnyOutputs> extends Objective<O> {
@@ -55,7 +55,7 @@ async function onePass(
   declaredShapes: Readonly<Record<string, Shape>>,
   states: string | null,
 ): Promise<Figures> {
-  const means = new MeanFigures(options.loss);
+  const means = new MeanFigures(options);
   const feed = new Feed(data);
   const signals = options.signal ? [options.signal] : [];
   let rows: number | null = null;
@@ -70,7 +70,7 @@ async function onePass(
         throw new DataError(`evaluate: with carried state every batch needs ${rows} rows, received ${B}`);
       const result = await runBatch(network, prepared, options, states, rows === null);
       rows = B;
-      means.add(figuresOf(options.loss, result), weightOf(result));
+      means.add(measure(options, result));
     }
   } finally {
     await feed.close();

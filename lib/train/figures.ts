@@ -1,6 +1,6 @@
 import type { RunResult } from '../backend/backend';
-import type { Loss, LossFunction } from '../nn/loss';
-import { metricPrefix, names } from './step';
+import type { Metric } from '../nn/metric';
+import { chosenMetrics, lossOf, metricPrefix, names, type Objective } from './step';
 
 /** The loss, what follows from it (such as `bitsPerCharacter`), and the metrics asked for. */
 export interface Figures {
@@ -8,49 +8,97 @@ export interface Figures {
   readonly [metric: string]: number;
 }
 
-export const readScalar = (result: RunResult, name: string): number => result.outputs[name]?.data[0] ?? NaN;
-
-export const weightOf = (result: RunResult): number => result.outputs[names.totalWeight]?.data[0] ?? 1;
-
-export function figuresOf(loss: Loss | LossFunction<never>, result: RunResult): Figures {
-  const metrics = Object.keys(result.outputs)
-    .filter((name) => name.startsWith(metricPrefix))
-    .map((name) => [name.slice(metricPrefix.length), readScalar(result, name)] as const);
-  return withDerived(loss, { loss: readScalar(result, names.loss), ...Object.fromEntries(metrics) });
+/** What one run says of its batch. */
+export interface Measured {
+  readonly figures: Figures;
+  /** Of the loss, and of metrics that are scalars, in a mean over batches. */
+  readonly weight: number;
+  /** Of metrics that are made of sums: the sums of this batch, by metric and name. */
+  readonly sums: Readonly<Record<string, Totals>>;
 }
 
-function withDerived(loss: Loss | LossFunction<never>, figures: Figures): Figures {
-  return typeof loss === 'function' ? figures : { ...figures, ...loss.derived(figures.loss) };
+type Totals = Readonly<Record<string, ArrayLike<number>>>;
+
+export const readScalar = (result: RunResult, name: string): number => result.outputs[name]?.data[0] ?? NaN;
+
+const isSummed = (metric: unknown): metric is Metric => typeof metric === 'object';
+
+/** Metrics of the objective that are made of sums, by name. */
+const summed = (objective: Objective): [string, Metric][] =>
+  [...chosenMetrics(objective)].flatMap(([name, metric]) => (isSummed(metric) ? [[name, metric]] : []));
+
+export function measure(objective: Objective, result: RunResult): Measured {
+  const scalars = [...chosenMetrics(objective)].flatMap(([name, metric]) =>
+    isSummed(metric) ? [] : [[name, readScalar(result, metricPrefix + name)] as const],
+  );
+  const sums = Object.fromEntries(summed(objective).map(([name]) => [name, totalsIn(result, name)]));
+  const figures = { loss: readScalar(result, names.loss), ...Object.fromEntries(scalars) };
+  return {
+    figures: complete(objective, figures, sums),
+    weight: result.outputs[names.totalWeight]?.data[0] ?? 1,
+    sums,
+  };
+}
+
+/** The sums of one metric among the outputs of a run. */
+function totalsIn({ outputs }: RunResult, metric: string): Totals {
+  const prefix = `${metricPrefix}${metric}/`;
+  const own = Object.entries(outputs).filter(([name]) => name.startsWith(prefix));
+  return Object.fromEntries(own.map(([name, { data }]) => [name.slice(prefix.length), Float64Array.from(data)]));
+}
+
+/** Adds the figures that follow from sums and from the loss. */
+function complete(objective: Objective, figures: Figures, sums: Measured['sums']): Figures {
+  const loss = lossOf(objective);
+  const ofSums = summed(objective).map(([name, { figure }]) => [name, figure(sums[name] ?? {})] as const);
+  return {
+    ...figures,
+    ...Object.fromEntries(ofSums),
+    ...(typeof loss === 'function' ? {} : loss.derived(figures.loss)),
+  };
 }
 
 export interface MeansRecord {
-  readonly sums: readonly (readonly [name: string, sum: number])[];
+  readonly means: readonly (readonly [name: string, weighted: number])[];
+  readonly sums: readonly (readonly [metric: string, name: string, values: readonly number[]])[];
   readonly weight: number;
   readonly batches: number;
 }
 
-/** Weighted means over batches; derived figures follow from the mean loss. */
+/** Weighted means over batches; figures that are made of sums are taken of the sums over all batches. */
 export class MeanFigures {
-  private readonly sums = new Map<string, number>();
+  private readonly means = new Map<string, number>();
+  private readonly sums: Record<string, Record<string, Float64Array>> = {};
   private weight = 0;
   private batches = 0;
 
-  constructor(private readonly loss: Loss | LossFunction<never>) {}
+  constructor(private readonly objective: Objective) {}
 
-  add(figures: Figures, weight: number): void {
+  add({ figures, weight, sums }: Measured): void {
     for (const [name, value] of Object.entries(figures))
-      this.sums.set(name, (this.sums.get(name) ?? 0) + value * weight);
+      if (!(name in sums)) this.means.set(name, (this.means.get(name) ?? 0) + value * weight);
+    for (const [metric, totals] of Object.entries(sums))
+      for (const [name, values] of Object.entries(totals)) this.addSum((this.sums[metric] ??= {}), name, values);
     this.weight += weight;
     this.batches++;
   }
 
-  /** As plain JSON, from which `restore` makes the same again. */
-  record(): MeansRecord {
-    return { sums: [...this.sums], weight: this.weight, batches: this.batches };
+  private addSum(totals: Record<string, Float64Array>, name: string, values: ArrayLike<number>): void {
+    const total = (totals[name] ??= new Float64Array(values.length));
+    for (let k = 0; k < total.length; k++) total[k]! += values[k]!;
   }
 
-  restore({ sums, weight, batches }: MeansRecord): void {
-    for (const [name, sum] of sums) this.sums.set(name, sum);
+  /** As plain JSON, from which `restore` makes the same again. */
+  record(): MeansRecord {
+    const sums = Object.entries(this.sums).flatMap(([metric, totals]) =>
+      Object.entries(totals).map(([name, values]) => [metric, name, [...values]] as const),
+    );
+    return { means: [...this.means], sums, weight: this.weight, batches: this.batches };
+  }
+
+  restore({ means, sums, weight, batches }: MeansRecord): void {
+    for (const [name, mean] of means) this.means.set(name, mean);
+    for (const [metric, name, values] of sums) (this.sums[metric] ??= {})[name] = Float64Array.from(values);
     this.weight = weight;
     this.batches = batches;
   }
@@ -61,8 +109,8 @@ export class MeanFigures {
 
   mean(): Figures {
     const means = Object.fromEntries(
-      [...this.sums].map(([name, sum]) => [name, this.weight === 0 ? 0 : sum / this.weight]),
+      [...this.means].map(([name, sum]) => [name, this.weight === 0 ? 0 : sum / this.weight]),
     );
-    return withDerived(this.loss, { ...means, loss: means.loss ?? 0 });
+    return complete(this.objective, { ...means, loss: means.loss ?? 0 }, this.sums);
   }
 }

@@ -57,6 +57,7 @@ const known: readonly (keyof FitOptions)[] = [
   'loss',
   'optimizer',
   'clipNorm',
+  'clipValue',
   'metrics',
   'epochs',
   'maxSteps',
@@ -139,7 +140,7 @@ function runPlace({ runDir, resume = false, overwrite = false }: FitOptions<neve
 
 /** Names of figures that follow from the loss, for which less is better. */
 const derivedNames = ({ loss }: FitOptions<never>): string[] =>
-  typeof loss === 'function' ? [] : Object.keys(loss.derived(0));
+  typeof loss === 'object' ? Object.keys(loss.derived(0)) : [];
 
 function watchSettings(options: FitOptions<never>, place: RunPlace | null): WatchSettings | null {
   const { earlyStopping, checkpoint, validation } = options;

@@ -2,11 +2,13 @@
 import { readCheckpoint, type Checkpoint } from '../checkpoint/checkpoint';
 import { CheckpointError, OptionError } from '../errors';
 import { batchCount, type Data } from '../data/batch';
+import type { LossFunction } from '../nn/loss';
 import type { Network } from '../nn/network';
 import { differences } from './differences';
 import type { FitOptions, FitSettings } from './fitOptions';
 import { parseRecord, type TrainingRecord } from './record';
 import type { RunFolder } from './runFolder';
+import { chosenMetrics, lossOf } from './step';
 
 export interface ResumePoint {
   readonly path: string;
@@ -56,13 +58,16 @@ export function trainingOptions(
   options: FitOptions<never>,
   { carries, watch, maxSkipped }: FitSettings,
 ): Record<string, unknown> {
-  const { loss, optimizer, clipNorm = null, metrics = [], validation, earlyStopping } = options;
+  const { optimizer, clipNorm = null, clipValue = null, validation, earlyStopping } = options;
+  const keyOf = (part: { readonly key: string } | LossFunction<never>) =>
+    typeof part === 'function' ? `function ${part.name}` : part.key;
   return {
     backend: network.backend.name,
-    loss: typeof loss === 'function' ? `function ${loss.name}` : loss.key,
-    optimizer: optimizer.name,
+    loss: keyOf(lossOf(options)),
+    metrics: Object.fromEntries([...chosenMetrics(options)].map(([name, metric]) => [name, keyOf(metric)])),
+    optimizer: { name: optimizer.name, settings: optimizer.settings },
     clipNorm,
-    metrics: Array.isArray(metrics) ? metrics : Object.keys(metrics),
+    clipValue,
     validation: validation !== undefined,
     carryState: carries,
     // A run that ended for want of patience may be given more.

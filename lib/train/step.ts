@@ -1,53 +1,39 @@
 /** The one program of a training step: forward, loss, backward, clip, update; one native call runs it. */
 import { DataError, OptionError, ShapeError } from '../errors';
-import {
-  crossEntropy,
-  meanSquaredError,
-  type AnyOutputs,
-  type Loss,
-  type LossFunction,
-  type LossTerms,
-  type Outputs,
-} from '../nn/loss';
+import type { AnyOutputs, Loss, LossFunction, LossTerms, Outputs } from '../nn/loss';
+import * as losses from '../nn/losses';
+import { lossMetric, type Metric } from '../nn/metric';
 import { singleOutput, type Network, type Writing } from '../nn/network';
 import type { Signature } from '../nn/signature';
 import type { TraceMode } from '../nn/trace';
-import { fill } from '../ops/elementwise/fill';
-import { float64, type Variable } from '../ops/op';
+import type { Variable } from '../ops/op';
 import { formatShape } from '../ops/shape';
-import { clipScale } from '../ops/update/clipScale';
-import { gradientNorm } from '../ops/update/gradientNorm';
-import type { Optimizer } from '../optim/optimizer';
 import { expectVariable } from '../ops/variable';
 import { describe } from '../options';
-import { gradient } from '../program/gradient';
+import { names } from './names';
+import { writeGradients, writeUpdate, type Update } from './update';
 
-/** Names of inputs and outputs beside the batch's own. */
-export const names = {
-  targets: 'targets',
-  weights: 'weights',
-  learningRate: 'learning_rate',
-  weightDecay: 'weight_decay',
-  maxNorm: 'max_norm',
-  loss: 'loss',
-  totalWeight: 'total_weight',
-  gradientNorm: 'gradient_norm',
-} as const;
+export { names };
 
 /** Outputs that hold metrics bear this prefix. */
 export const metricPrefix = 'metric.';
 
 /** A metric of one's own: as a loss of one's own, see `LossFunction`. */
 export type MetricFunction<O extends Outputs = AnyOutputs> = LossFunction<O>;
-/** Names of the loss's own metrics, or functions to a scalar by name. */
-export type Metrics<O extends Outputs = AnyOutputs> = readonly string[] | Readonly<Record<string, MetricFunction<O>>>;
+/** Names of the loss's own metrics; or, by name, functions to a scalar, metrics such as `f1()`, and losses. */
+export type Metrics<O extends Outputs = AnyOutputs> =
+  readonly string[] | Readonly<Record<string, MetricFunction<O> | Metric | Loss>>;
 
 export interface Objective<O extends Outputs = never> {
-  /** `crossEntropy()`, `meanSquaredError()`, or a function of (outputs, targets, weights) to a scalar Variable. */
-  readonly loss: Loss | LossFunction<O>;
   /**
-   * What is measured beside the loss: names of metrics that come with it, `['accuracy']` with `crossEntropy()`, or
-   * functions by name, `{ bias: (output, targets) => mean(subtract(output, targets)) }`. The results stand among the figures.
+   * `crossEntropy()`, `meanSquaredError()` and their like, or a function of (outputs, targets, weights) to a scalar
+   * Variable. Default: the loss that the model's last layer brings, as heads do.
+   */
+  readonly loss?: Loss | LossFunction<O>;
+  /**
+   * What is measured beside the loss: names of metrics that come with it, `['accuracy']` with `crossEntropy()`; or, by
+   * name, metrics, other losses, and functions: `{ f1: f1(), mae: meanAbsoluteError(), bias: (output, targets) =>
+   * mean(subtract(output, targets)) }`. The results stand among the figures.
    */
   readonly metrics?: Metrics<O>;
 }
@@ -63,23 +49,55 @@ function numberOf(of: object): number {
 }
 
 /** Equal for objectives that write equal equations: functions are told apart by identity, as they run once. */
-export function objectiveKey({ loss, metrics = [] }: Objective): string {
-  const lossKey = typeof loss === 'function' ? `function ${numberOf(loss)}` : loss.key;
-  const metricKeys = isNameList(metrics)
-    ? metrics
-    : Object.entries(metrics).map(([name, metric]) => `${name}:${numberOf(metric)}`);
-  return JSON.stringify([lossKey, ...metricKeys]);
+export function objectiveKey(objective: Objective): string {
+  const keyOf = (part: Loss | Metric | LossFunction<never>) =>
+    typeof part === 'function' ? `function ${numberOf(part)}` : part.key;
+  const metrics = [...chosenMetrics(objective)].map(([name, metric]) => `${name}:${keyOf(metric)}`);
+  return JSON.stringify([keyOf(lossOf(objective)), ...metrics]);
+}
+
+/** The loss, which must be settled where a step is taken. */
+export function lossOf({ loss }: Objective): Loss | LossFunction<never> {
+  if (loss === undefined) throw new OptionError('loss: expected a loss, received none');
+  return loss;
+}
+
+const isLoss = (metric: Metric | Loss): metric is Loss => 'terms' in metric;
+
+/** The metrics asked for, by the names of their figures. */
+export function chosenMetrics(objective: Objective): Map<string, Metric | MetricFunction<never>> {
+  const { metrics = [] } = objective;
+  const loss = lossOf(objective);
+  const builtIn = typeof loss === 'function' ? {} : loss.metrics;
+  if (!isNameList(metrics)) {
+    const entries = Object.entries(metrics).map(
+      ([name, metric]) => [name, typeof metric !== 'function' && isLoss(metric) ? lossMetric(metric) : metric] as const,
+    );
+    return new Map(entries);
+  }
+  return new Map(
+    metrics.map((name) => {
+      const metric = Object.hasOwn(builtIn, name) ? builtIn[name] : undefined;
+      if (metric) return [name, metric] as const;
+      throw new OptionError(
+        `metrics: unknown metric '${name}'; this loss has ${Object.keys(builtIn).join(', ') || 'none'}`,
+      );
+    }),
+  );
 }
 
 /** Throws unless there is a loss, and metrics are names or functions by name. */
 export function checkObjective(owner: string, { loss, metrics = [] }: Objective): void {
-  const uncalled: readonly unknown[] = [crossEntropy, meanSquaredError];
+  const uncalled: readonly unknown[] = Object.values(losses);
   if ((typeof loss !== 'function' && typeof loss?.terms !== 'function') || uncalled.includes(loss)) {
     throw new OptionError(
       `${owner}: loss: expected a loss such as crossEntropy(), called, or a function of your own, received ${describe(loss)}`,
     );
   }
-  const valid = isNameList(metrics) || Object.values(metrics).every((metric) => typeof metric === 'function');
+  const isMetric = (metric: unknown) =>
+    !uncalled.includes(metric) &&
+    (typeof metric === 'function' || 'sums' in Object(metric) || typeof (metric as Loss)?.terms === 'function');
+  const valid = isNameList(metrics) || Object.values(metrics).every(isMetric);
   if (!valid) throw new OptionError(`${owner}: metrics: expected names, or functions by name`);
   const taken = ['loss', ...(typeof loss === 'function' ? [] : Object.keys(loss.derived(0)))];
   const chosen = isNameList(metrics) ? metrics : Object.keys(metrics);
@@ -87,12 +105,6 @@ export function checkObjective(owner: string, { loss, metrics = [] }: Objective)
     throw new OptionError(
       `${owner}: metrics: ${name} stands among the figures without being asked for; give yours another name`,
     );
-}
-
-export interface Update {
-  readonly optimizer: Optimizer;
-  /** Largest global gradient norm; null for no clipping. */
-  readonly clipNorm: number | null;
 }
 
 /** Writes forward and loss; with `update`, also gradients and the optimizer's step in the commit. */
@@ -113,7 +125,7 @@ export function writeStep(
       writing.builder.guard(names.loss, loss);
       if (totalWeight) writing.builder.output(names.totalWeight, totalWeight);
       writeMetrics(writing, objective);
-      if (update) writeUpdate(network, writing, loss, update);
+      if (update) writeUpdate(writing.builder, writeGradients(network, writing, loss, update.optimizer), update);
     },
     supervision,
   );
@@ -136,7 +148,8 @@ function builtInOperands(writing: Writing, name: string): [Variable, Variable, V
   return [output, targets, writing.inputs[names.weights] ?? null];
 }
 
-function writeLoss(writing: Writing, { loss }: Objective): LossTerms {
+function writeLoss(writing: Writing, objective: Objective): LossTerms {
+  const loss = lossOf(objective);
   return writing.builder.scope('loss', () => {
     if (typeof loss !== 'function') return loss.terms(...builtInOperands(writing, loss.name));
     const { [names.targets]: targets, [names.weights]: weights = null } = writing.inputs;
@@ -154,60 +167,20 @@ function expectScalar(value: unknown): asserts value is Variable {
     throw new ShapeError(`expected a scalar [], received ${formatShape(shape)}; use mean() or sum()`);
 }
 
-function writeMetrics(writing: Writing, { loss, metrics = [] }: Objective): void {
+function writeMetrics(writing: Writing, objective: Objective): void {
   const { builder, inputs } = writing;
-  const builtIn = typeof loss === 'function' ? {} : loss.metrics;
-  const chosen: [string, () => Variable][] = isNameList(metrics)
-    ? metrics.map((name) => {
-        const metric = builtIn[name];
-        if (!metric || typeof loss === 'function') {
-          throw new OptionError(
-            `metrics: unknown metric '${name}'; this loss has ${Object.keys(builtIn).join(', ') || 'none'}`,
-          );
-        }
-        return [name, () => metric(...builtInOperands(writing, name))];
-      })
-    : Object.entries(metrics).map(([name, metric]) => [
-        name,
-        () => metric(seen(writing), inputs[names.targets] as Variable, inputs[names.weights] ?? null),
-      ]);
-  for (const [name, write] of chosen) {
+  for (const [name, metric] of chosenMetrics(objective)) {
     builder.scope(`metrics.${name}`, () => {
-      const metric = write();
-      expectScalar(metric);
-      builder.output(metricPrefix + name, metric);
+      if (typeof metric !== 'function') {
+        const sums = metric.sums(...builtInOperands(writing, name));
+        for (const [part, sum] of Object.entries(sums)) builder.output(`${metricPrefix}${name}/${part}`, sum);
+        return;
+      }
+      const scalar = metric(seen(writing), inputs[names.targets] as Variable, inputs[names.weights] ?? null);
+      expectScalar(scalar);
+      builder.output(metricPrefix + name, scalar);
     });
   }
 }
 
 const isNameList = (metrics: Metrics<never>): metrics is readonly string[] => Array.isArray(metrics);
-
-function writeUpdate(
-  network: Network,
-  { builder, trace }: Writing,
-  loss: Variable,
-  { optimizer, clipNorm }: Update,
-): void {
-  const parameters = [...trace.parameters.values()].filter(({ path }) => !network.frozen.has(path));
-  const variables = parameters.map(({ path, shape }) => builder.state(path, { dtype: 'float32', shape }));
-  const one = builder.emit(fill, {}, { value: 1, shape: [] }).y;
-  const gradients = gradient(builder, [{ variable: loss, cotangent: one }], variables);
-  const trainables = parameters.flatMap(({ path, shape }, index) => {
-    const found = gradients[index];
-    return found ? [{ path, shape, parameter: variables[index]!, gradient: found }] : [];
-  });
-  if (trainables.length === 0)
-    throw new DataError('fit: no parameter is left to train: all are frozen, or the loss depends on none');
-  builder.scope('update', () => {
-    const { norm } = builder.emit(gradientNorm, { gradients: trainables.map((t) => t.gradient) }, {});
-    builder.output(names.gradientNorm, norm);
-    builder.guard(names.gradientNorm, norm);
-    const scale =
-      clipNorm === null
-        ? null
-        : builder.emit(clipScale, { norm, max_norm: builder.input(names.maxNorm, float64()) }, {}).scale;
-    const learning_rate = builder.input(names.learningRate, float64(1));
-    const weight_decay = builder.input(names.weightDecay, float64(1));
-    builder.commit(() => optimizer.emit(builder, trainables, { learning_rate, weight_decay, scale }));
-  });
-}

@@ -8,19 +8,23 @@ import { randomKeyInput, streamBeginsInput, type RecurrentState } from '../nn/tr
 import type { Shape } from '../ops/shape';
 import { checkOptions, describe } from '../options';
 import type { Optimizer } from '../optim/optimizer';
-import { rateAt } from '../optim/schedule';
+import { ratesAt } from '../optim/groups';
+import type { SchedulePoint } from '../optim/schedule';
 import { prepareBatch, type PreparedBatch } from './batch';
-import { figuresOf, readScalar, weightOf, type Figures } from './figures';
+import { measure, readScalar, type Figures, type Measured } from './figures';
 import { checkObjective, names, objectiveKey, writeStep, type Objective } from './step';
+import { updateScalars } from './update';
 
 export interface StepOptions<O extends Outputs = AnyOutputs> extends Objective<O> {
   /**
-   * `adam()`, `adamW()` or `sgd()`. Its moments belong to the training: each `fit` starts them anew, also with the same
+   * `adam()`, `adamW()`, `sgd()`, `rmsprop()` or `adagrad()`. Its moments belong to the training: each `fit` starts them anew, also with the same
    * optimizer; for `trainStep` they go on with the optimizer object, and start anew after a `fit` with it.
    */
   readonly optimizer: Optimizer;
   /** Gradients are scaled so that their global norm is at most this. Default: no clipping. */
   readonly clipNorm?: number;
+  /** Each element of a gradient is then held within ± this, so both bounds hold. Default: no clipping. */
+  readonly clipValue?: number;
   /** Recurrent layers go on from the state in which the last batch ended. Default false. */
   readonly carryState?: boolean;
 }
@@ -31,24 +35,37 @@ export interface StepResult {
   readonly loss: number;
   /** `loss`, what follows from it (`perplexity`, `bitsPerCharacter`, `rootMeanSquaredError`), and the metrics asked for. */
   readonly figures: Figures;
+  /** Of all gradients together, before clipping. */
   readonly gradientNorm: number;
+  /** That of parameters in no group. */
   readonly learningRate: number;
 }
 
-/** A step's figures with the weight that its loss has in a mean over steps. */
-export interface WeightedStep {
+/** A step, and what it adds to figures over several. */
+export interface MeasuredStep {
   readonly result: StepResult;
-  readonly weight: number;
+  readonly measured: Measured;
 }
 
-/** What a resumed training needs of a stepper beside states of the network's store: plain JSON. */
+/** Where in a training a step is taken, and what may abandon it. */
+export interface StepPlace extends Partial<Pick<SchedulePoint, 'totalSteps' | 'epoch' | 'totalEpochs'>> {
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * What a resumed training needs of a stepper beside states of the network's store: plain JSON.
+ *
+ * Everything else of an optimizer and its schedules follows from this: see `SchedulePoint`.
+ */
 export interface StepperRecord {
   readonly step: number;
+  /** Of finished passes, for schedules; null for those not finite. */
+  readonly figures: readonly Readonly<Record<string, number | null>>[];
   readonly carriedBatchSize: number | null;
   readonly streamBegins: boolean;
 }
 
-const knownOptions = ['loss', 'optimizer', 'clipNorm', 'metrics', 'carryState'];
+const knownOptions = ['loss', 'optimizer', 'clipNorm', 'clipValue', 'metrics', 'carryState'];
 
 /** Throws for options that no step could be taken with. */
 export function checkStepOptions(
@@ -57,16 +74,19 @@ export function checkStepOptions(
   known: readonly string[] = knownOptions,
 ): void {
   checkOptions(owner, options ?? {}, known);
-  const { optimizer, clipNorm = null } = options ?? {};
+  const { optimizer } = options ?? {};
   checkObjective(owner, options ?? {});
   if (typeof optimizer?.emit !== 'function')
     throw new OptionError(
       `${owner}: optimizer: expected an optimizer such as adam(), called, received ${describe(optimizer)}`,
     );
-  if (clipNorm !== null && !(typeof clipNorm === 'number' && clipNorm > 0 && isFiniteFloat32(clipNorm)))
-    throw new OptionError(
-      `${owner}: clipNorm: expected a positive number, finite in float32, received ${describe(clipNorm)}`,
-    );
+  for (const name of ['clipNorm', 'clipValue'] as const) {
+    const bound = options[name] ?? null;
+    if (bound !== null && !(typeof bound === 'number' && bound > 0 && isFiniteFloat32(bound)))
+      throw new OptionError(
+        `${owner}: ${name}: expected a positive number, finite in float32, received ${describe(bound)}`,
+      );
+  }
 }
 
 let steppers = 0;
@@ -83,6 +103,8 @@ export class Stepper {
   private carriedBatchSize: number | null = null;
   /** Whether the next batch with carried state begins new sequences. */
   private streamBegins = true;
+  /** Of finished passes. */
+  private figures: Readonly<Record<string, number>>[] = [];
 
   constructor(
     private readonly network: Network,
@@ -91,15 +113,16 @@ export class Stepper {
   ) {}
 
   /** Forward, backward, clip, update. Rejects with NonFiniteError, nothing changed, when loss or gradient norm is not finite. */
-  async take(
-    batch: Batch,
-    options: StepOptions<never>,
-    { totalSteps = null, signal }: { totalSteps?: number | null; signal?: AbortSignal } = {},
-  ): Promise<WeightedStep> {
+  async take(batch: Batch, options: StepOptions<never>, { signal, ...place }: StepPlace = {}): Promise<MeasuredStep> {
     const prepared = prepareBatch(batch, this.declaredShapes);
     const executable = this.prepare(prepared, options);
-    const learningRate = rateAt(this.optimizer.learningRate, { step: this.step, totalSteps });
-    const scalars = this.scalars(learningRate, options);
+    const rates = ratesAt(this.optimizer.groups, {
+      totalSteps: null,
+      ...place,
+      step: this.step,
+      figures: this.figures,
+    });
+    const scalars = { ...updateScalars(this.update(options), rates), ...this.scalars() };
     const used = Object.fromEntries(
       executable.program.inputs.flatMap(({ name }) => (scalars[name] ? [[name, scalars[name]]] : [])),
     );
@@ -109,10 +132,11 @@ export class Stepper {
     if (result.failedGuard !== null) throw this.nonFinite(result);
     if (options.carryState) this.streamBegins = false;
     const gradientNorm = readScalar(result, names.gradientNorm);
-    const figures = figuresOf(options.loss, result);
+    const measured = measure(options, result);
+    const { figures } = measured;
     return {
-      result: { step: this.step, loss: figures.loss, figures, gradientNorm, learningRate },
-      weight: weightOf(result),
+      result: { step: this.step, loss: figures.loss, figures, gradientNorm, learningRate: rates[0]! },
+      measured,
     };
   }
 
@@ -120,6 +144,12 @@ export class Stepper {
   resetCarriedState(): void {
     this.network.zeroStates([...this.carried]);
     this.streamBegins = true;
+  }
+
+  /** Tells schedules of the figures with which a pass ended. */
+  observe(figures: Readonly<Record<string, number>>): void {
+    const kept = Object.entries(figures).map(([name, value]) => [name, Number.isFinite(value) ? value : NaN] as const);
+    this.figures.push(Object.fromEntries(kept));
   }
 
   /** The states of the network's store that a resumed training needs beside the parameters: moments and carried states. */
@@ -130,7 +160,9 @@ export class Stepper {
   /** What a resumed training needs beside states. */
   record(): StepperRecord {
     const { step, carriedBatchSize, streamBegins } = this;
-    return { step, carriedBatchSize, streamBegins };
+    const nullable = (value: number) => (Number.isNaN(value) ? null : value);
+    const figures = this.figures.map((pass) => mapValues(pass, nullable));
+    return { step, figures, carriedBatchSize, streamBegins };
   }
 
   /**
@@ -140,37 +172,45 @@ export class Stepper {
    *   of that time.
    * @throws StateError when the optimizer has states that are not among them.
    */
-  restore(record: StepperRecord, states: ReadonlyMap<string, ArrayView>): void {
+  restore(
+    record: StepperRecord,
+    states: ReadonlyMap<string, { readonly data: ArrayLike<number>; readonly shape: readonly number[] }>,
+  ): void {
     const { network, moments, carried } = this;
+    network.requireBound();
     const own = new Map(this.optimizer.states(network.trainable()).map((state) => [state.name, state]));
-    for (const name of record.step > 0 ? own.keys() : [])
+    for (const name of own.keys())
       if (!states.has(name))
         throw new StateError(`${name}: the optimizer has this state, and the saved training has not`);
-    const restored = [...states].map(([name, { shape }]): StateSpec => {
-      return { name, dtype: own.get(name)?.dtype ?? 'float32', shape };
-    });
+    const restored = [...states].map(([name, { data, shape }]): StateSpec & { initial: ArrayLike<number> } => ({
+      name,
+      dtype: own.get(name)?.dtype ?? 'float32',
+      shape,
+      initial: data,
+    }));
     network.ensureStates(restored, true);
-    for (const [name, { data }] of states) network.store.write(name, data);
     network.momentOwner = this;
     for (const name of states.keys()) (own.has(name) ? moments : carried).add(name);
     this.step = record.step;
+    this.figures = record.figures.map((pass) => mapValues(pass, (value) => value ?? NaN));
     this.carriedBatchSize = record.carriedBatchSize;
     this.streamBegins = record.streamBegins;
   }
 
   private prepare({ inputSignature, supervisionSignature, counts }: PreparedBatch, options: StepOptions<never>) {
-    const { network, optimizer } = this;
+    const { network } = this;
     network.bind(inputSignature);
     this.ownMoments();
-    const { clipNorm = null } = options;
     const recurrentState = this.recurrentState(counts.B ?? 1, options);
+    const update = this.update(options);
+    const clips = [update.clipNorm, update.clipValue].map((bound) => bound !== null);
     const key = [
-      `step ${this.id} clip ${clipNorm !== null} ${objectiveKey(options)}`,
+      `step ${this.id} clip ${clips.join(' ')} ${objectiveKey(options)}`,
       JSON.stringify([recurrentState, inputSignature, supervisionSignature]),
     ].join(' ');
     const { written, executable } = network.prepare(key, counts, () => {
       const mode = { training: true, recurrentState };
-      return writeStep(network, inputSignature, supervisionSignature, mode, options, { optimizer, clipNorm });
+      return writeStep(network, inputSignature, supervisionSignature, mode, options, update);
     });
     // An earlier training may have left states of these names.
     const carried = written.carried.map(({ name }) => name);
@@ -212,11 +252,12 @@ export class Stepper {
     for (const { name } of fresh) moments.add(name);
   }
 
-  private scalars(learningRate: number, { clipNorm = 0 }: StepOptions<never>): Record<string, ArrayView> {
+  private update({ clipNorm, clipValue }: StepOptions<never>) {
+    return { optimizer: this.optimizer, clipNorm: clipNorm ?? null, clipValue: clipValue ?? null };
+  }
+
+  private scalars(): Record<string, ArrayView> {
     return {
-      [names.learningRate]: { data: Float64Array.of(learningRate), shape: [1] },
-      [names.weightDecay]: { data: Float64Array.of(this.optimizer.weightDecay), shape: [1] },
-      [names.maxNorm]: { data: Float64Array.of(clipNorm), shape: [] },
       [streamBeginsInput]: { data: Float32Array.of(this.streamBegins ? 1 : 0), shape: [1] },
       [randomKeyInput]: { data: Int32Array.of(this.network.seed, this.step), shape: [2] },
     };
@@ -231,3 +272,6 @@ export class Stepper {
     );
   }
 }
+
+const mapValues = <A, B>(record: Readonly<Record<string, A>>, map: (value: A) => B): Record<string, B> =>
+  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, map(value)]));

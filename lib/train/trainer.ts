@@ -12,7 +12,7 @@ import { MeanFigures } from './figures';
 import { fitSettings, type FitOptions, type FitSettings } from './fitOptions';
 import { RunFiles } from './runFiles';
 import { Run, type EpochEvent, type History, type TrainingEvent } from './run';
-import { Stepper, type StepOptions } from './stepper';
+import { Stepper, type StepOptions, type StepPlace } from './stepper';
 import { TrainingState } from './trainingState';
 
 /** What a model does around its training. */
@@ -61,12 +61,12 @@ class Trainer {
     private readonly stop: AbortSignal,
     private readonly hooks: FitHooks,
   ) {
-    const { loss, optimizer, clipNorm, metrics } = options;
+    const { loss, optimizer, clipNorm, clipValue, metrics } = options;
     this.signals = options.signal ? [this.stop, options.signal] : [this.stop];
-    this.stepOptions = { loss, optimizer, clipNorm, metrics, carryState: settings.carries };
+    this.stepOptions = { loss, optimizer, clipNorm, clipValue, metrics, carryState: settings.carries };
     this.stepper = new Stepper(network, optimizer, declaredShapes);
     const watch = settings.watch && new Watch(settings.watch);
-    this.state = new TrainingState(network, this.stepper, () => new MeanFigures(loss), watch);
+    this.state = new TrainingState(network, this.stepper, () => new MeanFigures(this.stepOptions), watch);
   }
 
   async train(emit: (event: TrainingEvent) => void): Promise<History> {
@@ -128,12 +128,12 @@ class Trainer {
   private async step(batch: Batch, feed: Feed, files: RunFiles): Promise<void> {
     const { state, stepper } = this;
     const { signal, maxSteps = Infinity } = this.options;
-    const step = stepper.take(batch, this.stepOptions, { totalSteps: this.totalSteps(), signal });
+    const step = stepper.take(batch, this.stepOptions, { ...this.place(), signal });
     // The next batch is made while the native side works on this one.
     if (stepper.step + 1 < maxSteps) feed.ask();
     try {
-      const { result, weight } = await step;
-      state.took(result.figures, weight);
+      const { result, measured } = await step;
+      state.took(measured);
       files.report({ type: 'step', epoch: state.epoch, seconds: state.seconds, ...result });
     } catch (error) {
       if (!(error instanceof NonFiniteError) || !state.skipped(this.settings.maxSkipped)) throw error;
@@ -151,6 +151,7 @@ class Trainer {
     const validation = data ? await evaluate(network, data, { loss, metrics, signal }, this.declaredShapes) : null;
     const event: EpochEvent = { type: 'epoch', ...state.moment, train, validation };
     state.epochs.push(event);
+    this.stepper.observe(validation ?? train);
     if (validation) await state.watch?.note(validation, state.moment, network);
     files.report(event);
   }
@@ -163,7 +164,7 @@ class Trainer {
   private shownFigures(): string[] {
     const { loss, metrics = [] } = this.options;
     const isText =
-      this.data?.vocabulary !== undefined && typeof loss !== 'function' && 'bitsPerCharacter' in loss.derived(0);
+      this.data?.vocabulary !== undefined && typeof loss === 'object' && 'bitsPerCharacter' in loss.derived(0);
     const names = Array.isArray(metrics) ? (metrics as readonly string[]) : Object.keys(metrics);
     return [...(isText ? ['bitsPerCharacter'] : []), ...names];
   }
@@ -173,6 +174,12 @@ class Trainer {
     if (this.stop.aborted) return 'stopped';
     if (this.state.batch === 0 && this.state.watch?.isOver) return 'earlyStopping';
     return this.stepper.step >= maxSteps || this.secondsLeft() <= 0 ? 'budget' : null;
+  }
+
+  private place(): StepPlace {
+    const { epochs } = this.settings;
+    const totalEpochs = Number.isFinite(epochs) ? epochs : null;
+    return { epoch: this.state.epoch - 1, totalEpochs, totalSteps: this.totalSteps() };
   }
 
   private secondsLeft(): number {

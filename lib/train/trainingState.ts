@@ -1,7 +1,7 @@
 import type { ArrayView } from '../backend/backend';
 import type { Network } from '../nn/network';
 import type { Watch } from './earlyStopping';
-import type { Figures, MeanFigures, MeansRecord } from './figures';
+import type { Measured, MeanFigures, MeansRecord } from './figures';
 import { recordVersion, type TrainingRecord } from './record';
 import type { EpochEvent } from './run';
 import type { Stepper, StepperRecord } from './stepper';
@@ -44,8 +44,8 @@ export class TrainingState {
     return { epoch: this.epoch, step: this.step, seconds: this.seconds };
   }
 
-  took(figures: Figures, weight: number): void {
-    this.means.add(figures, weight);
+  took(measured: Measured): void {
+    this.means.add(measured);
     this.batch++;
     this.skippedInARow = 0;
   }

@@ -17,7 +17,7 @@ namespace lstm::addon {
 namespace {
 
 // Grows with every change of the exports or of the encoding; lib/backend/native/addon.ts has the same number.
-constexpr int kInterface = 3;
+constexpr int kInterface = 4;
 
 const char* arity_name(Arity arity) {
   switch (arity) {
@@ -94,23 +94,36 @@ void set_threads(const Napi::CallbackInfo& info) {
 
 void inject_fault(const Napi::CallbackInfo& info) { Executable::inject_fault(info[0].ToNumber(), info[1].ToNumber()); }
 
-// On the compute thread, whose team it is that is measured.
-class PeakJob : public PromiseJob {
+// On the compute thread, whose team it is that is measured: a rate, from the size of the team.
+template <typename Measure>
+class MeasureJob : public PromiseJob {
  public:
-  using PromiseJob::PromiseJob;
-  void execute(Arena&, TeamSize team) noexcept override { peak_ = lstm::measure_peak(team.most); }
+  MeasureJob(Napi::Env env, Environment& environment, Measure measure)
+      : PromiseJob(env, environment), measure_(measure) {}
+  void execute(Arena&, TeamSize team) noexcept override { rate_ = measure_(team.most); }
 
  protected:
-  Napi::Value result(Napi::Env env, bool) override { return Napi::Number::New(env, peak_); }
+  Napi::Value result(Napi::Env env, bool) override { return Napi::Number::New(env, rate_); }
 
  private:
-  double peak_ = 0;
+  Measure measure_;
+  double rate_ = 0;
 };
 
-Napi::Value measure_peak(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
+template <typename Measure>
+Napi::Value submit_measure(Napi::Env env, Measure measure) {
   Environment& environment = Environment::of(env);
-  return environment.submit_promised(env, std::make_shared<PeakJob>(env, environment));
+  return environment.submit_promised(env, std::make_shared<MeasureJob<Measure>>(env, environment, measure));
+}
+
+Napi::Value measure_peak(const Napi::CallbackInfo& info) {
+  return submit_measure(info.Env(), [](int threads) { return lstm::measure_peak(threads); });
+}
+
+Napi::Value measure_bandwidth(const Napi::CallbackInfo& info) {
+  const int64_t bytes = info[0].ToNumber();
+  if (bytes < 1 || bytes > int64_t{1} << 32) throw Napi::RangeError::New(info.Env(), "bytes: expected 1 to 2^32");
+  return submit_measure(info.Env(), [bytes](int threads) { return lstm::measure_bandwidth(threads, bytes); });
 }
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
@@ -123,6 +136,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("setThreads", Napi::Function::New(env, set_threads));
   exports.Set("injectFault", Napi::Function::New(env, inject_fault));
   exports.Set("measurePeak", Napi::Function::New(env, measure_peak));
+  exports.Set("measureBandwidth", Napi::Function::New(env, measure_bandwidth));
   exports.Set("Store", store);
   exports.Set("Executable", ExecutableObject::define(env));
   return exports;

@@ -61,6 +61,7 @@ const Kernels kernels = {LSTM_NAME(LSTM_ISA),
                              nullptr},
                          pack_bytes,
                          pack,
-                         peak};
+                         peak,
+                         read_all};
 
 }  // namespace lstm::LSTM_ISA

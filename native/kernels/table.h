@@ -62,6 +62,8 @@ struct Kernels {
 
   // FMAs without memory (kernels/multiply/peak.inl): what this ISA can do at most on this machine.
   int64_t (*peak)(int64_t rounds, float* sink) noexcept;
+  // Loads without arithmetic that counts, of a multiple of 256 floats.
+  void (*read_all)(const float* data, int64_t count, float* sink) noexcept;
 
   Kernel operator[](KernelId id) const { return kernels[static_cast<int>(id)]; }
 };

@@ -179,11 +179,12 @@ class Decoder {
   std::vector<double> decode_attribute(const AttributeSignature& attribute) {
     const size_t values = static_cast<size_t>(word_in(0, kMaxInteger));
     require(values <= static_cast<size_t>(numbers_end_ - number_), "an attribute is out of range");
-    const bool fits = attribute.kind != "integers" ? values == 1 : attribute.count == 0 || values == attribute.count;
+    const bool is_list = attribute.kind == "integers" || attribute.kind == "numbers";
+    const bool fits = is_list ? attribute.count == 0 || values == attribute.count : values == 1;
     require(fits, "an attribute has the wrong number of values");
     const std::vector<double> decoded(number_, number_ + values);
     number_ += values;
-    if (attribute.kind != "number") {
+    if (attribute.kind != "number" && attribute.kind != "numbers") {
       for (double value : decoded)
         require(std::abs(value) <= kMaxInteger && value == std::floor(value), "an attribute is not an integer");
     }

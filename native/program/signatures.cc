@@ -29,7 +29,16 @@ constexpr Row kRows[] = {
     {"sigmoid_backward", "y dy", "dx"},
     {"tanh_backward", "y dy", "dx"},
     {"relu_backward", "y dy", "dx"},
+    {"softplus", "x", "y"},
+    {"softplus_backward", "x dy", "dx"},
+    {"abs", "x", "y"},
+    {"abs_backward", "x dy", "dx"},
+    {"huber", "x", "y", "delta:number"},
+    {"huber_backward", "x dy", "dx", "delta:number"},
+    {"pinball", "error level", "y"},
+    {"pinball_backward", "error level dy", "derror"},
     {"fill", "", "y", "value:number"},
+    {"constant", "", "y", "values:numbers"},
     {"dropout", "x key:int32", "y", "p:number stream:integer"},
     {"bernoulli", "key:int32", "y", "p:number stream:integer"},
 
@@ -51,6 +60,8 @@ constexpr Row kRows[] = {
     {"accuracy", "logits targets:int32 weights?", "accuracy", "ignore_index:integer"},
     {"mean_squared_error", "prediction target weights?", "loss total_weight"},
     {"mean_squared_error_backward", "dloss prediction target weights? total_weight", "dprediction"},
+    {"weighted_mean", "x weights?", "mean total_weight", "row_axes:integer"},
+    {"weighted_mean_backward", "dmean weights? total_weight", "dx"},
 
     {"linear", "x weight bias? lengths?:int32", "y", "", "weight:columns"},
     {"linear_backward_input", "dy weight lengths?:int32", "dx", "", "weight:rows"},
@@ -72,6 +83,8 @@ constexpr Row kRows[] = {
     {"masked_softmax", "x lengths?:int32", "y"},
     {"masked_softmax_backward", "y dy lengths?:int32", "dx"},
     {"mask_steps", "x lengths:int32", "y"},
+    {"last_steps", "x lengths?:int32", "y", "count:integer"},
+    {"last_steps_backward", "dy lengths?:int32", "dx", "count:integer"},
 
     {"lstm",
      "x h0? c0? weight_ih weight_hh bias_ih? bias_hh? weight_peephole? weight_hr? keep_hidden? keep_cell? hidden_mask? "
@@ -143,13 +156,29 @@ constexpr Row kRows[] = {
 
     {"gradient_norm", "gradients*", "norm:float64"},
     {"clip_scale", "norm:float64 max_norm:float64", "scale:float64"},
-    {"sgd", "parameters* gradients* momenta* learning_rate:float64 weight_decay:float64 scale?:float64",
-     "parameters*=parameters momenta*=momenta", "momentum:number dampening:number nesterov:boolean groups:integers"},
+    {"sgd",
+     "parameters* gradients* learning_rate:float64 weight_decay:float64 scale?:float64 clip_value?:float64 "
+     "momenta* begun*:float64",
+     "parameters*=parameters momenta*=momenta begun*=begun:float64",
+     "groups:integers momentum:number dampening:number nesterov:boolean"},
+    {"adagrad",
+     "parameters* gradients* learning_rate:float64 weight_decay:float64 scale?:float64 clip_value?:float64 "
+     "sums* steps:float64",
+     "parameters*=parameters sums*=sums steps=steps:float64", "groups:integers lr_decay:number eps:number"},
+    {"rmsprop",
+     "parameters* gradients* learning_rate:float64 weight_decay:float64 scale?:float64 clip_value?:float64 "
+     "variances* gradient_averages* momenta*",
+     "parameters*=parameters variances*=variances gradient_averages*=gradient_averages momenta*=momenta",
+     "groups:integers alpha:number eps:number momentum:number centered:boolean"},
     {"adam",
-     "parameters* gradients* first_moments* second_moments* powers:float64 learning_rate:float64 "
-     "weight_decay:float64 scale?:float64",
-     "parameters*=parameters first_moments*=first_moments second_moments*=second_moments powers=powers:float64",
-     "beta1:number beta2:number eps:number decoupled:boolean groups:integers"},
+     "parameters* gradients* learning_rate:float64 weight_decay:float64 scale?:float64 clip_value?:float64 "
+     "first_moments* second_moments* max_second_moments* powers:float64",
+     "parameters*=parameters first_moments*=first_moments second_moments*=second_moments "
+     "max_second_moments*=max_second_moments powers=powers:float64",
+     "groups:integers beta1:number beta2:number eps:number decoupled:boolean amsgrad:boolean"},
+    {"gradient_sum", "gradients* sums* weight? total_weight:float64 keep:float64",
+     "sums*=sums total_weight=total_weight:float64"},
+    {"gradient_mean", "sums* total_weight:float64", "gradients*"},
 };
 
 std::vector<std::string> words(const char* text) {

@@ -25,9 +25,13 @@ export interface OnnxNode {
   readonly outputs: readonly string[];
 }
 
-/** The node as a model: every tensor that it reads is an input of the graph, by its name. */
-export function onnxModel({ operator, attributes, inputs, outputs }: OnnxNode): Uint8Array {
-  const given = inputs.filter((input) => input !== null);
+/** The node as a model: every tensor that it reads is an input of the graph, by its name, but for the `constants`. */
+export function onnxModel(
+  { operator, attributes, inputs, outputs }: OnnxNode,
+  constants: readonly string[] = [],
+): Uint8Array {
+  const tensors = inputs.filter((input) => input !== null);
+  const given = tensors.filter(([name]) => !constants.includes(name));
   const node = message(
     ...inputs.map((input) => textField(1, input?.[0] ?? '')),
     ...outputs.map((name) => textField(2, name)),
@@ -38,10 +42,22 @@ export function onnxModel({ operator, attributes, inputs, outputs }: OnnxNode): 
   const graph = message(
     bytesField(1, node),
     textField(2, 'graph'),
+    ...tensors
+      .filter(([name]) => constants.includes(name))
+      .map(([name, tensor]) => bytesField(5, constant(name, tensor))),
     ...given.map(([name, tensor]) => bytesField(11, valueInfo(name, tensor.dtype, tensor.shape))),
     ...outputs.map((name) => bytesField(12, valueInfo(name, 'float32', null))),
   );
   return message(integerField(1, irVersion), bytesField(7, graph), bytesField(8, integerField(2, operatorSet)));
+}
+
+function constant(name: string, { dtype, shape, data }: OnnxTensor): Uint8Array {
+  return message(
+    ...shape.map((dim) => integerField(1, dim)),
+    integerField(2, elementTypes[dtype]),
+    textField(8, name),
+    bytesField(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength)),
+  );
 }
 
 function valueInfo(name: string, dtype: OnnxTensor['dtype'], shape: readonly number[] | null): Uint8Array {

@@ -1,6 +1,10 @@
+import { adagrad } from '../../lib/ops/update/adagrad';
 import { adam } from '../../lib/ops/update/adam';
 import { clipScale } from '../../lib/ops/update/clipScale';
+import { gradientMean } from '../../lib/ops/update/gradientMean';
 import { gradientNorm } from '../../lib/ops/update/gradientNorm';
+import { gradientSum } from '../../lib/ops/update/gradientSum';
+import { rmsprop } from '../../lib/ops/update/rmsprop';
 import { sgd } from '../../lib/ops/update/sgd';
 import type { AttributeSpec, Attributes, Op, Slots, View } from '../../lib/ops/op';
 
@@ -46,9 +50,11 @@ describe('sgd', () => {
     parameters: [view(1, 2), view(3)],
     gradients: [view(0.5, -1), view(2)],
     momenta: [],
+    begun: [],
     learning_rate: view(0.1, 0.01),
     weight_decay: view(0, 0.5),
     scale: null,
+    clip_value: null,
     ...extra,
   });
   const plain = { momentum: 0, dampening: 0, nesterov: false, groups: [0, 1] };
@@ -64,10 +70,33 @@ describe('sgd', () => {
     expectData(parameters![1]!, 3 - 0.01 * (0.25 * 2 + 0.5 * 3));
   });
 
+  test('bounds each element of the scaled gradient, but not the decay', () => {
+    const { parameters } = run(sgd, operands({ scale: scalar(2), clip_value: scalar(1.5) }), plain);
+    expectData(parameters![0]!, 1 - 0.1 * 1, 2 + 0.1 * 1.5);
+    expectData(parameters![1]!, 3 - 0.01 * (1.5 + 0.5 * 3));
+  });
+
+  test('a gradient that is no number stays none under a bound', () => {
+    const gradients = [view(NaN, -Infinity), view(2)];
+    const { parameters } = run(sgd, operands({ gradients, clip_value: scalar(1) }), plain);
+    expect(parameters![0]!.data[0]).toBeNaN();
+    expect(parameters![0]!.data[1]).toBeCloseTo(2.1, 13);
+  });
+
+  test('the first step is not dampened, and says that it was', () => {
+    const attributes = { ...plain, momentum: 0.9, dampening: 0.25 };
+    const momenta = [view(0, 0), view(0)];
+    const first = run(sgd, operands({ momenta, begun: [scalar(0)] }), attributes);
+    expectData(first.momenta![0]!, 0.5, -1);
+    expectData(first.begun![0]!, 1);
+    const second = run(sgd, operands({ momenta: first.momenta!, begun: first.begun! }), attributes);
+    expectData(second.momenta![0]!, 0.9 * 0.5 + 0.75 * 0.5, -0.9 - 0.75);
+  });
+
   test('momentum accumulates, dampened, and nesterov looks ahead', () => {
     const momenta = [view(1, 1), view(-1)];
     const attributes = { ...plain, momentum: 0.9, dampening: 0.25 };
-    const heavy = run(sgd, operands({ momenta }), attributes);
+    const heavy = run(sgd, operands({ momenta, begun: [scalar(1)] }), attributes);
     expectData(heavy.momenta![0]!, 0.9 + 0.75 * 0.5, 0.9 - 0.75);
     expectData(heavy.parameters![0]!, 1 - 0.1 * 1.275, 2 - 0.1 * 0.15);
     const ahead = run(sgd, operands({ momenta }), { ...attributes, dampening: 0, nesterov: true });
@@ -76,16 +105,18 @@ describe('sgd', () => {
 });
 
 describe('adam', () => {
-  const attributes = { beta1: 0.9, beta2: 0.99, eps: 1e-8, decoupled: false, groups: [0] };
+  const attributes = { beta1: 0.9, beta2: 0.99, eps: 1e-8, decoupled: false, amsgrad: false, groups: [0] };
   const operands = (extra: Bindings = {}): Bindings => ({
     parameters: [view(1, -2)],
     gradients: [view(0.5, -4)],
     first_moments: [view(0, 0)],
     second_moments: [view(0, 0)],
+    max_second_moments: [],
     powers: view(1, 1),
     learning_rate: view(0.1),
     weight_decay: view(0),
     scale: null,
+    clip_value: null,
     ...extra,
   });
 
@@ -127,9 +158,125 @@ describe('adam', () => {
   });
 });
 
+describe('amsgrad', () => {
+  test('divides by the largest second moment so far', () => {
+    const operands = {
+      parameters: [view(1, 1)],
+      gradients: [view(0.1, 3)],
+      first_moments: [view(0, 0)],
+      second_moments: [view(4, 0)],
+      max_second_moments: [view(5, 0.001)],
+      powers: view(0, 0),
+      learning_rate: view(0.1),
+      weight_decay: view(0),
+      scale: null,
+      clip_value: null,
+    };
+    const attributes = { beta1: 0, beta2: 0.5, eps: 0, decoupled: false, amsgrad: true, groups: [0] };
+    const { parameters, second_moments, max_second_moments } = run(adam, operands, attributes);
+    expectData(second_moments![0]!, 2 + 0.5 * 0.01, 4.5);
+    expectData(max_second_moments![0]!, 5, 4.5);
+    expectData(parameters![0]!, 1 - (0.1 * 0.1) / Math.sqrt(5), 1 - (0.1 * 3) / Math.sqrt(4.5));
+  });
+});
+
+const single = (extra: Bindings): Bindings => ({
+  parameters: [view(2)],
+  gradients: [view(3)],
+  learning_rate: view(0.1),
+  weight_decay: view(0.5),
+  scale: null,
+  clip_value: null,
+  ...extra,
+});
+
+describe('adagrad', () => {
+  test('divides by the root of the sum of all squares, at a rate that falls with the steps', () => {
+    const operands = single({ sums: [view(9)], steps: scalar(4) });
+    const { parameters, sums, steps } = run(adagrad, operands, { lr_decay: 0.25, eps: 1, groups: [0] });
+    expectData(sums![0]!, 25);
+    expectData(steps!, 5);
+    expectData(parameters![0]!, 2 - ((0.1 / 2) * 4) / 6);
+  });
+});
+
+describe('rmsprop', () => {
+  const attributes = { alpha: 0.75, eps: 1, momentum: 0, centered: false, groups: [0] };
+  const operands = (extra: Bindings = {}) =>
+    single({ variances: [view(16)], gradient_averages: [], momenta: [], ...extra });
+
+  test('divides by the root of the mean square', () => {
+    const { parameters, variances } = run(rmsprop, operands(), attributes);
+    expectData(variances![0]!, 16);
+    expectData(parameters![0]!, 2 - (0.1 * 4) / 5);
+  });
+
+  test('momentum adds up the quotients', () => {
+    const { parameters, momenta } = run(rmsprop, operands({ momenta: [view(2)] }), { ...attributes, momentum: 0.5 });
+    expectData(momenta![0]!, 1 + 4 / 5);
+    expectData(parameters![0]!, 2 - 0.1 * 1.8);
+  });
+
+  test('centred, the variance is the mean square less the square of the mean', () => {
+    let [variance, average, square] = [0, 0, 0];
+    for (const g of [3, 3.5, -1, 2.25]) {
+      const given = operands({
+        gradients: [view(g)],
+        weight_decay: view(0),
+        variances: [view(variance)],
+        gradient_averages: [view(average)],
+      });
+      const next = run(rmsprop, given, { ...attributes, centered: true });
+      square = 0.75 * square + 0.25 * g ** 2;
+      average = 0.75 * average + 0.25 * g;
+      variance = square - average ** 2;
+      expectData(next.variances![0]!, variance);
+      expectData(next.gradient_averages![0]!, average);
+      expectData(next.parameters![0]!, 2 - (0.1 * g) / (Math.sqrt(variance) + 1));
+    }
+  });
+});
+
+describe('gradients of several batches', () => {
+  const sums = [view(1, 2), view(3)];
+  const gradients = [view(10, 20), view(30)];
+
+  test('add up with the weights of their batches', () => {
+    const operands = { gradients, sums, weight: scalar(0.5), total_weight: scalar(4), keep: scalar(1) };
+    const next = run(gradientSum, operands, {});
+    expectData(next.sums![0]!, 6, 12);
+    expectData(next.sums![1]!, 18);
+    expectData(next.total_weight!, 4.5);
+  });
+
+  test('begin with the first batch, whatever was there, and count a batch without weight as one', () => {
+    const operands = {
+      gradients,
+      sums: [view(NaN, 2), view(3)],
+      weight: null,
+      total_weight: scalar(NaN),
+      keep: scalar(0),
+    };
+    const next = run(gradientSum, operands, {});
+    expectData(next.sums![0]!, 10, 20);
+    expectData(next.total_weight!, 1);
+  });
+
+  const mean = (total: number) => {
+    const outputs = { gradients: [view(0, 0), view(0)] };
+    gradientMean.reference({ operands: { sums, total_weight: scalar(total) }, outputs, attributes: {} });
+    return outputs.gradients;
+  };
+
+  test('have a mean, which is 0 where nothing had any weight', () => {
+    expectData(mean(4)[0]!, 0.25, 0.5);
+    expectData(mean(0)[1]!, 0);
+  });
+});
+
 describe('lists', () => {
   const type = (...shape: number[]) => ({ dtype: 'float32', shape }) as const;
-  const groups = { learning_rate: type(1), weight_decay: type(1), scale: null };
+  const groups = { learning_rate: type(1), weight_decay: type(1), scale: null, clip_value: null, begun: [] };
   const infer =
     (lists: { gradients?: number[][]; momenta?: number[][] }, options: { momentum?: number; groups?: number[] } = {}) =>
     () =>

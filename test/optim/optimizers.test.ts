@@ -37,9 +37,9 @@ function adamFormula(lr: number, decay: number, decoupled: boolean) {
 
 function sgdFormula(lr: number, momentum: number, dampening: number, nesterov: boolean, decay = 0) {
   let b = 0;
-  return (w: number) => {
+  return (w: number, t: number) => {
     const gradient = w + decay * w;
-    b = momentum * b + (1 - dampening) * gradient;
+    b = momentum * b + (t === 1 ? 1 : 1 - dampening) * gradient;
     return w - lr * (nesterov ? gradient + momentum * b : b);
   };
 }

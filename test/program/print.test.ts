@@ -69,7 +69,7 @@ test('a training step prints forward, loss, backward, guards and the update', ()
    norm %52: float64[] = gradient_norm(gradients (%51 %49 %50 %47 %47 %35 %36))  # update
    scale %53: float64[] = clip_scale(norm %52, max_norm %2)  # update
    commit if finite: loss %29, gradient_norm %52
-   parameters (%54 %55 %56 %57 %58 %59 %60): float32[7, 2] = sgd(parameters (%5 %6 %7 %8 %9 %10 %11), gradients (%51 %49 %50 %47 %47 %35 %36), momenta (), learning_rate %3, weight_decay %4, scale %53, momentum=0, dampening=0, nesterov=false, groups=[0,0,0,0,0,0,0])  # update
+   parameters (%54 %55 %56 %57 %58 %59 %60): float32[7, 2] = sgd(parameters (%5 %6 %7 %8 %9 %10 %11), gradients (%51 %49 %50 %47 %47 %35 %36), learning_rate %3, weight_decay %4, scale %53, momenta (), begun (), groups=[0,0,0,0,0,0,0], momentum=0, dampening=0, nesterov=false)  # update
    output loss %29
    output total_weight %30
    output gradient_norm %52"

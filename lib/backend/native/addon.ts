@@ -2,7 +2,7 @@
 import type { NumberArray } from '../backend';
 
 /** Grows with every change of the exports or of the encoding; native/addon/addon.cc has the same number. */
-export const addonInterface = 3;
+export const addonInterface = 4;
 
 export interface SlotDescription {
   readonly name: string;
@@ -77,6 +77,8 @@ export interface Addon {
   injectFault(opcode: number, relative: number): void;
   /** See `measurePeak` in native.ts. */
   measurePeak(): Promise<number>;
+  /** See `measureBandwidth` in native.ts. */
+  measureBandwidth(bytes: number): Promise<number>;
   readonly Store: new () => AddonStore;
   /** From what encode.ts wrote, and the names of the states. */
   readonly Executable: new (words: Int32Array, numbers: Float64Array, states: readonly string[]) => AddonExecutable;

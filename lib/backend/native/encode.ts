@@ -78,7 +78,7 @@ function attributeNumbers(equation: Equation): number[][] {
   return Object.entries(opOf(equation).attributes)
     .filter(([, kind]) => kind !== 'shape')
     .map(([name]) =>
-      [equation.attributes[name] as AttributeKinds['number' | 'boolean' | 'integers']].flat().map(Number),
+      [equation.attributes[name] as AttributeKinds['number' | 'boolean' | 'integers' | 'numbers']].flat().map(Number),
     );
 }
 

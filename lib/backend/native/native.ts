@@ -55,6 +55,14 @@ export function measurePeak(): Promise<number> {
   return loadAddon().addon.measurePeak();
 }
 
+/**
+ * Bytes a second that the team reads, each member its own `bytes` over and over: of a cache where they fit into it, of
+ * memory where they are many. Takes its place in the queue of runs, and 20 ms or more.
+ */
+export function measureBandwidth(bytes: number): Promise<number> {
+  return loadAddon().addon.measureBandwidth(bytes);
+}
+
 /** What the addon throws becomes a BackendError. */
 function reporting<T>(body: () => T): T {
   try {

@@ -8,6 +8,7 @@
 export { concat, reshape, slice, transpose } from './layout';
 export { matmul, type MatmulOptions } from './matmul';
 export { add, divide, multiply, negate, square, subtract, type Operand } from './pairwise';
-export { maskedSoftmax, maxPool, meanPool, weightedPool } from './pool';
+export { abs, huberPenalty, pinballPenalty, softplus } from './penalties';
+export { lastSteps, maskedSoftmax, maxPool, meanPool, weightedPool } from './pool';
 export { mean, sum, weightedMean, type ReductionOptions } from './reduce';
 export { exp, log, relu, sigmoid, softmax, tanh } from './single';

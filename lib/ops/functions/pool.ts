@@ -1,8 +1,10 @@
+import { lastSteps as lastStepsOp } from '../pooling/lastSteps';
 import { maskedSoftmax as maskedSoftmaxOp } from '../pooling/maskedSoftmax';
 import { maxPooling } from '../pooling/maxPooling';
 import { meanPooling } from '../pooling/meanPooling';
 import { weightedPooling } from '../pooling/weightedPooling';
 import type { Variable } from '../op';
+import { positiveInteger } from '../../options';
 import { expectVariable } from '../variable';
 
 /** Checks the operands; the lengths, whose numbers come later, must lie in 0..T. */
@@ -75,4 +77,21 @@ export function weightedPool(x: Variable, weights: Variable, lengths: Variable |
 export function maskedSoftmax(x: Variable, lengths: Variable | null = null): Variable {
   const checked = checkedLengths('maskedSoftmax', x, lengths);
   return x.builder.emit(maskedSoftmaxOp, { x, lengths: checked }, {}).y;
+}
+
+/**
+ * The last steps of each sequence, in their order: x_(length − count) ... x_(length − 1).
+ *
+ * @param x Variable [T, B, F].
+ * @param lengths int32 [B]: steps of each sequence, in 0..T. Default: all have T.
+ * @param count How many. Default 1.
+ * @returns [B, count, F]; zeros for steps that would stand before the first.
+ * @throws ShapeError when x or the lengths have another shape.
+ * @example
+ * const newest = lastSteps(encoder(x, { lengths }).output, lengths); // [B, 1, H]
+ */
+export function lastSteps(x: Variable, lengths: Variable | null = null, count = 1): Variable {
+  const checked = checkedLengths('lastSteps', x, lengths);
+  positiveInteger('lastSteps', 'count', count);
+  return x.builder.emit(lastStepsOp, { x, lengths: checked }, { count }).y;
 }

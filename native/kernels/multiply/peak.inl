@@ -1,4 +1,4 @@
-// The machine's own limit, to measure the multiplies against.
+// The machine's own limits, to measure the kernels against.
 #pragma once
 
 #include "kernels/multiply/tile.h"
@@ -30,6 +30,22 @@ static int64_t peak(int64_t rounds, float* sink) noexcept {
   }
   store_partial(sink, total, 1);
   return rounds * kTileRows * kTileColumns * 2;
+}
+
+// Adds up an array, of a multiple of 16 vectors, in as many chains as memory can keep busy: nothing but loads.
+static void read_all(const float* data, int64_t count, float* sink) noexcept {
+  constexpr int kChains = 8;
+  Vector sums[kChains];
+  LSTM_UNROLL
+  for (int v = 0; v < kChains; ++v) sums[v] = zero();
+  for (int64_t i = 0; i < count; i += kChains * kLanes) {
+    LSTM_UNROLL
+    for (int v = 0; v < kChains; ++v) sums[v] = add(sums[v], load(data + i + v * kLanes));
+  }
+  Vector total = zero();
+  LSTM_UNROLL
+  for (int v = 0; v < kChains; ++v) total = add(total, sums[v]);
+  store_partial(sink, total, 1);
 }
 
 }  // namespace lstm::LSTM_ISA

@@ -156,4 +156,39 @@ void mask_steps(const Call& call, Team& team) noexcept {
   }
 }
 
+// last_steps, last_steps_backward
+// Computes  y[b,j] = x[length - count + j, b], 0 where that is before the first step;  dx = dy of the step, 0 elsewhere
+// Shapes    x, dx [T,B,F], lengths? [B], y, dy [B,count,F]
+// Layout    dense
+// Aliasing  none
+// Accuracy  exact
+// Source    none
+void last_steps(const Call& call, Team& team) noexcept {
+  const Tensor& x = call.operand(0);
+  const Sequences all(x, call.operand_i32(1));
+  const int64_t count = call.integer(0);
+  const Range rows = team.split(all.batch * count);
+  for (int64_t row = rows.begin; row < rows.end; ++row) {
+    const int64_t b = row / count, t = all.length(b) - count + row % count;
+    float* y = call.output(0).f32() + row * all.size;
+    if (t < 0) {
+      clear_row(y, all.size);
+    } else {
+      memcpy(y, x.f32() + all.offset(t, b), static_cast<size_t>(all.size) * sizeof(float));
+    }
+  }
+}
+
+void last_steps_backward(const Call& call, Team& team) noexcept {
+  const float* dy = call.operand(0).f32();
+  const Sequences all(call.output(0), call.operand_i32(1));
+  const int64_t count = call.integer(0);
+  all.for_each_row(team, [&](int64_t t, int64_t b, int64_t offset) {
+    float* dx = call.output(0).f32() + offset;
+    const int64_t length = all.length(b), j = t - (length - count);
+    if (t >= length || j < 0) return clear_row(dx, all.size);
+    memcpy(dx, dy + (b * count + j) * all.size, static_cast<size_t>(all.size) * sizeof(float));
+  });
+}
+
 }  // namespace lstm::LSTM_ISA

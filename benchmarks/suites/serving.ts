@@ -1,0 +1,68 @@
+/**
+ * One step of one stream through the public API, T 1 and B 1, I = H: `session.step` on the calling thread, and
+ * `model.predict` off the event loop, whose case says so. Each step begins at the state in which the last one ended; a prediction begins at zeros.
+ */
+import { lstm, sequential, type Sequential } from '../../lib';
+import { contest, type Contest, type Setting } from '../contest';
+import { operationsOf, type LayerSize } from '../lstmLayer';
+import { secondsOf } from '../measure';
+import type { Row } from '../report';
+import { numbers } from '../trainStep';
+
+const sizes: readonly LayerSize[] = [64, 128, 256, 512, 1024].map((H) => ({ T: 1, B: 1, I: H, H }));
+
+export async function serving(setting: Setting): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const size of sizes) {
+    for (const call of ['step', 'predict'] as const) {
+      const name = `H ${size.H}, ${call}`;
+      if (setting.wanted(name)) rows.push(await contest(servingCase(name, size, call), setting));
+    }
+  }
+  return rows;
+}
+
+function servingCase(name: string, size: LayerSize, call: 'step' | 'predict'): Contest {
+  const { H } = size;
+  const model = sequential([lstm(H)], { seed: 1 });
+  const x = numbers(H, 1);
+  const inputs = { data: x, shape: [1, 1, H] };
+  model.bind({ inputs });
+  return {
+    suite: 'serving',
+    case: name,
+    pass: call === 'step' ? 'step' : 'infer',
+    operations: operationsOf(size, 'infer'),
+    traffic: { bytes: 4 * 8 * H * H, times: 1 },
+    asked: { kind: 'layer', pass: call === 'step' ? 'step' : 'infer', shape: size },
+    inputs: async () => ({ x, dy: new Float32Array(H), ...(await parametersOf(model)) }),
+    outputs: async () => ({ y: (await model.predict({ inputs })).data }),
+    time: call === 'step' ? stepTimes(model, x) : predictTimes(model, inputs),
+    dispose: () => model.dispose(),
+  };
+}
+
+function stepTimes(model: Sequential, x: Float32Array) {
+  const session = model.session();
+  return async (count: number) => {
+    const begin = performance.now();
+    for (let k = 0; k < count; k++) session.step(x);
+    return (performance.now() - begin) / 1e3 / count;
+  };
+}
+
+function predictTimes(model: Sequential, inputs: { readonly data: Float32Array; readonly shape: readonly number[] }) {
+  return async (count: number) => {
+    const run = async () => {
+      for (let k = 0; k < count; k++) await model.predict({ inputs });
+    };
+    return (await secondsOf(run)) / count;
+  };
+}
+
+async function parametersOf(model: Sequential): Promise<Record<string, Float32Array>> {
+  const entries = Object.entries(await model.stateDict());
+  return Object.fromEntries(
+    entries.map(([path, { data }]) => [path.replace(/^0\./, '').replace(/_l0$/, ''), data as Float32Array]),
+  );
+}

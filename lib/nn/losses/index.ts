@@ -1,0 +1,3 @@
+/** The losses, and metrics beside them. */
+export { crossEntropy } from './crossEntropy';
+export { huber, meanAbsoluteError, meanSquaredError, pinball, rootMeanSquaredError } from './regression';
