@@ -10,7 +10,7 @@ import type { RunFolder } from './runFolder';
  * copied between two steps and written while the next ones run; the one after waits until it is on disk.
  */
 export interface CheckpointOptions {
-  /** After every so many steps. Default: by time only. */
+  /** After every so many steps: 100, 200, ... Default: by time only. */
   readonly everySteps?: number;
   /** When so many minutes have passed since the last. Default 5, or not at all where `everySteps` is given. */
   readonly everyMinutes?: number;
@@ -72,7 +72,8 @@ export class Checkpointer {
 
   isDue(step: number): boolean {
     const { everySteps, everyMinutes } = this.settings;
-    return step - this.lastStep >= everySteps || performance.now() - this.lastTime >= everyMinutes * 60_000;
+    const isAtStep = Math.floor(step / everySteps) > Math.floor(this.lastStep / everySteps);
+    return isAtStep || performance.now() - this.lastTime >= everyMinutes * 60_000;
   }
 
   /** Begins to write what `take` copies, as soon as the checkpoint before is written. Resolves when it is copied. */
@@ -108,16 +109,22 @@ export class Checkpointer {
       await this.listener.before();
       await nodeFileSystem.mkdir(this.folder.checkpointFolder, { recursive: true });
       await writeFileAtomically(path, await checkpointChunks(parameters, states, metadata, record), this.fileSystem);
-      await this.prune(moment.step, bestStep);
     } catch (error) {
-      const failure =
-        error instanceof CheckpointError
-          ? error
-          : new CheckpointError(`${path}: could not be written: ${(error as Error).message}`, { cause: error });
-      if (this.settings.onFailure === 'stop') throw failure;
-      return this.listener.failed(failure);
+      return this.fail(`${path}: could not be written`, error);
     }
     this.listener.written(snapshot, path);
+    try {
+      await this.prune(moment.step, bestStep);
+    } catch (error) {
+      this.fail(`${this.folder.checkpointFolder}: an old checkpoint could not be removed`, error);
+    }
+  }
+
+  private fail(what: string, cause: unknown): void {
+    const error =
+      cause instanceof CheckpointError ? cause : new CheckpointError(`${what}: ${(cause as Error).message}`, { cause });
+    if (this.settings.onFailure === 'stop') throw error;
+    this.listener.failed(error);
   }
 
   /** Only when a newer one is on disk: so there is always one that is whole. */

@@ -83,7 +83,7 @@ export class Watch {
   }
 
   /** @throws OptionError when the validation has no such figure. */
-  async note(figures: Figures, at: { epoch: number; step: number }, network: Network): Promise<void> {
+  async note(figures: Figures, { epoch, step }: { epoch: number; step: number }, network: Network): Promise<void> {
     const { metric, restoreBest } = this.settings;
     const value = figures[metric];
     if (value === undefined)
@@ -94,7 +94,7 @@ export class Watch {
       this.waited++;
       return;
     }
-    this.best = { ...at, metric, value };
+    this.best = { epoch, step, metric, value };
     this.waited = 0;
     if (restoreBest) this.bestParameters = await network.readParameters();
   }

@@ -2,12 +2,13 @@
 import { readCheckpoint, type Checkpoint } from '../checkpoint/checkpoint';
 import { CheckpointError, OptionError } from '../errors';
 import { batchCount, type Data } from '../data/batch';
+import type { LossFunction } from '../nn/loss';
 import type { Network } from '../nn/network';
 import { differences } from './differences';
 import type { FitOptions, FitSettings } from './fitOptions';
 import { parseRecord, type TrainingRecord } from './record';
 import type { RunFolder } from './runFolder';
-import { lossOf } from './step';
+import { chosenMetrics, lossOf } from './step';
 
 export interface ResumePoint {
   readonly path: string;
@@ -57,24 +58,17 @@ export function trainingOptions(
   options: FitOptions<never>,
   { carries, watch, maxSkipped }: FitSettings,
 ): Record<string, unknown> {
-  const loss = lossOf(options);
-  const {
-    optimizer,
-    clipNorm = null,
-    clipValue = null,
-    accumulate = 1,
-    metrics = [],
-    validation,
-    earlyStopping,
-  } = options;
+  const { optimizer, clipNorm = null, clipValue = null, accumulate = 1, validation, earlyStopping } = options;
+  const keyOf = (part: { readonly key: string } | LossFunction<never>) =>
+    typeof part === 'function' ? `function ${part.name}` : part.key;
   return {
     backend: network.backend.name,
-    loss: typeof loss === 'function' ? `function ${loss.name}` : loss.key,
+    loss: keyOf(lossOf(options)),
+    metrics: Object.fromEntries([...chosenMetrics(options)].map(([name, metric]) => [name, keyOf(metric)])),
     optimizer: optimizer.settings,
     clipNorm,
     clipValue,
     accumulate,
-    metrics: Array.isArray(metrics) ? metrics : Object.keys(metrics),
     validation: validation !== undefined,
     carryState: carries,
     // A run that ended for want of patience may be given more.

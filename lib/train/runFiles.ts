@@ -122,7 +122,8 @@ export class RunFiles {
   /** The last checkpoint, and the end of those that are being written. */
   async finish(): Promise<void> {
     this.throwIfFailed();
-    if (this.network.signature) await this.checkpoint();
+    // Before the first step there is nothing to go on from.
+    if (this.state.step > 0) await this.checkpoint();
     await this.checkpointer?.settle();
     this.throwIfFailed();
   }

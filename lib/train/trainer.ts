@@ -184,14 +184,14 @@ class Trainer {
     return this.stepper.step >= maxSteps || this.secondsLeft() <= 0 ? 'budget' : null;
   }
 
-  private secondsLeft(): number {
-    return (this.options.maxSeconds ?? Infinity) - this.state.seconds;
-  }
-
   private place(): StepPlace {
     const { epochs } = this.settings;
     const totalEpochs = Number.isFinite(epochs) ? epochs : null;
     return { epoch: this.state.epoch - 1, totalEpochs, totalSteps: this.totalSteps() };
+  }
+
+  private secondsLeft(): number {
+    return (this.options.maxSeconds ?? Infinity) - this.state.seconds;
   }
 
   private get accumulate(): number {

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -11,12 +11,12 @@ import {
   type Batch,
   type Data,
   type FitOptions,
-  type History,
   type Sequential,
 } from '../../lib';
 import { eachBackend } from '../support/eachBackend';
 import { copies, languageModel, tokenBatch } from '../support/models';
 import { Random } from '../support/random';
+import { metricsIn, timelessHistory } from '../support/trainings';
 
 let folder = '';
 beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'resume-'))));
@@ -68,27 +68,14 @@ const cases: Record<string, Case> = {
     data: () => batches,
     options: () => ({
       loss,
-      optimizer: sgd({ lr: 0.2 }),
+      optimizer: sgd({ lr: 0.3 }),
       epochs: 5,
       metrics: ['accuracy'],
-      validation: [tokenBatch(9, 2, 3)],
-      earlyStopping: 1,
+      validation: [tokenBatch(11, 2, 3)],
+      earlyStopping: 2,
     }),
   },
 };
-
-/** Without what depends on the clock. */
-const timeless = (value: unknown): unknown =>
-  JSON.parse(JSON.stringify(value, (key, part: unknown) => (key === 'seconds' ? undefined : part)));
-
-const timelessHistory = ({ epochs, steps, skipped, best, ended }: History) =>
-  timeless({ epochs, steps, skipped, best: best && { ...best, checkpoint: null }, ended });
-
-const metricsIn = async (runDir: string) =>
-  (await readFile(join(runDir, 'metrics.jsonl'), 'utf8'))
-    .trimEnd()
-    .split('\n')
-    .map((line) => timeless(JSON.parse(line)));
 
 eachBackend((backend) => {
   /** A model of this text's or these tokens' size. */

@@ -1,0 +1,316 @@
+/** Early stopping, skipped steps, and what is refused at a resumption. */
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  add,
+  adam,
+  CheckpointError,
+  crossEntropy,
+  load,
+  log,
+  mean,
+  multiply,
+  NonFiniteError,
+  OptionError,
+  sgd,
+  type FitOptions,
+  type TrainingEvent,
+  type Variable,
+} from '../../lib';
+import { eachBackend } from '../support/eachBackend';
+import { copies, floats32, languageModel, tokenBatch } from '../support/models';
+
+let folder = '';
+beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'survival-'))));
+afterEach(() => rm(folder, { recursive: true }));
+
+const data = [1, 2, 3].map((seed) => tokenBatch(seed, 2, 3));
+const validation = [tokenBatch(11, 2, 3)];
+const loss = crossEntropy();
+const make = (seed = 3) => languageModel({ backend: 'reference', seed });
+
+/** Learns its three batches by heart, so that others soon become worse. */
+const overfitting = (): FitOptions => ({ loss, optimizer: sgd({ lr: 0.3 }), validation, epochs: 60 });
+
+describe('early stopping', () => {
+  test('ends when the validation is not better for so many epochs, with the weights of the best', async () => {
+    const model = make();
+    const history = await model.fit(data, { ...overfitting(), earlyStopping: 3 });
+    const losses = history.epochs.map((epoch) => epoch.validation!.loss);
+    const best = Math.min(...losses);
+    expect(history.ended).toBe('earlyStopping');
+    expect(losses.indexOf(best)).toBe(2);
+    expect(history.best).toEqual({
+      epoch: losses.indexOf(best) + 1,
+      step: 3 * (losses.indexOf(best) + 1),
+      metric: 'loss',
+      value: best,
+      checkpoint: null,
+    });
+    expect(losses.length).toBe(losses.indexOf(best) + 1 + 3);
+    expect((await model.evaluate(validation, { loss })).loss).toBe(best);
+  });
+
+  test('leaves the last weights by choice, and counts only what is better by minDelta', async () => {
+    const model = make();
+    const history = await model.fit(data, {
+      ...overfitting(),
+      earlyStopping: { patience: 1, minDelta: 100, restoreBest: false },
+    });
+    expect(history.epochs).toHaveLength(2);
+    expect((await model.evaluate(validation, { loss })).loss).toBe(history.epochs[1]!.validation!.loss);
+  });
+
+  test('watches a metric of which more is better', async () => {
+    const earlyStopping = { metric: 'accuracy', mode: 'max', patience: 2 } as const;
+    const history = await make().fit(data, { ...overfitting(), metrics: ['accuracy'], earlyStopping });
+    const accuracies = history.epochs.map((epoch) => epoch.validation!.accuracy!);
+    expect(history.best!.value).toBe(Math.max(...accuracies));
+    expect(history.best!.epoch).toBe(accuracies.indexOf(Math.max(...accuracies)) + 1);
+  });
+
+  test('the best weights are restored whichever way the training ends, and are in the model file', async () => {
+    const model = make();
+    const runDir = join(folder, 'run');
+    const history = await model.fit(data, { ...overfitting(), earlyStopping: 50, epochs: 20, runDir });
+    expect(history).toMatchObject({ ended: 'done', best: { checkpoint: expect.stringContaining('step-') as string } });
+    expect(history.best!.epoch).toBeLessThan(20);
+    for (const path of [join(runDir, 'model.safetensors'), history.best!.checkpoint!]) {
+      const loaded = await load(path, { backend: 'reference' });
+      expect(await copies(loaded)).toEqual(await copies(model));
+    }
+  });
+
+  test.each<[string, FitOptions['earlyStopping'], object, string]>([
+    ['no validation', 3, { validation: undefined }, 'earlyStopping: expected validation data'],
+    ['no patience', 0, {}, 'patience: expected a positive integer, received 0'],
+    [
+      'a metric of unknown sense',
+      { metric: 'accuracy' },
+      {},
+      "mode: expected 'min' or 'max', to say which accuracy is better",
+    ],
+    ['an unknown figure', { metric: 'recall', mode: 'max' }, {}, 'expected one of the validation'],
+    ['another best', 3, { runDir: 'run', checkpoint: { best: 'loss' } }, 'early stopping says what is best'],
+  ])('refuses %s', async (_, earlyStopping, others, message) => {
+    const run = make().fit(data, { ...overfitting(), earlyStopping, ...others });
+    await expect(run).rejects.toThrow(OptionError);
+    await expect(run).rejects.toThrow(message);
+  });
+});
+
+test('the last checkpoints are kept, and the best', async () => {
+  const runDir = join(folder, 'run');
+  const history = await make().fit(data, {
+    ...overfitting(),
+    epochs: 20,
+    runDir,
+    checkpoint: { everySteps: 2, keepLast: 2 },
+  });
+  const best = history.best!.step;
+  expect(best).toBeLessThan(56);
+  expect(await readdir(join(runDir, 'checkpoints'))).toEqual(
+    [best, 58, 60].map((step) => `step-${String(step).padStart(8, '0')}.safetensors`),
+  );
+});
+
+eachBackend((backend) => {
+  /** Not finite where all weights are 0. */
+  const fragile = (output: Variable, _: Variable, weights: Variable | null) =>
+    add(mean(multiply(output, output)), log(mean(weights!)));
+  const weighted = (seed: number, weight: number) => ({
+    ...tokenBatch(seed, 2, 3),
+    weights: floats32([weight, weight]),
+  });
+  const broken = weighted(2, 0);
+  const batches = [weighted(1, 1), broken, weighted(3, 1)];
+  const fit = (options: Partial<FitOptions>, source = batches) => {
+    const model = languageModel({ backend, seed: 3 });
+    return { model, run: model.fit(source, { loss: fragile, optimizer: adam(), ...options }) };
+  };
+
+  test('a step whose loss is not finite ends the training, or is skipped and counted', async () => {
+    await expect(fit({}).run).rejects.toThrow(NonFiniteError);
+    const { run } = fit({ onNonFinite: 'skip', epochs: 2 });
+    const events: TrainingEvent[] = [];
+    for await (const event of run) events.push(event);
+    expect(events.map(({ type, step }) => `${type} ${step}`)).toEqual([
+      'step 1',
+      'skip 2',
+      'step 3',
+      'epoch 3',
+      'step 4',
+      'skip 5',
+      'step 6',
+      'epoch 6',
+    ]);
+    expect(events[1]).toMatchObject({ message: expect.stringContaining('expected a finite') as string });
+    const { skipped, epochs, steps } = await run;
+    expect([skipped, steps]).toEqual([2, 6]);
+    expect(epochs.every(({ train }) => Number.isFinite(train.loss))).toBe(true);
+  });
+
+  test('a skipped step changes no weight', async () => {
+    const { model, run } = fit({ onNonFinite: 'skip', maxSteps: 2 });
+    await run;
+    const once = fit({ maxSteps: 1 });
+    await once.run;
+    expect(await copies(model)).toEqual(await copies(once.model));
+  });
+
+  test('too many skipped steps in a row end the training', async () => {
+    const only = (options: Partial<FitOptions>) => fit({ epochs: 50, ...options }, [broken]).run;
+    await expect(only({ onNonFinite: { maxInARow: 3 } })).rejects.toMatchObject({ step: 4 });
+    await expect(only({ onNonFinite: 'skip' })).rejects.toMatchObject({ step: 11 });
+    expect(await only({ onNonFinite: 'skip', epochs: 2 })).toMatchObject({ skipped: 2, steps: 2 });
+  });
+});
+
+describe('at a resumption', () => {
+  const options = (): FitOptions => ({ loss, optimizer: adam(), clipNorm: 1, epochs: 2, validation });
+  const begun = async () => {
+    const runDir = join(folder, 'run');
+    const model = make();
+    await model.fit(data, { ...options(), runDir, checkpoint: { everySteps: 2 } });
+    return { runDir, model };
+  };
+
+  test.each<[string, object, string]>([
+    ['a clip norm', { clipNorm: 2 }, 'clipNorm: expected 1, received 2'],
+    ['a loss', { loss: (output: never) => mean(output) }, 'loss: expected "crossEntropy'],
+    ['an optimizer', { optimizer: sgd() }, 'optimizer.name: expected "adam", received "sgd"'],
+    ['a rate', { optimizer: adam({ lr: 0.5 }) }, 'optimizer.settings.lr: expected 0.001, received 0.5'],
+    ['betas', { optimizer: adam({ betas: [0.8, 0.9] }) }, 'optimizer.settings.betas'],
+    ['carried state', { carryState: true }, 'carryState: expected false, received true'],
+    ['metrics', { metrics: ['accuracy'] }, 'metrics.accuracy'],
+    ['no validation', { validation: undefined }, 'validation: expected true, received false'],
+    ['early stopping', { earlyStopping: 3 }, 'earlyStopping: expected null, received {'],
+    ['skipping', { onNonFinite: 'skip' }, 'onNonFinite: expected "stop"'],
+  ])('%s that differs is refused and named', async (_, other, message) => {
+    const { runDir } = await begun();
+    const run = make().fit(data, { ...options(), ...other, resume: runDir } as FitOptions);
+    await expect(run).rejects.toThrow(OptionError);
+    await expect(run).rejects.toThrow(message);
+  });
+
+  test('all that differs is named at once; so are another model, another seed, and other data', async () => {
+    const { runDir } = await begun();
+    await expect(
+      make().fit(data, { ...options(), clipNorm: 2, metrics: ['accuracy'], resume: runDir }),
+    ).rejects.toThrow(/clipNorm.*|metrics.*\n.*/);
+    await expect(make(4).fit(data, { ...options(), resume: runDir })).rejects.toThrow('seed: expected 3, received 4');
+    const larger = languageModel({ backend: 'reference', seed: 3, lstm: { numLayers: 2 } });
+    await expect(larger.fit(data, { ...options(), resume: runDir })).rejects.toThrow('architecture.layers');
+    await expect(make().fit(data.slice(1), { ...options(), resume: runDir })).rejects.toThrow(
+      'batches: expected 3, received 2',
+    );
+  });
+
+  test('a run that is done gives its history, and goes on when epochs have been added', async () => {
+    const { runDir, model } = await begun();
+    const again = make();
+    const steps: number[] = [];
+    const history = await again.fit(data, { ...options(), resume: runDir }).on('step', ({ step }) => steps.push(step));
+    expect([steps, history.steps, history.ended, history.epochs.length]).toEqual([[], 6, 'done', 2]);
+    expect(await copies(again)).toEqual(await copies(model));
+    const longer = make();
+    await longer.fit(data, { ...options(), epochs: 3, resume: runDir });
+    const whole = make();
+    await whole.fit(data, { ...options(), epochs: 3 });
+    expect(await copies(longer)).toEqual(await copies(whole));
+  });
+
+  test('a run that maxSteps ended in the middle of a pass goes on as if it had not', async () => {
+    const runDir = join(folder, 'run');
+    const budgeted = await make().fit(data, { ...options(), maxSteps: 4, runDir });
+    expect(budgeted).toMatchObject({ ended: 'budget', steps: 4 });
+    expect(await make().fit(data, { ...options(), maxSteps: 4, resume: runDir })).toMatchObject({
+      ended: 'budget',
+      steps: 4,
+    });
+    const longer = make();
+    const history = await longer.fit(data, { ...options(), resume: runDir });
+    expect(history.epochs.map(({ step }) => step)).toEqual([3, 6]);
+    const whole = make();
+    expect((await whole.fit(data, options())).epochs[1]!.train).toEqual(history.epochs[1]!.train);
+    expect(await copies(longer)).toEqual(await copies(whole));
+  });
+
+  test('stop() writes a checkpoint, from which the run goes on', async () => {
+    const runDir = join(folder, 'run');
+    const run = make().fit(data, { ...options(), runDir });
+    run.on('step', ({ step }) => {
+      if (step === 2) void run.stop();
+    });
+    expect(await run).toMatchObject({ ended: 'stopped', steps: 2 });
+    const resumed = make();
+    await resumed.fit(data, { ...options(), resume: true, runDir });
+    const whole = make();
+    await whole.fit(data, options());
+    expect(await copies(resumed)).toEqual(await copies(whole));
+  });
+
+  test.each(['cut short', 'changed in one byte'])(
+    'a newest checkpoint that is %s is put aside with a warning, for the one before',
+    async (damage) => {
+      const { runDir, model } = await begun();
+      const newest = join(runDir, 'checkpoints', 'step-00000006.safetensors');
+      const bytes = await readFile(newest);
+      if (damage === 'cut short') await truncate(newest, bytes.length - 8);
+      else await writeFile(newest, bytes.with(bytes.length - 5, bytes.at(-5)! ^ 1));
+      const resumed = make();
+      const run = resumed.fit(data, { ...options(), resume: runDir });
+      const from: number[] = [];
+      run.on('resume', ({ step }) => from.push(step));
+      const { warnings } = await run;
+      expect(from).toEqual([4]);
+      expect(warnings.map(({ message }) => message)).toEqual([
+        expect.stringMatching(/step-00000006.*kept as .*damaged/),
+      ]);
+      expect(await copies(resumed)).toEqual(await copies(model));
+      expect(await readdir(join(runDir, 'checkpoints'))).toContain('step-00000006.safetensors.damaged');
+    },
+  );
+
+  test('checkpoints of which none can be read are an error, and stay', async () => {
+    const { runDir } = await begun();
+    const names = await readdir(join(runDir, 'checkpoints'));
+    for (const name of names) await writeFile(join(runDir, 'checkpoints', name), 'nothing');
+    const run = make().fit(data, { ...options(), resume: runDir });
+    await expect(run).rejects.toThrow(CheckpointError);
+    await expect(run).rejects.toThrow(`none of its ${names.length} checkpoints can be read`);
+    expect(await readdir(join(runDir, 'checkpoints'))).toEqual(names);
+  });
+
+  test('a folder without a run is refused by name, and begun by true', async () => {
+    const runDir = join(folder, 'none');
+    await expect(make().fit(data, { ...options(), resume: runDir })).rejects.toThrow('holds no run to go on with');
+    expect(await make().fit(data, { ...options(), resume: true, runDir })).toMatchObject({ steps: 6 });
+  });
+
+  test.each<[string, FitOptions['resume'], object, string]>([
+    ['true without a folder', true, {}, 'fit: resume: true: expected a runDir'],
+    ['one folder, with another', 'one', { runDir: 'other' }, 'a run goes on in its own'],
+    ['both, with overwrite', true, { runDir: 'one', overwrite: true }, 'received both'],
+    ['a number', 3 as never, {}, 'fit: resume: expected the name of a folder, received 3'],
+  ])('%s is refused', async (_, resume, others, message) => {
+    await expect(make().fit(data, { ...options(), resume, ...others })).rejects.toThrow(message);
+  });
+});
+
+test.each<[object, string]>([
+  [{ checkpoint: {} }, 'fit: checkpoint: expected a runDir'],
+  [{ runDir: 'run', checkpoint: { every: 3 } }, "fit: checkpoint: unknown option 'every'"],
+  [{ runDir: 'run', checkpoint: { everySteps: 0 } }, 'everySteps: expected a positive integer'],
+  [{ runDir: 'run', checkpoint: { everyMinutes: -1 } }, 'everyMinutes: expected a positive number'],
+  [{ runDir: 'run', checkpoint: { keepLast: 0 } }, 'keepLast: expected a positive integer'],
+  [{ runDir: 'run', checkpoint: { onFailure: 'ignore' } }, "onFailure: expected 'stop' or 'continue'"],
+  [{ runDir: 'run', checkpoint: { best: 'loss' } }, 'checkpoint: best: expected validation data'],
+  [{ runDir: 3 }, 'fit: runDir: expected the name of a folder, received 3'],
+  [{ overwrite: true }, 'fit: overwrite: expected a runDir'],
+  [{ onNonFinite: 'ignore' }, "onNonFinite: expected 'stop', 'skip' or { maxInARow }"],
+  [{ onNonFinite: { maxInARow: 0 } }, 'maxInARow: expected a positive integer'],
+])('the options %j are refused', async (options, message) => {
+  await expect(make().fit(data, { loss, optimizer: adam(), ...options } as FitOptions)).rejects.toThrow(message);
+});
