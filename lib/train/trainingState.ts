@@ -13,7 +13,7 @@ const bestPrefix = 'best/';
 export class TrainingState {
   /** The pass under way, counted from 1. */
   epoch = 1;
-  /** Batches of it that have been taken. */
+  /** Batches of it that have been taken; with `accumulate`, lists of so many. */
   batch = 0;
   means: MeanFigures;
   readonly epochs: EpochEvent[] = [];

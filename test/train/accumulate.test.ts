@@ -13,6 +13,7 @@ import {
   linear,
   subtract,
   type Batch,
+  type SchedulePoint,
   type Variable,
 } from '../../lib';
 import { eachBackend, type BackendName } from '../support/eachBackend';
@@ -169,5 +170,71 @@ eachBackend((backend) => {
   test('no batch is refused', async () => {
     await expect(model().trainStep([], { loss, optimizer: sgd() })).rejects.toThrow(DataError);
     await expect(model().trainStep([], { loss, optimizer: sgd() })).rejects.toThrow('expected at least one batch');
+  });
+
+  describe('in fit', () => {
+    const batches = [1, 2, 3, 4, 5].map((seed) => weighted(seed, 2));
+
+    test('so many batches make one step, the last of a pass those that are left', async () => {
+      const [fitted, stepped] = [model(), model()];
+      const events: number[] = [];
+      const totals: (number | null)[] = [];
+      const schedule = (point: SchedulePoint) => {
+        totals.push(point.totalSteps);
+        return 0.5;
+      };
+      const options = { loss, accumulate: 2, epochs: 2 };
+      const run = fitted.fit(batches, { ...options, optimizer: sgd({ lr: schedule }) });
+      const history = await run.on('step', ({ step }) => events.push(step));
+      expect(history.steps).toBe(6);
+      expect(events).toEqual([1, 2, 3, 4, 5, 6]);
+      expect(totals).toEqual([6, 6, 6, 6, 6, 6]);
+      const optimizer = sgd({ lr: 0.5 });
+      for (let pass = 0; pass < 2; pass++)
+        for (const list of [batches.slice(0, 2), batches.slice(2, 4), batches.slice(4)])
+          await stepped.trainStep(list, { loss, optimizer });
+      expect(await copies(fitted)).toEqual(await copies(stepped));
+    });
+
+    test('figures of a pass are those of all its batches', async () => {
+      const options = { loss, optimizer: sgd({ lr: 0 }), metrics: ['accuracy'] };
+      const [one] = (await model().fit(batches, options)).epochs;
+      const [other] = (await model().fit(batches, { ...options, accumulate: 3 })).epochs;
+      for (const name of ['loss', 'accuracy', 'perplexity'])
+        expect(other!.train[name]).toBeCloseTo(one!.train[name]!, 5);
+    });
+
+    test('dropout draws other units for each batch', async () => {
+      const dropping = () => languageModel({ backend, lstm: { dropout: 0.5, numLayers: 2 } }).bind(batches[0]!);
+      const options = { loss, optimizer: sgd({ lr: 0 }) };
+      const apart = (await dropping().fit([batches[0]!, batches[0]!], options)).epochs[0]!.train.loss;
+      const together = (await dropping().fit([batches[0]!, batches[0]!], { ...options, accumulate: 2 })).epochs[0]!;
+      const first = (await dropping().fit([batches[0]!], options)).epochs[0]!.train.loss;
+      expect(together.train.loss).toBeCloseTo(apart, 5);
+      expect(Math.abs(together.train.loss - first)).toBeGreaterThan(1e-4);
+    });
+
+    test('what ends the training is looked at between steps, and a step is complete or not taken', async () => {
+      const [fitted, stepped] = [model(), model()];
+      const optimizer = sgd({ lr: 0.5 });
+      const run = fitted.fit(batches, { loss, optimizer, accumulate: 2, maxSteps: 1, epochs: 3 });
+      expect((await run).steps).toBe(1);
+      await stepped.trainStep(batches.slice(0, 2), { loss, optimizer: sgd({ lr: 0.5 }) });
+      expect(await copies(fitted)).toEqual(await copies(stepped));
+      const waiting = model();
+      const before = await copies(waiting);
+      const never = async function* () {
+        yield batches[0]!;
+        await new Promise(() => {});
+      };
+      const stopped = waiting.fit(never, { loss, optimizer: sgd({ lr: 0.5 }), accumulate: 2, maxSeconds: 0.2 });
+      expect(await stopped).toMatchObject({ steps: 0, ended: 'budget' });
+      expect(await copies(waiting)).toEqual(before);
+    });
+
+    test.each([0, 1.5, '2'])('accumulate %p is refused', async (accumulate) => {
+      const run = model().fit(batches, { loss, optimizer: sgd(), accumulate: accumulate as number });
+      await expect(run).rejects.toThrow('fit: accumulate: expected a positive integer, received');
+    });
   });
 });
