@@ -49,7 +49,7 @@ const single: Readonly<Record<string, (sizes: Sizes) => Record<string, Tensor>>>
 };
 const names = Object.keys(single);
 const ofSizes = (chosen: readonly string[], size: Sizes): Record<string, Tensor> =>
-  Object.assign({}, ...chosen.map((name) => single[name]!(size)));
+  Object.fromEntries(chosen.flatMap((name) => Object.entries(single[name]!(size))));
 const pairs = names.flatMap((a, k) => names.slice(k + 1).map((b) => [a, b]));
 // Not drawn and expected zoneout of the same state.
 const pairsThatCompose = pairs.filter(([a, b]) => b !== `expected ${a}`);
