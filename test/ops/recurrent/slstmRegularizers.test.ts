@@ -79,7 +79,7 @@ describe.each([false, true])('with an exponential forget gate: %p', (exponential
     const step = writeOp(slstmStep, { exponential_forget: exponential });
     for (let t = 0; t < sizes.T; t++) {
       const shares = Object.entries({ keep_hidden, keep_cell }).flatMap(([name, keep]) =>
-        keep ? [[name, stepOf(keep, t)]] : [],
+        keep ? [[name, stepOf(keep, t)] as const] : [],
       );
       const values: Values = { x: stepOf(x!, t), ...state, ...rest, ...Object.fromEntries(shares) };
       if (t === 0) checkGradient(values, step, { on: states.map((name) => `${name}_next`), constants });
