@@ -177,13 +177,52 @@ test('fit learns to find something in the memory', async () => {
   expect(losses.at(-1)!).toBeLessThan(0.5);
 });
 
+describe.each<[AttentionLstmOptions]>([
+  [{ score: 'additive', peepholes: true, zoneout: 0.2, recurrentDropout: 0.3 }],
+  [{ variant: 'FGR', learnInitialState: true }],
+  [{ score: 'additive', projSize: 4, layerNorm: true, zoneout: { hidden: 0.3 } }],
+  [{ coupledGates: true, cellClip: 0.5, gateClip: 0.8, forgetBias: undefined }],
+])('with the options %j of the cell', (options) => {
+  test('a training step is the same equation by equation on both backends', async () => {
+    const { ok, worst } = await verify(new Reader({ seed: 4 }, { ...options, numLayers: 2 }), withTargets);
+    expect(ok ? null : worst).toBeNull();
+  });
+
+  test('a stream of steps has the bits of the whole sequence', async () => {
+    const network = new Reader({ seed: 4 }, options).bind(batch);
+    const [steps, width] = [6, 4];
+    const x = noise(1, 1, steps, width);
+    const memory = noise(2, 1, 5, 3);
+    const memoryLengths = ints([4]);
+    const whole = await network.predict({ inputs: { x, memory, memoryLengths } });
+    const session = network.session();
+    const streamed = Array.from({ length: steps }, (_, t) => [
+      ...session.step({
+        x: floats32(x.data.slice(t * width, (t + 1) * width), [1, 1, width]),
+        memory,
+        memoryLengths,
+      }),
+    ]);
+    expect(streamed.flat()).toEqual([...whole.data]);
+  });
+});
+
 describe('what has no meaning is refused by name', () => {
   test.each([
     [{ score: 'dot' }, "attentionLstm: score: expected 'multiplicative' or 'additive', received 'dot'"],
     [{ attentionSize: 8 }, 'attentionLstm: attentionSize: expected 9, the hidden size, with the multiplicative score'],
     [{ score: 'additive', attentionSize: 0 }, 'attentionLstm: attentionSize: expected a positive integer, received 0'],
     [{ memorySize: -1 }, 'attentionLstm: memorySize: expected a positive integer, received -1'],
-    [{ projSize: 3 }, "attentionLstm: unknown option 'projSize'"],
+    [{ projSize: 4, attentionSize: 9 }, 'attentionLstm: attentionSize: expected 4, the hidden size, with'],
+    [{ projSize: 9 }, 'attentionLstm: projSize: expected an integer from 1 to 8, below the hidden size, received 9'],
+    [
+      { coupledGates: true, inputGate: false },
+      'attentionLstm: coupledGates: without an input gate, 1 - i would always',
+    ],
+    [{ zoneout: 1 }, 'attentionLstm: zoneout: expected a number in [0, 1), received 1'],
+    [{ gateClip: 0 }, 'attentionLstm: gateClip: expected a positive number within float32, received 0'],
+    [{ forgetBias: 1, forgetGate: false }, 'attentionLstm: forgetBias: there is no forget gate'],
+    [{ peephole: true }, "attentionLstm: unknown option 'peephole'"],
   ])('%j', (options, message) => {
     const make = () => attentionLstm(9, options as AttentionLstmOptions);
     expect(make).toThrow(OptionError);

@@ -74,7 +74,10 @@ test('zoneout and the mask act on what has attended', () => {
   for (let k = 0; k < B * H; k++) expect(y!.data[k]).toBe((k % 2 ? (cell.h0 as Tensor) : plain.y!).data[k]);
   const mask = floats([B, H], new Float64Array(B * H));
   const blind = evaluate({ ...cell, ...attended, hidden_mask: mask }, write);
-  const zero = floats((cell.weight_hh as Tensor).shape, (cell.weight_hh as Tensor).data.map(() => 0) as Float64Array);
+  const zero = floats(
+    (cell.weight_hh as Tensor).shape,
+    (cell.weight_hh as Tensor).data.map(() => 0),
+  );
   expect(blind.y).toEqual(evaluate({ ...cell, ...attended, weight_hh: zero }, write).y);
 });
 

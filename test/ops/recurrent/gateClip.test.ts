@@ -11,7 +11,7 @@ import { cellOperands, gruCell, regularizerOperands, regularizers, rnnCell } fro
 import { checkGradient } from '../../support/checkGradient';
 import { capacities, declareInputs, evaluate, typeOf, writeOp, type Values, type Write } from '../../support/evaluate';
 import { expectWithin, float32Bound } from '../../support/expectClose';
-import { floats, integers, Random, type Tensor } from '../../support/random';
+import { floats, integers, Random } from '../../support/random';
 
 const limit = 0.4;
 const clipped = [gruCell(true, limit), gruCell(false, limit), rnnCell(false, limit), rnnCell(true, limit)];
@@ -48,7 +48,7 @@ describe.each(clipped.map((cell) => [cell.name, cell] as const))('%s', (_, cell)
   });
 
   test('a chain of steps is the sequence, bit for bit, and so is its gradient that of differences', () => {
-    const { x, h0, ...rest } = cellOperands(cell, sizes) as Record<string, Tensor>;
+    const { x, h0, ...rest } = cellOperands(cell, sizes);
     const whole = evaluate(cellOperands(cell, sizes), cell.sequence(false));
     let h = h0!;
     for (let t = 0; t < sizes.T; t++) {

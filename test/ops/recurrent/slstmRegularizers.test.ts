@@ -49,7 +49,7 @@ const single: Readonly<Record<string, (sizes: Sizes) => Record<string, Tensor>>>
 };
 const names = Object.keys(single);
 const ofSizes = (chosen: readonly string[], size: Sizes): Record<string, Tensor> =>
-  Object.assign({}, ...chosen.map((name) => single[name]!(size)));
+  Object.fromEntries(chosen.flatMap((name) => Object.entries(single[name]!(size))));
 const pairs = names.flatMap((a, k) => names.slice(k + 1).map((b) => [a, b]));
 // Not drawn and expected zoneout of the same state.
 const pairsThatCompose = pairs.filter(([a, b]) => b !== `expected ${a}`);
@@ -79,7 +79,7 @@ describe.each([false, true])('with an exponential forget gate: %p', (exponential
     const step = writeOp(slstmStep, { exponential_forget: exponential });
     for (let t = 0; t < sizes.T; t++) {
       const shares = Object.entries({ keep_hidden, keep_cell }).flatMap(([name, keep]) =>
-        keep ? [[name, stepOf(keep, t)]] : [],
+        keep ? [[name, stepOf(keep, t)] as const] : [],
       );
       const values: Values = { x: stepOf(x!, t), ...state, ...rest, ...Object.fromEntries(shares) };
       if (t === 0) checkGradient(values, step, { on: states.map((name) => `${name}_next`), constants });
