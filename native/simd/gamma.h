@@ -38,14 +38,14 @@ struct MovedUp {
     const DoubleVector moved = widen(select(moves, broadcast(1.0f), zero())), one = broadcast_double(1);
     z = add(x, multiply(moved, broadcast_double(8)));
     // x where it moves, 1 elsewhere: the product then stays finite.
-    const DoubleVector base = add(one, multiply(moved, subtract(x, one)));
+    const DoubleVector stays = subtract(one, moved), base = add(multiply(moved, x), stays);
     DoubleVector all = one, slope = double_zero();
     for (int k = 0; k < 8; ++k) {
       const DoubleVector factor = add(base, broadcast_double(k));
       slope = add(multiply(slope, factor), all);
       all = multiply(all, factor);
     }
-    product = add(one, multiply(moved, subtract(all, one)));
+    product = add(multiply(moved, all), stays);
     quotient = multiply(moved, divide(slope, all));
   }
 };

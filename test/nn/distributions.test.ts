@@ -1,5 +1,4 @@
 import {
-  gaussianHead,
   GaussianHead,
   NegativeBinomialHead,
   OptionError,
@@ -124,6 +123,6 @@ test('a point says nothing of other quantiles, and no probability lies outside (
   expect(() => distribution.quantile([5], 0.9)).toThrow(
     'pointHead: quantile: it predicts one number and no distribution, so there is no quantile 0.9',
   );
-  const ofHead = (gaussianHead() as unknown as GaussianHead).distribution;
+  const ofHead = new GaussianHead().distribution;
   for (const p of [0, 1, -0.1, NaN, 'median']) expect(() => ofHead.quantile([0, 1], p as number)).toThrow(OptionError);
 });
