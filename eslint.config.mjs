@@ -9,7 +9,7 @@ const rooms = [
   ['nn', 'optim', 'data', 'checkpoint'],
   ['train'],
   ['model'],
-  ['serve', 'analysis'],
+  ['forecast', 'serve', 'analysis'],
   ['cli'],
 ];
 

@@ -3,8 +3,10 @@
  *
  *     npm start                        the whole budget
  *     npm start -- --steps 200         a shorter one
+ *     npm start -- --resume            goes on where it was interrupted
  *
- * Writes model.safetensors, metrics.jsonl and summary.json to runs/moby-dick (or --run DIR).
+ * Writes model.safetensors, metrics.jsonl, checkpoints and summary.json to runs/moby-dick (or --run DIR), in the place of
+ * those of an earlier run.
  */
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
@@ -26,7 +28,7 @@ import { mobyDick } from './support/moby-dick';
 import { CharacterNgrams } from './support/ngram';
 import { script } from './support/script';
 
-const usage = 'moby-dick.ts [--steps N] [--epochs 10] [--run runs/moby-dick]';
+const usage = 'moby-dick.ts [--steps N] [--epochs 10] [--run runs/moby-dick] [--resume]';
 
 async function main(): Promise<void> {
   const { values: options } = parseArgs({
@@ -34,6 +36,7 @@ async function main(): Promise<void> {
       steps: { type: 'string' },
       epochs: { type: 'string', default: '10' },
       run: { type: 'string', default: 'runs/moby-dick' },
+      resume: { type: 'boolean', default: false },
     },
   });
   const corpus = text.fromString(mobyDick());
@@ -56,6 +59,8 @@ async function main(): Promise<void> {
     // A bar where there is a terminal. Plain lines would say what is printed below.
     progress: Boolean(process.stderr.isTTY),
     runDir: options.run,
+    resume: options.resume,
+    overwrite: !options.resume,
   });
   const bits: number[] = [];
   run.on('step', ({ figures }) => bits.push(figures.bitsPerCharacter));
@@ -68,7 +73,9 @@ async function main(): Promise<void> {
   });
   const history = await run;
 
-  console.log(`\nBits per character during training:\n${plot(thinned(bits, 72), { height: 12 })}\n`);
+  // A finished run that is resumed takes no step.
+  if (bits.length > 0)
+    console.log(`\nBits per character during training:\n${plot(thinned(bits, 72), { height: 12 })}\n`);
   // One row, so that every character of a part but its first is predicted, with the state carried all the way.
   const whole = { batchSize: 1, sequenceLength: 256 };
   const validationBits = (await model.evaluate(validation.batches(whole), { loss })).bitsPerCharacter;

@@ -1,15 +1,23 @@
-/** Trains a character model: npm run example -- train.ts your.txt --hidden 256 --layers 2 --epochs 5 --run runs/yours */
+/** Trains a character model: npm run example -- train.ts your.txt --hidden 256 --layers 2 --epochs 5 --run runs/yours [--resume] */
 import { parseArgs } from 'node:util';
 import { adam, crossEntropy, embedding, generate, linear, lstm, sequential, text } from 'lstm-native';
 import { mobyDick } from './support/moby-dick';
 import { script } from './support/script';
 
-const usage = 'train.ts [TEXT] [--hidden 256] [--layers 1] [--epochs 5] [--run runs/train]';
+const usage = 'train.ts [TEXT] [--hidden 256] [--layers 1] [--epochs 5] [--run runs/train] [--resume] [--overwrite]';
+const flag = { type: 'boolean', default: false } as const;
 const option = (value: string) => ({ type: 'string', default: value }) as const;
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
-    options: { hidden: option('256'), layers: option('1'), epochs: option('5'), run: option('runs/train') },
+    options: {
+      hidden: option('256'),
+      layers: option('1'),
+      epochs: option('5'),
+      run: option('runs/train'),
+      resume: flag, // goes on with an interrupted run
+      overwrite: flag, // removes the run that is there
+    },
     allowPositionals: true,
   });
   const corpus = positionals[0] ? await text.fromFile(positionals[0]) : text.fromString(mobyDick()); // 90/5/5 split
@@ -24,7 +32,9 @@ async function main(): Promise<void> {
     clipNorm: 1,
     epochs: Number(values.epochs),
     validation: corpus.validation.batches({ batchSize: 32, sequenceLength: 64 }),
-    runDir: values.run, // metrics.jsonl and, at the end, model.safetensors
+    runDir: values.run, // metrics.jsonl, checkpoints and, at the end, model.safetensors
+    resume: values.resume,
+    overwrite: values.overwrite,
   });
   for await (const event of run) {
     if (event.type === 'epoch') console.log(event.epoch, event.validation?.bitsPerCharacter);

@@ -20,7 +20,7 @@ export {
 export { SeriesFormat, type MissingPolicy, type SeriesFormatSpec } from './data/series/format';
 export type { Frequency, FrequencyName } from './data/series/frequency';
 export type { FormatOptions, SeriesOptions, TimeValue } from './data/series/options';
-export { series, type CsvOptions, type CsvRow, type SeriesColumns, type SeriesReaders } from './data/series/readers';
+export type { CsvOptions, CsvRow, SeriesColumns, SeriesReaders } from './data/series/readers';
 export type { Scaler, Scaling, ScalingKind, ScalingOptions } from './data/series/scaling';
 export { Series, type Origin, type SeriesPart, type WindowAtOptions } from './data/series/series';
 export type { PartName, Split } from './data/series/split';
@@ -56,7 +56,21 @@ export {
   type SeriesHistory,
   type SeasonalNaiveOptions,
 } from './forecast/baselines';
+export { backtest, type Backtest, type BacktestOptions, type Refit } from './forecast/backtest';
+export { calibrate, type Calibration } from './forecast/calibration';
+export { forecast, type ForecastOptions, type ForecastRecord } from './forecast/forecast';
 export * as metrics from './forecast/metrics';
+export type { PredictionOptions } from './forecast/options';
+export type {
+  BandFigures,
+  BaselineFigures,
+  ErrorFigures,
+  OriginFigures,
+  OriginForecast,
+  Scores,
+  StepFigures,
+} from './forecast/scores';
+export { ForecastSeries, series } from './forecast/series';
 export type { ModuleClasses } from './model/architecture';
 export { generate, type GenerateOptions } from './model/generate';
 export { load, type LoadOptions } from './model/load';
@@ -151,9 +165,22 @@ export { oneCycle, type OneCycleOptions } from './optim/schedules/oneCycle';
 export { reduceOnPlateau, type ReduceOnPlateauOptions } from './optim/schedules/reduceOnPlateau';
 export { perEpoch, warmup } from './optim/schedules/warmup';
 export { sgd, type SgdOptions } from './optim/sgd';
+export type { CheckpointOptions } from './train/checkpointing';
+export type { Best, EarlyStoppingOptions, WatchOptions } from './train/earlyStopping';
 export type { EvaluateOptions } from './train/evaluator';
 export type { Figures } from './train/figures';
-export { Run, type EpochEvent, type History, type StepEvent, type TrainingEvent } from './train/run';
+export type { FitOptions } from './train/fitOptions';
+export {
+  Run,
+  type BestEpoch,
+  type CheckpointEvent,
+  type EpochEvent,
+  type History,
+  type ResumeEvent,
+  type SkipEvent,
+  type StepEvent,
+  type TrainingEvent,
+  type WarningEvent,
+} from './train/run';
 export type { MetricFunction, Metrics, Objective } from './train/step';
 export type { StepOptions, StepResult } from './train/stepper';
-export type { FitOptions } from './train/trainer';

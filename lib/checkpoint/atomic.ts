@@ -16,6 +16,9 @@ export interface FileSystem {
   rm(path: string, options: { force: true }): Promise<void>;
 }
 
+/** As `writeFileAtomically` calls its temporary files. */
+const temporaryName = /^\..+\.[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}\.tmp$/;
+
 /**
  * Writes a file so that at any moment, power failure included, `path` holds either its old content or all of the new:
  * a temporary file beside it is filled, brought to disk, renamed over it, and the rename brought to disk.
@@ -43,6 +46,12 @@ export async function writeFileAtomically(
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new CheckpointError(`${path}: could not be written: ${reason}`, { cause });
   }
+}
+
+/** Removes what writers of `folder` left behind that were killed. Nobody may be writing there. */
+export async function removeTemporaries(folder: string, fileSystem: FileSystem = nodeFileSystem): Promise<void> {
+  const names = await nodeFileSystem.readdir(folder).catch(() => []);
+  for (const name of names) if (temporaryName.test(name)) await fileSystem.rm(join(folder, name), { force: true });
 }
 
 async function withFile(

@@ -47,7 +47,7 @@ export type Data<I extends BatchInputs = BatchInputs> = (Batches<I> | (() => Bat
 
 /** The number of batches in a pass. A function's own `length` counts its parameters, so it says nothing. */
 export function batchCount(data: Data): number | undefined {
-  return typeof data === 'function' ? undefined : data.length;
+  return typeof data === 'function' ? undefined : data?.length;
 }
 
 /** Iterators that one pass has used already. */

@@ -75,8 +75,12 @@ export const keepsakesOf = (data: Brought | null | undefined): Brought =>
 
 /** Gives the model what it lacks. */
 export function keep(model: Keepsakes, brought: Brought): void {
-  for (const name of kindNames) Object.assign(model, { [name]: model[name] ?? brought[name] ?? null });
+  Object.assign(model, withBrought(model, brought));
 }
+
+/** What a model that is given `brought` keeps. */
+export const withBrought = (model: Keepsakes, brought: Brought): Keepsakes =>
+  Object.fromEntries(kindNames.map((name) => [name, model[name] ?? brought[name] ?? null])) as unknown as Keepsakes;
 
 export const keepsakesToJSON = (model: Keepsakes): KeepsakesJson =>
   Object.fromEntries(kindNames.flatMap((name) => (model[name] ? [[name, model[name].toJSON()]] : [])));

@@ -1,4 +1,5 @@
 import { BackendError, CheckpointError, LstmNativeError } from '../errors';
+import { partsOf } from '../checkpoint/checkpoint';
 import { loadFile } from '../checkpoint/file';
 import type { Tokenizer } from '../data/vocabularies/tokenizer';
 import { withTokenizer } from '../data/vocabulary';
@@ -22,7 +23,7 @@ export interface LoadOptions extends Pick<ModuleOptions, 'backend'> {
 }
 
 /**
- * Reads a model that `save` wrote. The file is checked whole before anything is made of it.
+ * Reads a model that `save` wrote, or that of a checkpoint. The file is checked whole before anything is made of it.
  *
  *     const model = await load('model.safetensors');
  *     const tagger = await load('tagger.safetensors', { modules: { Tagger } });
@@ -37,13 +38,14 @@ export async function load(path: string, options: LoadOptions = {}): Promise<Mod
 
 async function read(path: string, options: LoadOptions): Promise<Module> {
   const { tensors, metadata } = await loadFile(path);
+  const { parameters } = partsOf(tensors);
   try {
     const { architecture, inputs, seed, ...rest } = parseMetadata(metadata[metadataKey]);
     const model = makeModule(architecture, { seed, backend: options.backend }, options.modules ?? {});
     // Checked before memory is asked for: the description may claim any size, the tensors are there.
     model.network.bind(inputs, (specs) => {
-      checkState(new Map(specs.map((spec) => [spec.path, spec])), tensors);
-      return ({ path: name }) => tensors.get(name)!.data;
+      checkState(new Map(specs.map((spec) => [spec.path, spec])), parameters);
+      return ({ path: name }) => parameters.get(name)!.data;
     });
     keep(model, keepsakesFromJSON(rest, model instanceof Sequential ? model.layers[0]! : null));
     return model;

@@ -19,11 +19,13 @@ import { evaluate, type EvaluateOptions } from '../train/evaluator';
 import type { Figures } from '../train/figures';
 import type { Run } from '../train/run';
 import { checkStepOptions, Stepper, type StepOptions, type StepResult } from '../train/stepper';
-import { fit, type FitOptions } from '../train/trainer';
-import { checkKeepsakes, keep, keepsakesOf, type Keepsakes } from './keepsakes';
+import type { FitOptions } from '../train/fitOptions';
+import { fit } from '../train/trainer';
+import { checkKeepsakes, keep, keepsakesOf, withBrought, type Keepsakes } from './keepsakes';
 import { backendNamed, checkModuleOptions, type ModuleOptions } from './options';
 import { readingsBelow } from './readings';
-import { saveModel, type SaveOptions } from './save';
+import { restoreModel } from './restore';
+import { modelMetadata, saveModel, type SaveOptions } from './save';
 import { Session } from './session';
 import { loadState, type StateDict } from './stateDict';
 import { summarize } from './summary';
@@ -128,15 +130,18 @@ export abstract class Module extends Layer implements Keepsakes {
    */
   fit<O extends Outputs = AnyOutputs>(data: Data, options: FitOptions<O>): Run {
     const brought = keepsakesOf(data);
+    const kept = () => withBrought(this, brought);
     const run = fit(this.network, data, this.#settled(options), this.readings(), {
       check: () => checkKeepsakes('fit', this, brought, options.validation),
-      finish: async () => {
-        if (options.runDir !== undefined && this.network.signature)
-          await this.save(`${options.runDir}/model.safetensors`);
+      metadata: (inputs) => modelMetadata(this.network, kept(), inputs),
+      restore: (checkpoint) => restoreModel(this.network, kept(), checkpoint),
+      save: async (path) => {
+        if (this.network.signature) await this.save(path);
       },
     });
     // With the first step, so that a training that never began leaves none behind.
-    return run.on('step', () => keep(this, brought));
+    const note = () => keep(this, brought);
+    return run.on('step', note).on('resume', note);
   }
 
   /** One training step, for a loop of one's own. Moments go on with the optimizer object in `options`, and start anew after a `fit` with it. */

@@ -4,6 +4,7 @@ import { serializeChunks } from '../checkpoint/safetensors';
 import type { Vocabulary } from '../data/vocabulary';
 import { layerPaths } from '../nn/layer';
 import type { Network } from '../nn/network';
+import type { Signature } from '../nn/signature';
 import { keepsakesToJSON, type Keepsakes } from './keepsakes';
 import { formatVersion, metadataKey, type ModelMetadata } from './metadata';
 
@@ -13,9 +14,18 @@ export interface SaveOptions {
 }
 
 export async function saveModel(network: Network, keepsakes: Keepsakes, path: string): Promise<void> {
-  const inputs = network.requireBound();
+  const metadata = modelMetadata(network, keepsakes, network.requireBound());
   // As the backend keeps them (the reference in float64), so that a loaded model predicts the same bits.
   const tensors = Object.fromEntries(await network.readParameters());
+  await writeFileAtomically(path, serializeChunks(tensors, metadata));
+}
+
+/** What a file says of a model with these inputs, beside the weights. */
+export function modelMetadata(
+  network: Network,
+  keepsakes: Keepsakes,
+  inputs: Signature,
+): Readonly<Record<string, string>> {
   const metadata = {
     version: formatVersion,
     architecture: network.root.describe(layerPaths(network.root)),
@@ -23,5 +33,5 @@ export async function saveModel(network: Network, keepsakes: Keepsakes, path: st
     seed: network.seed,
     ...keepsakesToJSON(keepsakes),
   } satisfies ModelMetadata;
-  await writeFileAtomically(path, serializeChunks(tensors, { [metadataKey]: JSON.stringify(metadata) }));
+  return { [metadataKey]: JSON.stringify(metadata) };
 }

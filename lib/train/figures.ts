@@ -1,5 +1,6 @@
 import type { RunResult } from '../backend/backend';
 import type { Metric } from '../nn/metric';
+import { mapValues } from '../mapValues';
 import { chosenMetrics, lossOf, metricPrefix, names, type Objective } from './step';
 
 /** The loss, what follows from it (such as `bitsPerCharacter`), and the metrics asked for. */
@@ -58,6 +59,14 @@ function complete(objective: Objective, figures: Figures, sums: Measured['sums']
   };
 }
 
+/** What means are made of, as plain JSON. */
+export interface MeansRecord {
+  readonly means: readonly (readonly [name: string, sum: number])[];
+  readonly sums: Readonly<Record<string, Readonly<Record<string, readonly number[]>>>>;
+  readonly weight: number;
+  readonly batches: number;
+}
+
 /** Weighted means over batches; figures that are made of sums are taken of the sums over all batches. */
 export class MeanFigures {
   private readonly means = new Map<string, number>();
@@ -79,6 +88,21 @@ export class MeanFigures {
   private addSum(totals: Record<string, Float64Array>, name: string, values: ArrayLike<number>): void {
     const total = (totals[name] ??= new Float64Array(values.length));
     for (let k = 0; k < total.length; k++) total[k]! += values[k]!;
+  }
+
+  /** As plain JSON, from which `restore` makes the same again. */
+  record(): MeansRecord {
+    const { means, sums, weight, batches } = this;
+    const plain = (totals: Record<string, Float64Array>) => mapValues(totals, (values) => Array.from(values));
+    return { means: [...means], sums: mapValues(sums, plain), weight, batches };
+  }
+
+  restore({ means, sums, weight, batches }: MeansRecord): void {
+    for (const [name, sum] of means) this.means.set(name, sum);
+    for (const [metric, totals] of Object.entries(sums))
+      this.sums[metric] = mapValues(totals, (values) => Float64Array.from(values));
+    this.weight = weight;
+    this.batches = batches;
   }
 
   get isEmpty(): boolean {

@@ -1,43 +1,102 @@
-import { createWriteStream, type WriteStream } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
-import { once } from 'node:events';
-import { join } from 'node:path';
-import { finished } from 'node:stream/promises';
+import { constants } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
 import { CheckpointError } from '../errors';
 import type { TrainingEvent } from './run';
 
-/** `metrics.jsonl`: each event of a training as one line of JSON. */
+/** `metrics.jsonl`: the steps and epochs of a training, each as one line of JSON. */
 export class MetricsLog {
-  private failure: Error | null = null;
+  private waiting: Uint8Array[] = [];
+  private flushing: Promise<void> = Promise.resolve();
+  private hasFailed = false;
+  private written: number;
 
   private constructor(
-    private readonly stream: WriteStream,
     private readonly path: string,
+    private readonly file: FileHandle,
+    /** Of all lines so far, those that wait included. */
+    private total: number,
+    private readonly onFailure: (error: CheckpointError) => void,
   ) {
-    stream.on('error', (error) => (this.failure = error));
+    this.written = total;
   }
 
-  static async open(runDir: string): Promise<MetricsLog> {
-    const path = join(runDir, 'metrics.jsonl');
+  /**
+   * Keeps the first `bytes` bytes of what is there, so that lines after a checkpoint are not told twice. `onFailure` hears
+   * why lines could not be written, once until that is possible again; they are kept until then.
+   */
+  static async open(path: string, bytes: number, onFailure: (error: CheckpointError) => void): Promise<MetricsLog> {
     try {
-      await mkdir(runDir, { recursive: true });
-      const stream = createWriteStream(path);
-      await once(stream, 'open');
-      return new MetricsLog(stream, path);
+      const file = await open(path, constants.O_RDWR | constants.O_CREAT);
+      // A file that has lost lines goes on from its end.
+      const kept = Math.min(bytes, (await file.stat()).size);
+      await unlessSpecial(file.truncate(kept));
+      return new MetricsLog(path, file, kept, onFailure);
     } catch (error) {
-      throw new CheckpointError(`${path}: cannot be written: ${(error as Error).message}`, { cause: error });
+      throw cannotBeWritten(path, error);
     }
   }
 
+  get bytes(): number {
+    return this.total;
+  }
+
   write(event: TrainingEvent): void {
-    this.stream.write(`${JSON.stringify(event)}\n`);
+    const line = new TextEncoder().encode(`${JSON.stringify(event)}\n`);
+    this.waiting.push(line);
+    this.total += line.length;
+    this.flush().catch((error: CheckpointError) => {
+      if (!this.hasFailed) this.onFailure(error);
+      this.hasFailed = true;
+    });
+  }
+
+  /** Brings all lines so far to disk. */
+  async sync(): Promise<void> {
+    await this.flush();
+    await unlessSpecial(this.file.datasync()).catch((error: unknown) => {
+      throw cannotBeWritten(this.path, error);
+    });
   }
 
   async close(): Promise<void> {
-    this.stream.end();
-    // Also when writing has failed and closed the stream already.
-    await finished(this.stream).catch((error: Error) => (this.failure ??= error));
-    if (this.failure)
-      throw new CheckpointError(`${this.path}: cannot be written: ${this.failure.message}`, { cause: this.failure });
+    try {
+      await this.flush();
+    } finally {
+      await this.file.close();
+    }
+  }
+
+  /** One write at a time, each of all that waits. */
+  private flush(): Promise<void> {
+    this.flushing = this.flushing.catch(() => {}).then(() => this.writeWaiting());
+    return this.flushing;
+  }
+
+  private async writeWaiting(): Promise<void> {
+    if (this.waiting.length === 0) return;
+    const bytes = Buffer.concat(this.waiting);
+    this.waiting = [];
+    try {
+      // In its place, so that a write that failed half way is written over.
+      for (let done = 0; done < bytes.length;) {
+        const { bytesWritten } = await this.file.write(bytes, done, bytes.length - done, this.written + done);
+        done += bytesWritten;
+      }
+      this.written += bytes.length;
+      this.hasFailed = false;
+    } catch (error) {
+      this.waiting.unshift(bytes);
+      throw cannotBeWritten(this.path, error);
+    }
   }
 }
+
+/** A device or pipe has no length, and nothing to sync. */
+async function unlessSpecial(operation: Promise<void>): Promise<void> {
+  await operation.catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EINVAL') throw error;
+  });
+}
+
+const cannotBeWritten = (path: string, error: unknown) =>
+  new CheckpointError(`${path}: cannot be written: ${(error as Error).message}`, { cause: error });

@@ -1,6 +1,6 @@
 import { SingleBar } from 'cli-progress';
 import type { Figures } from './figures';
-import type { EpochEvent, StepEvent, TrainingEvent } from './run';
+import type { EpochEvent, TrainingEvent, WarningEvent } from './run';
 
 export interface Progress {
   show(event: TrainingEvent): void;
@@ -34,6 +34,11 @@ function bar(totalSteps: number, format: Format, output: NodeJS.WriteStream): Pr
     show(event) {
       // At the end of an epoch the line is left clear for what its listeners print.
       if (event.type === 'epoch') return single.stop();
+      if (event.type === 'warning') {
+        single.stop();
+        output.write(warning(event));
+      }
+      if (event.type !== 'step') return;
       if (!single.isActive) single.start(totalSteps, event.step, { figures: '' });
       single.update(event.step, { figures: format(event.figures) });
     },
@@ -43,7 +48,9 @@ function bar(totalSteps: number, format: Format, output: NodeJS.WriteStream): Pr
 
 function lines(totalSteps: number | null, format: Format, output: NodeJS.WriteStream): Progress {
   let last = -Infinity;
-  const show = (event: StepEvent | EpochEvent) => {
+  const show = (event: TrainingEvent) => {
+    if (event.type === 'warning') output.write(warning(event));
+    if (event.type !== 'step' && event.type !== 'epoch') return;
     if (event.type === 'step' && event.seconds - last < secondsBetweenLines) return;
     last = event.seconds;
     const position = totalSteps === null ? `step ${event.step}` : `step ${event.step}/${totalSteps}`;
@@ -53,6 +60,8 @@ function lines(totalSteps: number | null, format: Format, output: NodeJS.WriteSt
   };
   return { show, end: () => {} };
 }
+
+const warning = ({ message }: WarningEvent) => `warning: ${message}\n`;
 
 function formatFigures({ loss, ...figures }: Figures, shown: readonly string[]): string {
   const others = shown.map((name) => {

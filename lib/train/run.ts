@@ -1,5 +1,6 @@
 import { OptionError } from '../errors';
 import { describe } from '../options';
+import type { Best } from './earlyStopping';
 import type { Figures } from './figures';
 import type { StepResult } from './stepper';
 
@@ -24,17 +25,66 @@ export interface EpochEvent {
   readonly seconds: number;
 }
 
-export type TrainingEvent = StepEvent | EpochEvent;
-
-export interface History {
-  readonly epochs: readonly EpochEvent[];
-  readonly steps: number;
+/** Where in a training something happened. */
+interface Moment {
+  /** Counted from 1. */
+  readonly epoch: number;
+  /** Steps taken so far, those that were skipped included. */
+  readonly step: number;
   readonly seconds: number;
-  /** Why the training ended. */
-  readonly ended: 'done' | 'budget' | 'stopped';
 }
 
-const eventTypes: readonly TrainingEvent['type'][] = ['step', 'epoch'];
+/** A step whose loss or gradient norm was not finite: it changed nothing. */
+export interface SkipEvent extends Moment {
+  readonly type: 'skip';
+  readonly message: string;
+}
+
+/** A checkpoint is on disk. It was taken after `step` steps; the training has gone on since. */
+export interface CheckpointEvent extends Moment {
+  readonly type: 'checkpoint';
+  readonly path: string;
+  /** Whether the validation was never better. */
+  readonly best: boolean;
+}
+
+/** The training goes on from a checkpoint; the first event of a training that is resumed from one. */
+export interface ResumeEvent extends Moment {
+  readonly type: 'resume';
+  readonly path: string;
+}
+
+/** Something went wrong with the files of the run, and the training goes on. */
+export interface WarningEvent extends Moment {
+  readonly type: 'warning';
+  readonly message: string;
+}
+
+export type TrainingEvent = StepEvent | EpochEvent | SkipEvent | CheckpointEvent | ResumeEvent | WarningEvent;
+
+export interface History {
+  /** Those before a resumption included. */
+  readonly epochs: readonly EpochEvent[];
+  /** Those before a resumption, and those that were skipped, included. */
+  readonly steps: number;
+  /** Of training; of a resumed one, with the time before its checkpoint. */
+  readonly seconds: number;
+  /** Steps that were skipped because their loss or gradient norm was not finite. */
+  readonly skipped: number;
+  /** The epoch with the best validation; null where none was watched. */
+  readonly best: BestEpoch | null;
+  /** Trouble with files on the way, since the start or the resumption. */
+  readonly warnings: readonly WarningEvent[];
+  /** Why the training ended. */
+  readonly ended: 'done' | 'budget' | 'stopped' | 'earlyStopping';
+}
+
+export interface BestEpoch extends Best {
+  /** Its checkpoint; null where none was written. */
+  readonly checkpoint: string | null;
+}
+
+const eventTypes: readonly TrainingEvent['type'][] = ['step', 'epoch', 'skip', 'checkpoint', 'resume', 'warning'];
 
 type EventOf<T extends TrainingEvent['type']> = Extract<TrainingEvent, { type: T }>;
 
@@ -60,7 +110,7 @@ export class Run implements Promise<History>, AsyncIterable<TrainingEvent> {
   /** Calls `listener` at each event of this type. A listener that throws ends the training: the run rejects with its error. */
   on<T extends TrainingEvent['type']>(type: T, listener: (event: EventOf<T>) => void): this {
     if (!eventTypes.includes(type))
-      throw new OptionError(`on: expected ${eventTypes.map(describe).join(' or ')}, received ${describe(type)}`);
+      throw new OptionError(`on: expected one of ${eventTypes.map(describe).join(', ')}, received ${describe(type)}`);
     if (typeof listener !== 'function')
       throw new OptionError(`on: expected a function that takes the event, received ${describe(listener)}`);
     this.listeners.push({ type, listener });

@@ -10,6 +10,7 @@ import { checkOptions, describe } from '../options';
 import type { Optimizer } from '../optim/optimizer';
 import { ratesAt } from '../optim/groups';
 import type { SchedulePoint } from '../optim/schedule';
+import { mapValues } from '../mapValues';
 import { prepareBatch, type PreparedBatch } from './batch';
 import { measure, readScalar, type Figures, type Measured } from './figures';
 import { checkObjective, names, objectiveKey, writeStep, type Objective } from './step';
@@ -172,14 +173,11 @@ export class Stepper {
    *   of that time.
    * @throws StateError when the optimizer has states that are not among them.
    */
-  restore(
-    record: StepperRecord,
-    states: ReadonlyMap<string, { readonly data: ArrayLike<number>; readonly shape: readonly number[] }>,
-  ): void {
+  restore(record: StepperRecord, states: ReadonlyMap<string, ArrayView>): void {
     const { network, moments, carried } = this;
     network.requireBound();
     const own = new Map(this.optimizer.states(network.trainable()).map((state) => [state.name, state]));
-    for (const name of own.keys())
+    for (const name of record.step > 0 ? own.keys() : [])
       if (!states.has(name))
         throw new StateError(`${name}: the optimizer has this state, and the saved training has not`);
     const restored = [...states].map(([name, { data, shape }]): StateSpec & { initial: ArrayLike<number> } => ({
@@ -272,6 +270,3 @@ export class Stepper {
     );
   }
 }
-
-const mapValues = <A, B>(record: Readonly<Record<string, A>>, map: (value: A) => B): Record<string, B> =>
-  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, map(value)]));

@@ -28,10 +28,12 @@ export const noise = (seed: number, ...shape: number[]) => floats32(new Random(s
 
 export const vocabularySize = 7;
 
-/** Predicts the next of seven tokens. */
-export const languageModel = (options: ModuleOptions & { lstm?: LstmOptions } = {}): Sequential => {
-  const { lstm: lstmOptions, ...moduleOptions } = options;
-  return sequential([embedding(vocabularySize, 4), lstm(5, lstmOptions), linear(vocabularySize)], moduleOptions);
+/** Predicts the next of seven tokens, or of `size`. */
+export const languageModel = (
+  options: ModuleOptions & { readonly lstm?: LstmOptions; readonly size?: number } = {},
+): Sequential => {
+  const { lstm: lstmOptions, size = vocabularySize, ...moduleOptions } = options;
+  return sequential([embedding(size, 4), lstm(5, lstmOptions), linear(size)], moduleOptions);
 };
 
 /** Tokens and the tokens after them, for B rows of T steps. */

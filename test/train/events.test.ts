@@ -173,7 +173,9 @@ test('a failed run that is only iterated leaves no rejection unhandled', async (
 
 test('an event that does not exist, and a listener that is none, are refused', async () => {
   const run = start('reference');
-  expect(() => run.on('epochs' as never, () => {})).toThrow("on: expected 'step' or 'epoch', received 'epochs'");
+  expect(() => run.on('epochs' as never, () => {})).toThrow(
+    "on: expected one of 'step', 'epoch', 'skip', 'checkpoint', 'resume', 'warning', received 'epochs'",
+  );
   expect(() => run.on('epochs' as never, () => {})).toThrow(OptionError);
   expect(() => run.on('step', undefined as never)).toThrow('on: expected a function that takes the event');
   await run;

@@ -1,0 +1,114 @@
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { removeTemporaries } from '../checkpoint/atomic';
+import { CheckpointError, OptionError } from '../errors';
+
+const stepFile = /^step-(\d+)\.safetensors$/;
+
+export interface CheckpointFile {
+  readonly step: number;
+  readonly path: string;
+}
+
+/**
+ * The files of one training:
+ *
+ *     metrics.jsonl                          a line for each step and epoch
+ *     checkpoints/step-00000200.safetensors  all that is needed to go on after 200 steps
+ *     model.safetensors                      the model, at the end
+ */
+export class RunFolder {
+  readonly metricsPath: string;
+  readonly modelPath: string;
+  readonly checkpointFolder: string;
+
+  constructor(readonly path: string) {
+    this.metricsPath = join(path, 'metrics.jsonl');
+    this.modelPath = join(path, 'model.safetensors');
+    this.checkpointFolder = join(path, 'checkpoints');
+  }
+
+  checkpointPath(step: number): string {
+    return join(this.checkpointFolder, `step-${String(step).padStart(8, '0')}.safetensors`);
+  }
+
+  /** Newest first. */
+  async checkpoints(): Promise<CheckpointFile[]> {
+    return (await namesIn(this.checkpointFolder))
+      .flatMap((name) => {
+        const step = stepFile.exec(name)?.[1];
+        return step === undefined ? [] : [{ step: Number(step), path: join(this.checkpointFolder, name) }];
+      })
+      .sort((a, b) => b.step - a.step);
+  }
+
+  /** Which of a training's files are here. */
+  async holds(): Promise<{ readonly metrics: boolean; readonly model: boolean; readonly checkpoints: boolean }> {
+    const names = await namesIn(this.path);
+    return {
+      metrics: names.includes(basename(this.metricsPath)),
+      model: names.includes(basename(this.modelPath)),
+      checkpoints: (await this.checkpoints()).length > 0,
+    };
+  }
+
+  /** Throws unless a new training may begin here without writing over another. */
+  async expectEmpty(): Promise<void> {
+    const { metrics, model, checkpoints } = await this.holds();
+    if (!metrics && !model && !checkpoints) return;
+    throw new OptionError(
+      `fit: runDir: ${this.path} holds a run already; go on with it by resume: true, take another folder, ` +
+        'or remove the run by overwrite: true',
+    );
+  }
+
+  /** Throws unless a run without checkpoints may be begun again: it was ended before the first one, or never began. */
+  async expectUnfinished(mustExist: boolean): Promise<void> {
+    const { metrics, model } = await this.holds();
+    if (model)
+      throw new CheckpointError(
+        `fit: resume: ${this.path} holds a model without checkpoints, from which nothing can go on`,
+      );
+    if (mustExist && !metrics) throw new CheckpointError(`fit: resume: ${this.path} holds no run to go on with`);
+  }
+
+  /** Makes the folder where there is none, and clears away what killed trainings left of files that they were writing. */
+  async prepare(): Promise<void> {
+    try {
+      await mkdir(this.path, { recursive: true });
+      await removeTemporaries(this.path);
+      await removeTemporaries(this.checkpointFolder);
+    } catch (error) {
+      throw new CheckpointError(`${this.path}: cannot be written: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  /** Removes the files of a training, and no others. The checkpoints go last: whoever is killed in between can go on. */
+  async clear(): Promise<void> {
+    try {
+      await rm(this.modelPath, { force: true });
+      await rm(this.metricsPath, { force: true });
+      for (const { path } of await this.checkpoints()) await rm(path, { force: true });
+    } catch (error) {
+      throw new CheckpointError(`${this.path}: cannot be removed: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  /** Puts a checkpoint that cannot be read out of the way, without removing it. */
+  async setAside(path: string): Promise<string> {
+    const aside = join(dirname(path), `${basename(path)}.damaged`);
+    await rename(path, aside);
+    return aside;
+  }
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // Making the folder will tell of a file in its place.
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    throw new CheckpointError(`${folder}: cannot be read: ${(error as Error).message}`, { cause: error });
+  }
+}
