@@ -37,6 +37,7 @@ async function trainForecaster(motes: readonly Mote[], units: Reading, epochs: n
     epochs,
     validation: () => windowsOf(parts(0.8, 1), units),
     runDir: run,
+    overwrite: true,
   });
   const { train, validation } = passes.at(-1)!;
   console.log(
