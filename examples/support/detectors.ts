@@ -66,7 +66,7 @@ export class ForecastResiduals implements Detector {
   private forecast: readonly number[] = [];
   private residuals: number[][] = [];
 
-  /** The session's output is [mean of each channel's next change, logarithm of each one's scale]. */
+  /** The session's output is location, scale and degrees of freedom of each channel's next change. */
   constructor(
     private readonly session: Session,
     private readonly units: Reading,
@@ -81,7 +81,7 @@ export class ForecastResiduals implements Detector {
   step(reading: Reading): number[] {
     const change = changeOf(reading, this.before ?? reading, this.units);
     if (this.before) {
-      const residual = change.map((value, k) => (value - this.forecast[k]!) / Math.exp(this.forecast[k + 2]!));
+      const residual = change.map((value, k) => (value - this.forecast[3 * k]!) / this.forecast[3 * k + 1]!);
       this.residuals = [...this.residuals.slice(-59), residual];
     }
     this.before = reading;
