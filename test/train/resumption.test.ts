@@ -1,0 +1,147 @@
+/** What a resumption refuses, and where it begins. */
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { adam, CheckpointError, crossEntropy, mean, OptionError, sgd, type FitOptions } from '../../lib';
+import { copies, languageModel, tokenBatch } from '../support/models';
+
+let folder = '';
+beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'resumption-'))));
+afterEach(() => rm(folder, { recursive: true }));
+
+const data = [1, 2, 3].map((seed) => tokenBatch(seed, 2, 3));
+const validation = [tokenBatch(11, 2, 3)];
+const loss = crossEntropy();
+const make = (seed = 3) => languageModel({ backend: 'reference', seed });
+
+describe('at a resumption', () => {
+  const options = (): FitOptions => ({ loss, optimizer: adam(), clipNorm: 1, epochs: 2, validation });
+  const begun = async () => {
+    const runDir = join(folder, 'run');
+    const model = make();
+    await model.fit(data, { ...options(), runDir, checkpoint: { everySteps: 2 } });
+    return { runDir, model };
+  };
+
+  test.each<[string, object, string]>([
+    ['a clip norm', { clipNorm: 2 }, 'clipNorm: expected 1, received 2'],
+    ['a loss', { loss: (output: never) => mean(output) }, 'loss: expected "crossEntropy'],
+    ['an optimizer', { optimizer: sgd() }, 'optimizer.name: expected "adam", received "sgd"'],
+    ['a rate', { optimizer: adam({ lr: 0.5 }) }, 'optimizer.settings.lr: expected 0.001, received 0.5'],
+    ['betas', { optimizer: adam({ betas: [0.8, 0.9] }) }, 'optimizer.settings.betas'],
+    ['carried state', { carryState: true }, 'carryState: expected false, received true'],
+    ['metrics', { metrics: ['accuracy'] }, 'metrics.accuracy'],
+    ['no validation', { validation: undefined }, 'validation: expected true, received false'],
+    ['early stopping', { earlyStopping: 3 }, 'earlyStopping: expected null, received {'],
+    ['skipping', { onNonFinite: 'skip' }, 'onNonFinite: expected "stop"'],
+  ])('%s that differs is refused and named', async (_, other, message) => {
+    const { runDir } = await begun();
+    const run = make().fit(data, { ...options(), ...other, resume: runDir });
+    await expect(run).rejects.toThrow(OptionError);
+    await expect(run).rejects.toThrow(message);
+  });
+
+  test('all that differs is named at once; so are another model, another seed, and other data', async () => {
+    const { runDir } = await begun();
+    await expect(
+      make().fit(data, { ...options(), clipNorm: 2, metrics: ['accuracy'], resume: runDir }),
+    ).rejects.toThrow(/clipNorm.*|metrics.*\n.*/);
+    await expect(make(4).fit(data, { ...options(), resume: runDir })).rejects.toThrow('seed: expected 3, received 4');
+    const larger = languageModel({ backend: 'reference', seed: 3, lstm: { numLayers: 2 } });
+    await expect(larger.fit(data, { ...options(), resume: runDir })).rejects.toThrow('architecture.layers');
+    await expect(make().fit(data.slice(1), { ...options(), resume: runDir })).rejects.toThrow(
+      'batches: expected 3, received 2',
+    );
+  });
+
+  test('a run that is done gives its history, and goes on when epochs have been added', async () => {
+    const { runDir, model } = await begun();
+    const again = make();
+    const steps: number[] = [];
+    const history = await again.fit(data, { ...options(), resume: runDir }).on('step', ({ step }) => steps.push(step));
+    expect([steps, history.steps, history.ended, history.epochs.length]).toEqual([[], 6, 'done', 2]);
+    expect(await copies(again)).toEqual(await copies(model));
+    const longer = make();
+    await longer.fit(data, { ...options(), epochs: 3, resume: runDir });
+    const whole = make();
+    await whole.fit(data, { ...options(), epochs: 3 });
+    expect(await copies(longer)).toEqual(await copies(whole));
+  });
+
+  test('a run that maxSteps ended in the middle of a pass goes on as if it had not', async () => {
+    const runDir = join(folder, 'run');
+    const budgeted = await make().fit(data, { ...options(), maxSteps: 4, runDir });
+    expect(budgeted).toMatchObject({ ended: 'budget', steps: 4 });
+    expect(await make().fit(data, { ...options(), maxSteps: 4, resume: runDir })).toMatchObject({
+      ended: 'budget',
+      steps: 4,
+    });
+    const longer = make();
+    const history = await longer.fit(data, { ...options(), resume: runDir });
+    expect(history.epochs.map(({ step }) => step)).toEqual([3, 6]);
+    const whole = make();
+    expect((await whole.fit(data, options())).epochs[1]!.train).toEqual(history.epochs[1]!.train);
+    expect(await copies(longer)).toEqual(await copies(whole));
+  });
+
+  test('stop() writes a checkpoint, from which the run goes on', async () => {
+    const runDir = join(folder, 'run');
+    const run = make().fit(data, { ...options(), runDir });
+    run.on('step', ({ step }) => {
+      if (step === 2) void run.stop();
+    });
+    expect(await run).toMatchObject({ ended: 'stopped', steps: 2 });
+    const resumed = make();
+    await resumed.fit(data, { ...options(), resume: true, runDir });
+    const whole = make();
+    await whole.fit(data, options());
+    expect(await copies(resumed)).toEqual(await copies(whole));
+  });
+
+  test.each(['cut short', 'changed in one byte'])(
+    'a newest checkpoint that is %s is put aside with a warning, for the one before',
+    async (damage) => {
+      const { runDir, model } = await begun();
+      const newest = join(runDir, 'checkpoints', 'step-00000006.safetensors');
+      const bytes = await readFile(newest);
+      if (damage === 'cut short') await truncate(newest, bytes.length - 8);
+      else await writeFile(newest, bytes.with(bytes.length - 5, bytes.at(-5)! ^ 1));
+      const resumed = make();
+      const run = resumed.fit(data, { ...options(), resume: runDir });
+      const from: number[] = [];
+      run.on('resume', ({ step }) => from.push(step));
+      const { warnings } = await run;
+      expect(from).toEqual([4]);
+      expect(warnings.map(({ message }) => message)).toEqual([
+        expect.stringMatching(/step-00000006.*kept as .*damaged/),
+      ]);
+      expect(await copies(resumed)).toEqual(await copies(model));
+      expect(await readdir(join(runDir, 'checkpoints'))).toContain('step-00000006.safetensors.damaged');
+    },
+  );
+
+  test('checkpoints of which none can be read are an error, and stay', async () => {
+    const { runDir } = await begun();
+    const names = await readdir(join(runDir, 'checkpoints'));
+    for (const name of names) await writeFile(join(runDir, 'checkpoints', name), 'nothing');
+    const run = make().fit(data, { ...options(), resume: runDir });
+    await expect(run).rejects.toThrow(CheckpointError);
+    await expect(run).rejects.toThrow(`none of its ${names.length} checkpoints can be read`);
+    expect(await readdir(join(runDir, 'checkpoints'))).toEqual(names);
+  });
+
+  test('a folder without a run is refused by name, and begun by true', async () => {
+    const runDir = join(folder, 'none');
+    await expect(make().fit(data, { ...options(), resume: runDir })).rejects.toThrow('holds no run to go on with');
+    expect(await make().fit(data, { ...options(), resume: true, runDir })).toMatchObject({ steps: 6 });
+  });
+
+  test.each<[string, FitOptions['resume'], object, string]>([
+    ['true without a folder', true, {}, 'fit: resume: true: expected a runDir'],
+    ['one folder, with another', 'one', { runDir: 'other' }, 'a run goes on in its own'],
+    ['both, with overwrite', true, { runDir: 'one', overwrite: true }, 'received both'],
+    ['a number', 3 as never, {}, 'fit: resume: expected the name of a folder, received 3'],
+  ])('%s is refused', async (_, resume, others, message) => {
+    await expect(make().fit(data, { ...options(), resume, ...others })).rejects.toThrow(message);
+  });
+});
