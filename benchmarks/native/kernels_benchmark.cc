@@ -50,8 +50,8 @@ void linear(benchmark::State& state) {
   const Equation equation(KernelId::linear, {tensor(x.data, {M, I}), w, none, none}, {tensor(y.data, {M, O})},
                           {packed.data}, team_size());
   for (auto _ : state) in_team([&](Team& team) { equation.run(team); });
-  state.counters["GFLOP/s"] = benchmark::Counter(2e-9 * static_cast<double>(M * I * O * state.iterations()),
-                                                 benchmark::Counter::kIsRate);
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(2e-9 * static_cast<double>(M * I * O * state.iterations()), benchmark::Counter::kIsRate);
 }
 
 void pack(benchmark::State& state, PackKind kind) {

@@ -99,9 +99,9 @@ export class ForecastResiduals implements Detector {
 }
 
 /**
- * Chooses thresholds, and one window for each kind of rule, on `motes` alone. Each rule by itself is given the threshold at
- * which it would raise `perHour` alarms there, all of them false, and of its windows the one that then finds most of the
- * `injected` stretches. Together the chosen rules share that budget: each is exceeded by equally many readings.
+ * Chooses thresholds, and one window for each kind of rule, on `motes` alone. Every choice of windows is given the
+ * thresholds at which its rules together raise `perHour` alarms there, all of them false, each rule at equally many
+ * readings; the choice that then finds most of the `injected` stretches is taken.
  */
 export function calibrate(
   detector: Detector,
@@ -110,29 +110,39 @@ export function calibrate(
   perHour: number,
 ): Alarm {
   const streams = motes.map(({ readings }) => scoresOf(detector, readings));
+  const stretches = injected.map((readings) => scoresOf(detector, readings).slice(lead, lead + lasts));
   const hours = motes.reduce((sum, { readings }) => sum + readings.length, 0) / readingsPerHour;
-  const allowed = Math.floor(perHour * hours);
-  const rules = detector.rules.map((rule, index) => ({ ...rule, index }));
-  const found = rules.map(() => 0);
-  const alone = rules.map(({ index }) => thresholdsOf([index], streams, allowed)[0]!);
-  for (const stretch of injected) {
-    const scores = scoresOf(detector, stretch).slice(lead, lead + lasts);
-    for (const { index } of rules) if (scores.some((row) => row[index]! > alone[index]!)) found[index]!++;
+  let best: Alarm['chosen'] = [];
+  let most = -1;
+  for (const windows of choicesOf(detector.rules)) {
+    const thresholds = thresholdsOf(windows, streams, Math.floor(perHour * hours));
+    const chosen = windows.map((index, position) => ({
+      ...detector.rules[index]!,
+      index,
+      threshold: thresholds[position]!,
+    }));
+    const found = stretches.filter((scores) => scores.some((row) => isRaised(row, chosen))).length;
+    if (found > most) [best, most] = [chosen, found];
   }
-  const best = [...new Set(rules.map(({ name }) => name))].map((kind) =>
-    rules.filter(({ name }) => name === kind).reduce((a, b) => (found[b.index]! > found[a.index]! ? b : a)),
-  );
-  const thresholds = thresholdsOf(
-    best.map(({ index }) => index),
-    streams,
-    allowed,
-  );
-  return { detector, chosen: best.map((rule, position) => ({ ...rule, threshold: thresholds[position]! })) };
+  return { detector, chosen: best };
 }
+
+/** Every way to take one rule of each kind, by their indices. */
+function choicesOf(rules: readonly Rule[]): number[][] {
+  const kinds = [...new Set(rules.map(({ name }) => name))];
+  return kinds.reduce<number[][]>(
+    (choices, kind) =>
+      choices.flatMap((choice) => rules.flatMap(({ name }, index) => (name === kind ? [[...choice, index]] : []))),
+    [[]],
+  );
+}
+
+const isRaised = (row: readonly number[], chosen: Alarm['chosen']): boolean =>
+  chosen.some(({ index, threshold }) => row[index]! > threshold);
 
 /** For each reading of a stream from its beginning, whether there is alarm. */
 export const alarmsIn = ({ detector, chosen }: Alarm, readings: readonly Reading[]): boolean[] =>
-  scoresOf(detector, readings).map((row) => chosen.some(({ index, threshold }) => row[index]! > threshold));
+  scoresOf(detector, readings).map((row) => isRaised(row, chosen));
 
 /** Where alarms begin: those less than a minute apart are one. */
 export function beginnings(alarms: readonly boolean[]): number[] {

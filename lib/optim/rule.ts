@@ -38,7 +38,7 @@ export function ruleOptimizer(
   const groups = groupsOf(name, options);
   return {
     name,
-    settings: { optimizer: name, ...settings, ...groupSettings(options) },
+    settings: { name, ...settings, ...groupSettings(options) },
     groups,
     states: (parameters) => [
       ...Object.values(moments).flatMap((kind) =>

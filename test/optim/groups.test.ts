@@ -160,7 +160,7 @@ test('settings hold all options as plain JSON', () => {
     groups: [{ match: /bias/, weightDecay: 0, lrFactor: 2 }],
   });
   expect(JSON.parse(JSON.stringify(optimizer.settings))).toEqual({
-    optimizer: 'adamW',
+    name: 'adamW',
     betas: [0.9, 0.999],
     eps: 1e-8,
     amsgrad: false,

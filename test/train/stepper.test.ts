@@ -1,3 +1,4 @@
+import type { ArrayView } from '../../lib/backend/backend';
 import {
   adagrad,
   adam,
@@ -48,7 +49,7 @@ eachBackend((backend) => {
 
     const first = new Stepper(begun.network, optimizer());
     await steps(first);
-    const states = new Map<string, { data: ArrayLike<number>; shape: readonly number[] }>();
+    const states = new Map<string, ArrayView>();
     const { store } = begun.network;
     for (const name of first.states()) {
       const { shape } = store.states.get(name)!;
