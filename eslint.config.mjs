@@ -13,24 +13,33 @@ const rooms = [
   ['cli'],
 ];
 
-const oneWay = rooms.slice(0, -1).map((storey, index) => {
+const restricted = (files, ...patterns) => ({ files, rules: { 'no-restricted-imports': ['error', { patterns }] } });
+
+const upward = (index) => {
   const above = rooms.slice(index + 1).flat();
   return {
-    files: storey.map((room) => `lib/${room}/**/*.ts`),
-    rules: {
-      'no-restricted-imports': [
-        'error',
-        {
-          patterns: [
-            {
-              regex: `^(\\.\\./)+(${above.join('|')}|index)(/|$|\\.js$)`,
-              message: `${storey.join(', ')} may not import from the rooms above: ${above.join(', ')}`,
-            },
-          ],
-        },
-      ],
-    },
+    regex: `^(\\.\\./)+(${above.join('|')}|index)(/|$|\\.js$)`,
+    message: `${rooms[index].join(', ')} may not import from the rooms above: ${above.join(', ')}`,
   };
+};
+
+const oneWay = rooms.slice(0, -1).map((storey, index) =>
+  restricted(
+    storey.map((room) => `lib/${room}/**/*.ts`),
+    upward(index),
+  ),
+);
+
+// Kinds of data share what stands beside them (batches, draws, labels, vocabularies), and know nothing of each other.
+const kindsOfData = ['sequences', 'series', 'synthetic', 'text'];
+const storeyOfData = rooms.findIndex((storey) => storey.includes('data'));
+
+const apart = kindsOfData.map((kind) => {
+  const others = kindsOfData.filter((other) => other !== kind);
+  return restricted([`lib/data/${kind}/**/*.ts`], upward(storeyOfData), {
+    regex: `^(\\.\\./)+(data/)?(${others.join('|')})(/|$)`,
+    message: `data/${kind} may not import from other kinds of data: ${others.join(', ')}`,
+  });
 });
 
 export default defineConfig(
@@ -71,6 +80,7 @@ export default defineConfig(
     },
   },
   ...oneWay,
+  ...apart,
   {
     // Tests compile these as well, under checks of indexed access that examples do without.
     files: ['examples/support/**'],
