@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { removeTemporaries } from '../checkpoint/atomic';
 import { CheckpointError, OptionError } from '../errors';
@@ -46,7 +46,8 @@ export class RunFolder {
   async holds(): Promise<{ readonly metrics: boolean; readonly model: boolean; readonly checkpoints: boolean }> {
     const names = await namesIn(this.path);
     return {
-      metrics: names.includes(basename(this.metricsPath)),
+      // A training that failed before its first step has told of nothing.
+      metrics: (await sizeOf(this.metricsPath)) > 0,
       model: names.includes(basename(this.modelPath)),
       checkpoints: (await this.checkpoints()).length > 0,
     };
@@ -100,6 +101,10 @@ export class RunFolder {
     await rename(path, aside);
     return aside;
   }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return (await stat(path).catch(() => null))?.size ?? 0;
 }
 
 async function namesIn(folder: string): Promise<string[]> {

@@ -260,6 +260,7 @@ describe('bad records', () => {
     await refused({ label: undefined }, 'expected label or target, received neither');
     await refused({ target: () => 1 }, 'expected label or target, received both');
     await refused({ split: [0.5, 0.2, 0.1] }, 'split: expected three fractions that add up to 1');
+    await refused({ labels: ['A', 'B'] }, 'labels: expected Labels, such as Labels.of(names), received');
     await refused({ unknown: 'skip' }, "unknown: expected 'refuse' or 'map', received 'skip'");
     await refused({ minCount: 2 }, "minCount: needs unknown: 'map'");
     await refused({ stratify: true, split: () => 'train' }, 'stratify: needs labels and fractions');

@@ -35,6 +35,13 @@ test('a run folder that cannot be made is refused before any step', async () => 
   expect(steps).toBe(0);
 });
 
+test('a training that failed before its first step leaves its folder to the next', async () => {
+  const runDir = join(folder, 'run');
+  const { inputs } = tokenBatch(1, 2, 3);
+  await expect(model().fit([{ inputs }], { ...options(), runDir })).rejects.toThrow(/has no targets/);
+  await expect(model().fit(data, { ...options(), runDir })).resolves.toMatchObject({ steps: 4 });
+});
+
 test('a folder that holds a run is not written over, unless that is asked for', async () => {
   const runDir = join(folder, 'run');
   await model().fit(data, { ...options(), runDir, checkpoint: { everySteps: 1 } });
@@ -55,7 +62,7 @@ test('a folder that holds a run is not written over, unless that is asked for', 
 });
 
 test.each(['metrics.jsonl', 'model.safetensors'])('a folder with %s holds a run', async (name) => {
-  await writeFile(join(folder, name), '');
+  await writeFile(join(folder, name), '{}');
   await expect(model().fit(data, { ...options(), runDir: folder })).rejects.toThrow('holds a run already');
 });
 

@@ -1,5 +1,5 @@
 /** What records are to be recognised as: classes or numbers, for a sequence or for each of its steps. */
-import { DataError } from '../../errors';
+import { DataError, OptionError } from '../../errors';
 import { tagOf } from '../../arrays';
 import { describe } from '../../options';
 import { Labels } from '../labels';
@@ -36,6 +36,8 @@ export function readLabels(
   inputs: readonly ReadInput[],
   labels: Labels | null,
 ): Targets & { readonly labels: Labels } {
+  if (labels !== null && !(labels instanceof Labels))
+    throw new OptionError(`${owner}: labels: expected Labels, such as Labels.of(names), received ${describe(labels)}`);
   const perStep = Array.isArray(given[0]);
   const error = (index: number, expected: string, received: unknown) =>
     new DataError(`${owner}: record ${index}: label: expected ${expected}, received ${describe(received)}`);
