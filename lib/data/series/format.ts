@@ -65,8 +65,18 @@ export class SeriesFormat {
     readonly functions: OwnFunctions,
   ) {}
 
+  /** @throws DataError where two numbers that a model is given would have one name. */
   static of(spec: SeriesFormatSpec, functions: OwnFunctions = new Map()): SeriesFormat {
-    return new SeriesFormat(specSchema.parse(spec), functions);
+    const format = new SeriesFormat(specSchema.parse(spec), functions);
+    const { past, static: still } = format.inputs;
+    for (const all of [past, still]) {
+      const twice = all.find((name, index) => all.indexOf(name) < index);
+      if (twice !== undefined)
+        throw new DataError(
+          `series: expected inputs of distinct names, received ${describe(twice)} twice; call a column or function otherwise`,
+        );
+    }
+    return format;
   }
 
   /** @throws DataError unless `json` is what `toJSON` gave. */

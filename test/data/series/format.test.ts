@@ -157,6 +157,17 @@ describe('names', () => {
       "records[0]: shop: expected a series of another name than '__proto__'",
     );
   });
+
+  test('must tell all inputs apart', () => {
+    const refused = (name: string, covariates: object, missing: 'mask' | 'refuse' = 'refuse') =>
+      expect(() => births(10, { covariates, missing }, (row) => ({ births: row, [name]: row }))).toThrow(
+        new DataError(
+          `series: expected inputs of distinct names, received '${name}' twice; call a column or function otherwise`,
+        ),
+      );
+    refused('births observed', { past: 'births observed' }, 'mask');
+    refused('weekday.sin', { past: 'weekday.sin', future: calendar('weekday') });
+  });
 });
 
 describe('windows after given values', () => {
