@@ -113,6 +113,17 @@ describe('the split', () => {
     }
   });
 
+  it('takes as many records as there are, and so does a batch', async () => {
+    const count = 200_000;
+    const { train } = await sequences.from(Array.from({ length: count }), {
+      inputs: () => [1],
+      target: () => 1,
+      ...whole,
+    });
+    const [batch] = [...train.batches({ batchSize: count })];
+    expect(batch!.inputs.shape).toEqual([count, 1, 1]);
+  });
+
   it('can be said by a function', async () => {
     const { test, train } = await sequences.from(words, {
       ...options,

@@ -91,7 +91,7 @@ export class SequenceBatches implements Iterable<Batch<Tensor>>, DataTraits {
     const { inputs, targets, features } = this.source;
     const B = members.length;
     const steps = members.map((index) => inputs[index]!.steps);
-    const T = Math.max(1, ...steps);
+    const T = steps.reduce((longest, count) => Math.max(longest, count), 1);
     const padded = <A extends Float32Array | Int32Array>(
       into: A,
       size: number,

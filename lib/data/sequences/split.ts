@@ -35,9 +35,10 @@ export function randomParts(count: number, split: Fractions, seed: number, group
   for (const members of byGroup.values()) {
     const trainEnd = Math.round(split[0] * members.length);
     const validationEnd = Math.round((split[0] + split[1]) * members.length);
-    parts.train.push(...members.slice(0, trainEnd));
-    parts.validation.push(...members.slice(trainEnd, validationEnd));
-    parts.test.push(...members.slice(validationEnd));
+    // One by one: as arguments of one call, some hundred thousands overflow the stack.
+    members.forEach((member, at) =>
+      parts[at < trainEnd ? 'train' : at < validationEnd ? 'validation' : 'test'].push(member),
+    );
   }
   for (const name of partNames) parts[name].sort((a, b) => a - b);
   return parts;

@@ -32,7 +32,10 @@ const yearBegin = (date: Date, after = 0) => Date.UTC(date.getUTCFullYear() + af
 
 /** Positions go on between whole ones where the time does: at 6:30 the hour is 6.5, in the one-hot encoding 6. */
 const cycles: Readonly<Record<CalendarFeature, Cycle>> = {
-  minute: { size: 60, position: (date) => (date.getTime() / 60_000) % 60 },
+  minute: {
+    size: 60,
+    position: (date) => date.getUTCMinutes() + date.getUTCSeconds() / 60 + date.getUTCMilliseconds() / 60_000,
+  },
   hour: { size: 24, position: (date) => date.getUTCHours() + date.getUTCMinutes() / 60 + date.getUTCSeconds() / 3600 },
   // From Monday.
   weekday: { size: 7, position: (date) => (date.getUTCDay() + 6) % 7 },

@@ -5,7 +5,7 @@ import { describe } from '../../options';
 import { calendarNames, writeCalendar } from './calendar';
 import { notPositive, placeOf } from './fitFormat';
 import { futureTableColumns } from './options';
-import type { SeriesFormat } from './format';
+import { ownOf, type SeriesFormat } from './format';
 import { scale, type Scaler } from './scaling';
 import type { Range } from './split';
 import { someOf, type SeriesTable } from './table';
@@ -34,7 +34,7 @@ export class RowLayout {
 
   /** Where a column's numbers begin. */
   value(column: string): Place {
-    const [first] = this.format.spec.categories[column] ?? [];
+    const [first] = ownOf(this.format.spec.categories, column) ?? [];
     return { column, at: this.at.get(first === undefined ? column : `${column}=${first}`)! };
   }
 
@@ -129,7 +129,7 @@ export class EncodedSeries {
     const values = this.table.columns.get(column)!;
     const { categories, missing } = this.layout.format.spec;
     const { at } = this.layout.value(column);
-    const write = categories[column]
+    const write = ownOf(categories, column)
       ? this.categoryWriter(column, at)
       : this.numberWriter(this.layout.format.scaler(column, this.table.key), column, at);
     const mask = this.layout.mask(column);
@@ -187,7 +187,7 @@ export class EncodedSeries {
     const { spec, functions } = this.layout.format;
     const time = this.table.grid.at(row);
     for (const column of spec.future) {
-      if (typeof column === 'string') at += spec.categories[column]?.length ?? 1;
+      if (typeof column === 'string') at += ownOf(spec.categories, column)?.length ?? 1;
       else {
         writeCalendar(column, time, functions, out, at);
         at += calendarNames(column).length;
@@ -208,7 +208,7 @@ export class EncodedSeries {
     const { static: columns, categories, staticScalers } = this.layout.format.spec;
     const numbers = columns.flatMap((column) => {
       const value = this.table.statics.get(column)!;
-      const known = categories[column];
+      const known = ownOf(categories, column);
       if (!known) return [this.scaled(staticScalers[column]!, value, column, 0)];
       const index = this.knownCategories(column)[value]!;
       if (index < 0) throw this.unknownCategory(column, value, placeOf(this.table, 0));

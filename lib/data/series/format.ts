@@ -48,6 +48,10 @@ export type SeriesFormatSpec = z.infer<typeof specSchema>;
 export type FutureColumn = SeriesFormatSpec['future'][number];
 export type MissingPolicy = SeriesFormatSpec['missing'];
 
+/** What a record has under a name; what all objects inherit, such as `constructor`, is none of it. */
+export const ownOf = <V>(record: Readonly<Record<string, V>>, name: string): V | undefined =>
+  Object.hasOwn(record, name) ? record[name] : undefined;
+
 /** Functions of the calendar by name, which no file can keep. */
 export type OwnFunctions = ReadonlyMap<string, CalendarFunction>;
 
@@ -61,8 +65,18 @@ export class SeriesFormat {
     readonly functions: OwnFunctions,
   ) {}
 
+  /** @throws DataError where two numbers that a model is given would have one name. */
   static of(spec: SeriesFormatSpec, functions: OwnFunctions = new Map()): SeriesFormat {
-    return new SeriesFormat(specSchema.parse(spec), functions);
+    const format = new SeriesFormat(specSchema.parse(spec), functions);
+    const { past, static: still } = format.inputs;
+    for (const all of [past, still]) {
+      const twice = all.find((name, index) => all.indexOf(name) < index);
+      if (twice !== undefined)
+        throw new DataError(
+          `series: expected inputs of distinct names, received ${describe(twice)} twice; call a column or function otherwise`,
+        );
+    }
+    return format;
   }
 
   /** @throws DataError unless `json` is what `toJSON` gave. */
@@ -117,7 +131,7 @@ export class SeriesFormat {
     readonly static: readonly string[];
   } {
     const { targets, past, future, static: still } = this.spec;
-    const numeric = (columns: readonly string[]) => columns.filter((column) => !this.spec.categories[column]);
+    const numeric = (columns: readonly string[]) => columns.filter((column) => !ownOf(this.spec.categories, column));
     const own = [...targets, ...past];
     const known = future.flatMap((column) =>
       typeof column === 'string' ? this.columnNames(column) : calendarNames(column),
@@ -132,10 +146,10 @@ export class SeriesFormat {
 
   /** @throws DataError for a series or column that the format does not know. */
   scaler(column: string, key = ''): Scaler {
-    const ofSeries = this.spec.scalers[key];
+    const ofSeries = ownOf(this.spec.scalers, key);
     if (!ofSeries)
       throw new DataError(`series: expected one of ${this.keys.map(describe).join(', ')}, received ${describe(key)}`);
-    const scaler = ofSeries[column];
+    const scaler = ownOf(ofSeries, column);
     if (scaler) return scaler;
     const known = Object.keys(ofSeries).map(describe).join(', ');
     throw new DataError(`series: expected one of the columns ${known}, received ${describe(column)}`);
@@ -148,7 +162,7 @@ export class SeriesFormat {
   }
 
   private columnNames(column: string): string[] {
-    return this.spec.categories[column]?.map((category) => `${column}=${category}`) ?? [column];
+    return ownOf(this.spec.categories, column)?.map((category) => `${column}=${category}`) ?? [column];
   }
 
   private maskNames(columns: readonly string[]): string[] {

@@ -1,7 +1,7 @@
 /** Tables from CSV, records and columns. */
 import { createReadStream } from 'node:fs';
-import type { Readable } from 'node:stream';
-import { parse, type Info } from 'csv-parse';
+import { pipeline, type Readable } from 'node:stream';
+import { parse, type CsvError, type Info } from 'csv-parse';
 import { DataError, OptionError } from '../../errors';
 import { describe } from '../../options';
 import { layoutOf, type FormatOptions, type Layout, type SeriesOptions } from './options';
@@ -70,6 +70,9 @@ export function seriesReaders<S extends Series>(SeriesClass: new (contents: Seri
   };
 }
 
+/** Bytes of one row: a quote that is left open would take the rest of the file into one cell. */
+const maxRowSize = 1024 * 1024;
+
 async function readCsv(source: string | Readable, delimiter: string, builder: TableBuilder): Promise<void> {
   if (typeof delimiter !== 'string' || delimiter === '')
     throw new OptionError(`series: delimiter: expected one or more characters, received ${describe(delimiter)}`);
@@ -81,6 +84,7 @@ async function readCsv(source: string | Readable, delimiter: string, builder: Ta
     bom: true,
     delimiter,
     info: true,
+    max_record_size: maxRowSize,
     skip_empty_lines: true,
     trim: true,
     columns: (header: string[]) => {
@@ -89,8 +93,8 @@ async function readCsv(source: string | Readable, delimiter: string, builder: Ta
       return header;
     },
   });
-  input.on('error', (error: Error) => parser.destroy(error));
-  input.pipe(parser);
+  // Its errors reach the parser, and so the loop; among them that of a stream which is destroyed before its end.
+  pipeline(input, parser, () => {});
   try {
     for await (const { record, info } of parser as AsyncIterable<{ record: CsvRow; info: Info }>) {
       builder.add(record, info.lines);
@@ -113,9 +117,14 @@ function csvError(error: unknown, source: string): unknown {
   if (error instanceof DataError) return new DataError(`${source}${error.message}`, { cause: error });
   const code = (error as { code?: unknown } | null)?.code;
   if (typeof code !== 'string') return error;
-  const reason = code.startsWith('CSV_') ? `not CSV: ${(error as Error).message}` : 'the table could not be read';
+  const reason = code.startsWith('CSV_') ? `not CSV: ${reasonOf(error as CsvError)}` : 'the table could not be read';
   return new DataError(`${source}${reason}`, { cause: error });
 }
+
+const reasonOf = ({ code, lines, message }: CsvError): string =>
+  code === 'CSV_MAX_RECORD_SIZE'
+    ? `expected rows of at most ${maxRowSize} bytes, received more up to line ${String(lines)}; is a quote left open?`
+    : message;
 
 function readRecords(records: Iterable<object>, builder: TableBuilder): void {
   if (typeof records !== 'object' || records === null || typeof records[Symbol.iterator] !== 'function')

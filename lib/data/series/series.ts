@@ -4,7 +4,7 @@ import { checkOptions, describe, positiveInteger } from '../../options';
 import type { BatchInputs } from '../batch';
 import { EncodedSeries, RowLayout } from './encode';
 import { fitFormat } from './fitFormat';
-import type { SeriesFormat } from './format';
+import { ownOf, type SeriesFormat } from './format';
 import type { Layout } from './options';
 import { checkSplit, partNames, splitRows, type PartName, type Range, type Split } from './split';
 import { someOf, type Table } from './table';
@@ -187,7 +187,7 @@ export class Series {
   /** A numeric column up to the present in the units of the table; NaN where missing. Not a copy. */
   column(name: string, key?: string): Float64Array {
     const { columns, length } = this.find(key).table;
-    const values = this.format.spec.categories[name] ? undefined : columns.get(name);
+    const values = ownOf(this.format.spec.categories, name) ? undefined : columns.get(name);
     if (!values) throw new DataError(`series: expected a numeric column, received ${describe(name)}`);
     return values.subarray(0, length);
   }

@@ -52,6 +52,8 @@ export class TableBuilder {
     private readonly place: (index: number) => string,
   ) {
     this.changing = changingColumns(layout);
+    for (const column of [...this.changing, ...layout.still, layout.time, layout.key])
+      refusePrototype('series', 'a column', column);
     this.categories = new Map([...layout.categories.keys()].map((column) => [column, new Map()]));
   }
 
@@ -124,6 +126,7 @@ export class TableBuilder {
       throw new DataError(
         `${this.place(place)}: ${this.layout.key}: expected a series that the model knows (${someOf(format.keys)}), received ${describe(key)}`,
       );
+    refusePrototype(`${this.place(place)}: ${this.layout.key}`, 'a series', key);
     const gathered = {
       times: [],
       places: [],
@@ -225,6 +228,11 @@ export class TableBuilder {
       );
     }
   }
+}
+
+/** A record by name cannot hold it: it would be the prototype. */
+function refusePrototype(place: string, what: string, name: unknown): void {
+  if (name === '__proto__') throw new DataError(`${place}: expected ${what} of another name than '__proto__'`);
 }
 
 function categoryIndex(indices: Map<string, number>, category: string | null | undefined): number | null {

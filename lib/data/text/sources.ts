@@ -16,6 +16,24 @@ export const memoryBytes = (name: string, bytes: Uint8Array): ByteSource => ({
   read: (into, position) => Promise.resolve(into.set(bytes.subarray(position, position + into.length))),
 });
 
+/** Of all files together: a batch of thousands of rows reads at thousands of places, and many systems allow 1,024 files. */
+const maxOpen = 64;
+let opened = 0;
+const waiting: (() => void)[] = [];
+
+async function whenFewAreOpen(read: () => Promise<void>): Promise<void> {
+  if (opened < maxOpen) opened++;
+  else await new Promise<void>((resolve) => waiting.push(resolve));
+  try {
+    await read();
+  } finally {
+    // Who waits takes the place over.
+    const next = waiting.shift();
+    if (next) next();
+    else opened--;
+  }
+}
+
 /**
  * A file as it is now. It is opened for each read, so that nothing has to be closed and any number of files can be read; the cost is
  * lost in reads of many kilobytes. @throws DataError when it cannot be read, or has changed since.
@@ -27,23 +45,20 @@ export async function fileBytes(path: string): Promise<ByteSource> {
   const found = await stat(path).catch(unreadable);
   if (!found.isFile())
     throw new DataError(`${path}: expected a file; what can be read only once goes through text.fromStream`);
-  return {
-    name: path,
-    size: found.size,
-    async read(into, position) {
-      const file = await open(path).catch(unreadable);
-      try {
-        const now = await file.stat();
-        if (now.size !== found.size || now.mtimeMs !== found.mtimeMs)
-          throw new DataError(`${path}: the file has changed since it was first read`);
-        await fill(into, position, async (part, at) => (await file.read(part, 0, part.length, at)).bytesRead).catch(
-          unreadable,
-        );
-      } finally {
-        await file.close();
-      }
-    },
+  const read = async (into: Uint8Array, position: number) => {
+    const file = await open(path).catch(unreadable);
+    try {
+      const now = await file.stat();
+      if (now.size !== found.size || now.mtimeMs !== found.mtimeMs)
+        throw new DataError(`${path}: the file has changed since it was first read`);
+      await fill(into, position, async (part, at) => (await file.read(part, 0, part.length, at)).bytesRead).catch(
+        unreadable,
+      );
+    } finally {
+      await file.close();
+    }
   };
+  return { name: path, size: found.size, read: (into, position) => whenFewAreOpen(() => read(into, position)) };
 }
 
 /** Reads until `into` is full; a system may give less than it is asked for. */

@@ -36,6 +36,7 @@ describe('calendar features', () => {
     const time = '2024-12-31T23:59:59Z';
     const names = ['minute', 'hour', 'weekday', 'dayOfMonth', 'dayOfYear', 'month', 'quarter'];
     expect(names.map((feature) => hot(feature, time))).toEqual([59, 23, 1, 30, 365, 11, 3]);
+    expect(hot('minute', '1969-07-20T20:17:40Z')).toBe(17);
     const sizes = names.map((calendar) => calendarNames({ calendar, encoding: 'oneHot' } as CalendarColumn).length);
     expect(sizes).toEqual([60, 24, 7, 31, 366, 12, 4]);
     expect(calendarNames({ calendar: 'quarter', encoding: 'oneHot' })[3]).toBe('quarter=3');

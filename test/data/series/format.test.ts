@@ -119,6 +119,57 @@ test('a format that is none is refused', () => {
     expect(() => SeriesFormat.fromJSON(wrong)).toThrow(DataError);
 });
 
+describe('names', () => {
+  const rows = (row: number) => ({ constructor: 2 * row, toString: row, valueOf: 3, births: row, shop: 'constructor' });
+
+  test('may be those that every object inherits', () => {
+    const table = births(
+      10,
+      {
+        key: 'shop',
+        target: ['constructor', 'births'],
+        covariates: { future: ['toString', calendar('month')], static: 'valueOf' },
+        scaling: 'none',
+      },
+      rows,
+    );
+    expect(table.format.inputs.past).toEqual(['constructor', 'births', 'toString', 'month.sin', 'month.cos']);
+    const { past, static: still } = inputs(
+      table.windowAt([{ key: 'constructor', row: 8 }], { lookback: 2, horizon: 1 }),
+    );
+    expect(nested(past!)).toEqual([
+      [
+        [12, 6, 6, 0, 1],
+        [14, 7, 7, 0, 1],
+      ],
+    ]);
+    expect(nested(still!)).toEqual([[3]]);
+    expect([...table.column('constructor')].slice(0, 3)).toEqual([0, 2, 4]);
+    expect(() => births(10).format.scaler('births', 'constructor')).toThrow(DataError);
+    expect(() => births(10).format.scaler('constructor')).toThrow(DataError);
+  });
+
+  test('may not be that of the prototype', () => {
+    expect(() => births(10, { covariates: { past: '__proto__' } })).toThrow(
+      "series: expected a column of another name than '__proto__'",
+    );
+    expect(() => births(10, { key: 'shop' }, (row) => ({ births: row, shop: '__proto__' }))).toThrow(
+      "records[0]: shop: expected a series of another name than '__proto__'",
+    );
+  });
+
+  test('must tell all inputs apart', () => {
+    const refused = (name: string, covariates: object, missing: 'mask' | 'refuse' = 'refuse') =>
+      expect(() => births(10, { covariates, missing }, (row) => ({ births: row, [name]: row }))).toThrow(
+        new DataError(
+          `series: expected inputs of distinct names, received '${name}' twice; call a column or function otherwise`,
+        ),
+      );
+    refused('births observed', { past: 'births observed' }, 'mask');
+    refused('weekday.sin', { past: 'weekday.sin', future: calendar('weekday') });
+  });
+});
+
 describe('windows after given values', () => {
   const covariates = { future: calendar('weekday') };
   const table = births(12, { covariates, missing: 'mask' });

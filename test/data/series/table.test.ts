@@ -172,6 +172,30 @@ describe('a table is refused, naming row and column,', () => {
     await expect(series.fromCsv(lines('2024-01-01,1'), { ...options, time })).rejects.toBe(thrown);
   });
 
+  test('from a stream that was destroyed, or is before its end', async () => {
+    const reads = 'the table could not be read';
+    await expect(series.fromCsv(lines('2024-01-01,1').destroy(), options)).rejects.toThrow(reads);
+    const endless = new Readable({ read() {} });
+    endless.push('date,births\n2024-01-01,1\n');
+    setTimeout(() => endless.destroy(), 10);
+    const reading = series.fromCsv(endless, options);
+    await expect(reading).rejects.toMatchObject({ code: 'ERR_DATA', cause: { code: 'ERR_STREAM_PREMATURE_CLOSE' } });
+  });
+
+  test('with a quote that is left open, before the rest of the file is taken for a cell', async () => {
+    let read = 0;
+    const rows = Readable.from(
+      (function* () {
+        yield 'date,births\n2024-01-01,"1\n';
+        for (; read < 200; read++) yield '2024-01-02,12345\n'.repeat(1000);
+      })(),
+    );
+    await expect(series.fromCsv(rows, options)).rejects.toThrow(
+      /not CSV: expected rows of at most 1048576 bytes, .* line 6\d{4}; is a quote left open\?/,
+    );
+    expect(read).toBeLessThan(150);
+  });
+
   test('of records and columns that are none', () => {
     expect(() => series.fromRecords(3 as never, options)).toThrow(OptionError);
     expect(() => series.fromRecords([null] as never, options)).toThrow('records[0]: expected an object, received null');
