@@ -2,9 +2,9 @@
 import { DataError, OptionError } from '../errors';
 import type { BatchInputs } from '../data/batch';
 import type { Origin, Series } from '../data/series/series';
-import { unscale } from '../data/series/scaling';
+import { unscale, type Scaler } from '../data/series/scaling';
 import { philox } from '../ops/philox';
-import { pointColumn, type Column, type HeadDistribution } from './reading';
+import { meanOf, pointColumn, type Column, type HeadDistribution } from './reading';
 
 /** A network as far as forecasting needs it. */
 export interface Predictor {
@@ -120,12 +120,21 @@ export class Forecaster {
 
   private read(prediction: Prediction, key: string, row: number, target: number, parameters: ArrayLike<number>): void {
     if (row >= this.plan.horizon) return;
-    for (const column of this.plan.columns)
-      prediction[column.name]![row] = this.units(key, target, column.read(parameters));
+    const { columns, distribution } = this.plan;
+    const units = (value: number) => this.units(key, target, value);
+    // Quantiles go through the logarithm's inverse as they are; a mean does not.
+    const isLog = distribution.kind !== 'point' && this.scaler(key, target).log;
+    for (const { name, level, read } of columns)
+      prediction[name]![row] =
+        level === null && isLog ? meanOf(distribution, parameters, units) : units(read(parameters));
   }
 
   private units(key: string, target: number, value: number): number {
-    return unscale(this.series.format.scaler(this.targets[target]!, key), value);
+    return unscale(this.scaler(key, target), value);
+  }
+
+  private scaler(key: string, target: number): Scaler {
+    return this.series.format.scaler(this.targets[target]!, key);
   }
 
   /** Runs the model on windows, chunk by chunk, `given` values following each origin. */
