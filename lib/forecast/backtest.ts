@@ -13,9 +13,12 @@ import { score, type OriginForecast, type Scores } from './scores';
 export interface Refit {
   /** Refits at the first origin and at every so many after it. */
   readonly every: number;
+  /** Keeps the scaling of the table, for models that go on with it; it may know rows after the origin. Default false. */
+  readonly keepScaling?: boolean;
   /**
    * A model trained on `series.train`, which has all rows before the origin, scaled by them alone; `series.test` has the
-   * rows after it. Return a new model: one that was trained before keeps the scaling of before.
+   * rows after it. Return a new model: one that was trained before keeps the scaling of before. A table that was read with
+   * `{ format }` keeps the format's columns and categories, and is scaled anew as well.
    */
   fit(series: Series, origin: { readonly index: number; readonly time: Date }): Module | Promise<Module>;
 }
@@ -49,7 +52,8 @@ export interface Backtest extends Scores {
  *     const backtest = await births.backtest(model, { stride: 28, baselines: [seasonalNaive(7), seasonalNaive(364)] });
  *     backtest.overall.mae; backtest.baselines[0].skill; backtest.bands[0].coverage;
  *
- * @throws DataError where the part has no whole horizon; what `forecast` throws.
+ * @throws DataError where the part has no whole horizon; StateError for a refit where the format is from a file, which does
+ *   not say how to fit its scaling anew; what `forecast` throws.
  */
 export async function backtest(series: Series, model: Module, options: BacktestOptions = {}): Promise<Backtest> {
   checkPredictionOptions('backtest', options, ['stride', 'part', 'origins', 'baselines', 'season', 'refit']);
@@ -84,7 +88,7 @@ async function refitted(
   options: BacktestOptions,
 ) {
   const time = new Date(Math.min(...origins.map((origin) => origin.time.getTime())));
-  const training = series.withSplit({ validation: time, test: time });
+  const training = series.withSplit({ validation: time, test: time }, { keepScaling: refit.keepScaling ?? false });
   const model = await refit.fit(training, { index, time });
   return { model, series: training, plan: planOf('backtest: refit', model, training, options) };
 }
@@ -120,7 +124,7 @@ function roundsOf(series: Series, { horizon, window }: Plan, options: BacktestOp
 /** Rounds that are forecast by one fit. */
 function stretches(count: number, refit: Refit | undefined): { begin: number; end: number }[] {
   if (!refit) return [{ begin: 0, end: count }];
-  checkOptions('backtest: refit', refit, ['every', 'fit']);
+  checkOptions('backtest: refit', refit, ['every', 'keepScaling', 'fit']);
   positiveInteger('backtest: refit', 'every', refit.every);
   if (typeof refit.fit !== 'function')
     throw new OptionError(`backtest: refit: fit: expected a function, received ${describe(refit.fit)}`);

@@ -24,6 +24,9 @@ export type ForecastRecord = {
  * The table may be another than the trained one, read with `{ format: model.series }`. Covariates of the future are those of
  * rows without targets at the table's end; those of the calendar are computed.
  *
+ * `mean` is that of the distribution in the units of the series, where the logarithm was taken as well; a point head's is
+ * then e to the number that it gives, nearer the median.
+ *
  * @throws StateError for a model without a head, or one that was not trained on series; DataError where the table is
  *   shorter than the lookback, lacks covariates of rows to come, or is of other columns or scaling than the model's;
  *   OptionError for options out of range, and for a recursive forecast with covariates of the past.

@@ -2,9 +2,9 @@
 import { DataError, OptionError } from '../errors';
 import type { BatchInputs } from '../data/batch';
 import type { Origin, Series } from '../data/series/series';
-import { unscale } from '../data/series/scaling';
-import { philox } from '../ops/philox';
-import { pointColumn, type Column, type HeadDistribution } from './reading';
+import { unscale, type Scaler } from '../data/series/scaling';
+import { hashText, philox } from '../ops/philox';
+import { meanOf, pointColumn, type Column, type HeadDistribution } from './reading';
 
 /** A network as far as forecasting needs it. */
 export interface Predictor {
@@ -97,7 +97,7 @@ export class Forecaster {
           done === 0 ? null : given,
           (path, row, target, parameters) => {
             if (done + row >= horizon) return;
-            const drawn = distribution.quantile(parameters, uniform(seed, index, path, done + row, target));
+            const drawn = distribution.quantile(parameters, uniform(seed, origin, path, done + row, target));
             paths[path]![target]![done + row] = this.units(origin.key, target, drawn);
           },
         );
@@ -120,12 +120,21 @@ export class Forecaster {
 
   private read(prediction: Prediction, key: string, row: number, target: number, parameters: ArrayLike<number>): void {
     if (row >= this.plan.horizon) return;
-    for (const column of this.plan.columns)
-      prediction[column.name]![row] = this.units(key, target, column.read(parameters));
+    const { columns, distribution } = this.plan;
+    const units = (value: number) => this.units(key, target, value);
+    // Quantiles go through the logarithm's inverse as they are; a mean does not.
+    const isLog = distribution.kind !== 'point' && this.scaler(key, target).log;
+    for (const { name, level, read } of columns)
+      prediction[name]![row] =
+        level === null && isLog ? meanOf(distribution, parameters, units) : units(read(parameters));
   }
 
   private units(key: string, target: number, value: number): number {
-    return unscale(this.series.format.scaler(this.targets[target]!, key), value);
+    return unscale(this.scaler(key, target), value);
+  }
+
+  private scaler(key: string, target: number): Scaler {
+    return this.series.format.scaler(this.targets[target]!, key);
   }
 
   /** Runs the model on windows, chunk by chunk, `given` values following each origin. */
@@ -190,9 +199,10 @@ function parametersOf(
   };
 }
 
-/** In (0, 1), the same for the same place whatever else is drawn. */
-function uniform(seed: number, origin: number, path: number, row: number, target: number): number {
-  return (philox([seed, 0x666f72], [origin, path, row, target])[0] + 0.5) / 2 ** 32;
+/** In (0, 1), the same for the same place of a series whatever else is drawn, and at other places another. */
+function uniform(seed: number, { key, row }: Place, path: number, step: number, target: number): number {
+  const stream = (0x666f72 ^ hashText(key)) >>> 0;
+  return (philox([seed, stream], [row, path, step, target])[0] + 0.5) / 2 ** 32;
 }
 
 /** Of ascending values, linear between them. Source: Hyndman & Fan 1996, type 7. */

@@ -1,4 +1,4 @@
-import { philox } from '../ops/philox';
+import { hashText, philox } from '../ops/philox';
 
 /** How a layer of your own draws a parameter: `this.parameter('weight', [4, 3], uniform(0.5))`. The draw depends on the seed and the parameter's path alone, whatever the order of construction. */
 export type Initializer =
@@ -45,13 +45,6 @@ export function withForgetBias(
   return constantRange(others, begin, begin + hiddenSize, name === 'bias_ih' ? forgetBias : 0);
 }
 
-/** FNV-1a over UTF-16 code units: 32 bits of the path. */
-function hashPath(path: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < path.length; index++) hash = Math.imul(hash ^ path.charCodeAt(index), 0x01000193);
-  return hash >>> 0;
-}
-
 /** `size` numbers for the parameter at `path`, rounded to float32 so that both backends start from the same. */
 export function draw(initializer: Initializer, seed: number, path: string, size: number): Float32Array {
   if (initializer.kind === 'range') {
@@ -60,7 +53,7 @@ export function draw(initializer: Initializer, seed: number, path: string, size:
   }
   const values = new Float32Array(size);
   if (initializer.kind === 'constant') return values.fill(initializer.value);
-  const key = [seed >>> 0, hashPath(path)] as const;
+  const key = [seed >>> 0, hashText(path)] as const;
   for (let block = 0; block * 4 < size; block++) {
     // Each counter gives four 32-bit words, mapped to the open interval (0, 1).
     const unit = philox(key, [block, 0, 0, 0]).map((word) => (word + 0.5) / 2 ** 32);

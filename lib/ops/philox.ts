@@ -33,3 +33,10 @@ export function philox(key: Words2, counter: Words4): Words4 {
   }
   return [c0, c1, c2, c3];
 }
+
+/** FNV-1a over UTF-16 code units: 32 bits of a text, for a key or a counter. */
+export function hashText(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  return hash >>> 0;
+}

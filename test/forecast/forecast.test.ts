@@ -1,5 +1,6 @@
 import { calendar } from '../../lib/data/series/calendar';
 import { series } from '../../lib/forecast/series';
+import { gaussianDistribution } from '../../lib/nn/heads/distribution';
 import { date, fakeModel, pointLike, quantilesLike, uniformLike, type Rule } from './fakes';
 
 const values = [3, 5, 4, 8, 10, 12, 11, 13];
@@ -58,6 +59,22 @@ test('paths of a random walk spread as the root of the horizon', async () => {
   // Without paths, each band knows its own step alone.
   const without = await table.forecast(model, { horizon: 16, samples: 0 });
   expect(width(without[15]!)).toBeCloseTo(0.8, 4);
+});
+
+test('where the logarithm was taken, the mean is that of the distribution, within the horizon of the head and beyond', async () => {
+  const scaling = { births: { kind: 'none', log: true } } as const;
+  const logs = series.fromRecords(rows, { time: 'date', target: 'births', scaling, split });
+  const [mu, sigma] = [2, 0.8];
+  const model = fakeModel(logs, window, gaussianDistribution, () => [mu, sigma]);
+  const records = await logs.forecast(model, { horizon: 4, samples: 4000 });
+  const mean = Math.exp(mu + sigma ** 2 / 2);
+  for (const one of records.slice(0, 2)) {
+    expect(one.q50).toBeCloseTo(Math.exp(mu), 6);
+    expect(Math.abs(one.mean / mean - 1)).toBeLessThan(1e-3);
+  }
+  // Four deviations of the mean of 4000 draws.
+  const tolerance = 4 * Math.sqrt((Math.exp(sigma ** 2) - 1) / 4000);
+  for (const one of records.slice(2)) expect(Math.abs(one.mean / mean - 1)).toBeLessThan(tolerance);
 });
 
 test('equal seeds give equal paths, other seeds others', async () => {

@@ -1,30 +1,25 @@
 /** The format of series, from options and the training part alone. */
-import { DataError } from '../../errors';
+import { DataError, StateError } from '../../errors';
 import { describe } from '../../options';
 import { Calendar, callOwn, type CalendarColumn } from './calendar';
-import { SeriesFormat, type FutureColumn } from './format';
+import { SeriesFormat, type FutureColumn, type SeriesFormatSpec } from './format';
 import { formatTime } from './frequency';
 import { changingColumns, functionsOf, type Layout } from './options';
-import { fitScaler, type Scaler } from './scaling';
+import { fitScaler, type Scaler, type ScalingOf } from './scaling';
 import type { SeriesTable, Table } from './table';
 
 const nameOf = (key: string): string => (key === '' ? '' : ` of ${describe(key)}`);
 
-/** `trainEnd`: rows of the training part, by series. */
+/** `trainEnd`: rows of the training part, by series. Of a layout with a format, all but its scaling is kept. */
 export function fitFormat(layout: Layout, table: Table, trainEnd: ReadonlyMap<string, number>): SeriesFormat {
-  const { targets, past, still } = layout;
-  const isNumeric = (column: string) => !layout.categories.has(column);
-  const numeric = changingColumns(layout).filter(isNumeric);
-  const scalers = table.series.map((series): [string, Record<string, Scaler>] => {
-    const end = trainEnd.get(series.key)!;
-    if (end === 0)
-      throw new DataError(`series: expected one or more rows in the training part${nameOf(series.key)}, received none`);
-    return [series.key, Object.fromEntries(numeric.map((column) => [column, fitColumn(layout, series, column, end)]))];
-  });
-  const staticScalers = still.filter(isNumeric).map((column): [string, Scaler] => {
-    const values = table.series.map(({ statics }) => statics.get(column)!);
-    return [column, fitScaler(values, values.length, layout.scaling(column))];
-  });
+  const { targets, past, still, scaling, format } = layout;
+  if (!scaling)
+    throw new StateError(
+      'series: the format was read from a file, which does not say how its scaling was fitted, so it cannot be fitted ' +
+        'anew; pass keepScaling: true, or read the table with the options that the model was trained with',
+    );
+  const scalers = fitScalers(layout, scaling, table, trainEnd);
+  if (format) return SeriesFormat.of({ ...format.spec, ...scalers, window: null }, format.functions, scaling);
   return SeriesFormat.of(
     {
       time: typeof layout.time === 'string' ? layout.time : null,
@@ -43,18 +38,39 @@ export function fitFormat(layout: Layout, table: Table, trainEnd: ReadonlyMap<st
         ]),
       ),
       missing: layout.missing,
-      scalers: Object.fromEntries(scalers),
-      staticScalers: Object.fromEntries(staticScalers),
+      ...scalers,
       window: null,
     },
     functionsOf(layout.future),
+    scaling,
   );
 }
 
-function fitColumn(layout: Layout, series: SeriesTable, column: string, end: number): Scaler {
+function fitScalers(
+  layout: Layout,
+  scaling: ScalingOf,
+  table: Table,
+  trainEnd: ReadonlyMap<string, number>,
+): Pick<SeriesFormatSpec, 'scalers' | 'staticScalers'> {
+  const isNumeric = (column: string) => !layout.categories.has(column);
+  const numeric = changingColumns(layout).filter(isNumeric);
+  const scalers = table.series.map((series): [string, Record<string, Scaler>] => {
+    const end = trainEnd.get(series.key)!;
+    if (end === 0)
+      throw new DataError(`series: expected one or more rows in the training part${nameOf(series.key)}, received none`);
+    return [series.key, Object.fromEntries(numeric.map((column) => [column, fitColumn(scaling, series, column, end)]))];
+  });
+  const staticScalers = layout.still.filter(isNumeric).map((column): [string, Scaler] => {
+    const values = table.series.map(({ statics }) => statics.get(column)!);
+    return [column, fitScaler(values, values.length, scaling(column))];
+  });
+  return { scalers: Object.fromEntries(scalers), staticScalers: Object.fromEntries(staticScalers) };
+}
+
+function fitColumn(scalingOf: ScalingOf, series: SeriesTable, column: string, end: number): Scaler {
   const values = series.columns.get(column)!;
   let isEmpty = true;
-  const scaling = layout.scaling(column);
+  const scaling = scalingOf(column);
   for (let row = 0; row < end; row++) {
     const value = values[row]!;
     if (Number.isNaN(value)) continue;

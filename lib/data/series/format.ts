@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { DataError } from '../../errors';
 import { describe } from '../../options';
 import { calendarNames, type CalendarFunction } from './calendar';
-import { unscale, type Scaler } from './scaling';
+import { unscale, type Scaler, type ScalingOf } from './scaling';
 
 const names = z.array(z.string());
 const scalers = z.record(
@@ -63,11 +63,17 @@ export class SeriesFormat {
   private constructor(
     readonly spec: SeriesFormatSpec,
     readonly functions: OwnFunctions,
+    /** How the scalers were fitted; null where the format was read from a file, which does not keep it. */
+    readonly scaling: ScalingOf | null,
   ) {}
 
   /** @throws DataError where two numbers that a model is given would have one name. */
-  static of(spec: SeriesFormatSpec, functions: OwnFunctions = new Map()): SeriesFormat {
-    const format = new SeriesFormat(specSchema.parse(spec), functions);
+  static of(
+    spec: SeriesFormatSpec,
+    functions: OwnFunctions = new Map(),
+    scaling: ScalingOf | null = null,
+  ): SeriesFormat {
+    const format = new SeriesFormat(specSchema.parse(spec), functions, scaling);
     const { past, static: still } = format.inputs;
     for (const all of [past, still]) {
       const twice = all.find((name, index) => all.indexOf(name) < index);
@@ -82,7 +88,7 @@ export class SeriesFormat {
   /** @throws DataError unless `json` is what `toJSON` gave. */
   static fromJSON(json: unknown): SeriesFormat {
     const parsed = specSchema.safeParse(json);
-    if (parsed.success) return new SeriesFormat(parsed.data, new Map());
+    if (parsed.success) return new SeriesFormat(parsed.data, new Map(), null);
     throw new DataError(`series: expected the format of series: ${z.prettifyError(parsed.error)}`);
   }
 
@@ -98,11 +104,11 @@ export class SeriesFormat {
   /** The same with windows of these sizes. */
   withWindow(window: { readonly lookback: number; readonly horizon: number }): SeriesFormat {
     const { lookback, horizon } = window;
-    return new SeriesFormat({ ...this.spec, window: { lookback, horizon } }, this.functions);
+    return new SeriesFormat({ ...this.spec, window: { lookback, horizon } }, this.functions, this.scaling);
   }
 
   withFunctions(functions: OwnFunctions): SeriesFormat {
-    return new SeriesFormat(this.spec, functions);
+    return new SeriesFormat(this.spec, functions, this.scaling);
   }
 
   /** The keys of the series; [''] where the table is one. */

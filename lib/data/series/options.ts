@@ -4,7 +4,7 @@ import { checkOptions, describe } from '../../options';
 import { Calendar } from './calendar';
 import type { MissingPolicy, OwnFunctions, SeriesFormat } from './format';
 import { frequencyOf, type Frequency, type FrequencyName } from './frequency';
-import { scalingOptions, type Scaling, type ScalingKind, type ScalingOptions } from './scaling';
+import { scalingOptions, type Scaling, type ScalingKind, type ScalingOf } from './scaling';
 import { checkSplit, type Split } from './split';
 
 /** A Date, milliseconds since 1970, or ISO 8601 (`2024-03-01`, `2024-03-01T06:00`), read as UTC where it names no zone. */
@@ -72,7 +72,8 @@ export interface Layout {
   readonly still: readonly string[];
   /** By column; null where the training part tells. */
   readonly categories: ReadonlyMap<string, readonly string[] | null>;
-  readonly scaling: (column: string) => Required<ScalingOptions>;
+  /** Null where a format does not say: one that was read from a file. */
+  readonly scaling: ScalingOf | null;
   readonly missing: MissingPolicy;
   readonly missingText: ReadonlySet<unknown>;
   readonly split: Split;
@@ -185,7 +186,7 @@ function ofFormat(options: FormatOptions<never>, table: Pick<Layout, 'gaps' | 's
     future: futureTableColumns(spec.future),
     still: spec.static,
     categories: new Map(Object.entries(spec.categories)),
-    scaling: () => ({ kind: 'none', log: false }),
+    scaling: format.scaling ?? null,
     missing: spec.missing,
     format: calendar ? format.withFunctions(new Map([...format.functions, ...functionsOf([calendar])])) : format,
   };
@@ -245,7 +246,7 @@ function categoriesOf(option: NonNullable<SeriesOptions['categorical']>, covaria
   return new Map(entries.map(([name, value]) => [name, given(name, value)]));
 }
 
-function scalingOf(option: SeriesOptions['scaling'], numeric: readonly string[]): Layout['scaling'] {
+function scalingOf(option: SeriesOptions['scaling'], numeric: readonly string[]): ScalingOf {
   if (typeof option !== 'object') {
     const all = scalingOptions('all columns', option);
     return () => all;

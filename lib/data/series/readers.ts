@@ -47,7 +47,8 @@ export interface SeriesReaders<S extends Series> {
 
 /** Readers that make objects of a class: rooms above extend `Series`. */
 export function seriesReaders<S extends Series>(SeriesClass: new (contents: SeriesContents) => S): SeriesReaders<S> {
-  const made = (layout: Layout, builder: TableBuilder) => new SeriesClass({ layout, table: builder.finish() });
+  const made = (layout: Layout, builder: TableBuilder) =>
+    new SeriesClass({ layout, table: builder.finish(), format: layout.format });
   return {
     async fromCsv(source, options) {
       const layout = layoutOf(options, ['delimiter']);

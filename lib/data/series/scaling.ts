@@ -17,6 +17,9 @@ export interface ScalingOptions {
 
 export type Scaling = ScalingKind | ScalingOptions;
 
+/** How each column is scaled. */
+export type ScalingOf = (column: string) => Required<ScalingOptions>;
+
 export interface Scaler {
   readonly log: boolean;
   readonly offset: number;

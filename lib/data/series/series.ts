@@ -33,6 +33,8 @@ export interface Origin {
 export interface SeriesContents {
   readonly layout: Layout;
   readonly table: Table;
+  /** Taken as it is; null where it is to be fitted on the training part. */
+  readonly format: SeriesFormat | null;
 }
 
 /** Rows of each series in one of the parts. */
@@ -95,7 +97,7 @@ export class Series {
   private readonly rowLayout: RowLayout;
 
   constructor(private readonly contents: SeriesContents) {
-    const { layout, table } = contents;
+    const { layout, table, format } = contents;
     const ranges = new Map(
       table.series.map(({ key, length, grid }) => {
         if (length === 0)
@@ -104,7 +106,7 @@ export class Series {
       }),
     );
     const trainEnds = new Map([...ranges].map(([key, { train }]) => [key, train.end]));
-    this.format = layout.format ?? fitFormat(layout, table, trainEnds);
+    this.format = format ?? fitFormat(layout, table, trainEnds);
     this.rowLayout = new RowLayout(this.format);
     this.encoded = new Map(
       table.series.map((one) => [one.key, new EncodedSeries(one, this.rowLayout, table.categories)]),
@@ -192,7 +194,12 @@ export class Series {
     return values.subarray(0, length);
   }
 
-  /** The same table with other parts. Scaling is fitted anew, or kept as it is, so that a model goes on with it. */
+  /**
+   * The same table with other parts. Scaling is fitted anew, that of a given `format` too, whose columns and categories stay;
+   * or it is kept as it is, so that a model goes on with it.
+   *
+   * @throws StateError where it is to be fitted anew and the format is from a file, which does not say how.
+   */
   withSplit(split: Split, options: { readonly keepScaling?: boolean } = {}): this {
     checkOptions('withSplit', options, ['keepScaling']);
     checkSplit(split);
@@ -200,7 +207,7 @@ export class Series {
     const format = options.keepScaling ? this.format : null;
     // Of the same class: rooms above extend this one.
     const make = this.constructor as new (contents: SeriesContents) => this;
-    return new make({ layout: { ...layout, split, format: format ?? layout.format }, table });
+    return new make({ layout: { ...layout, split }, table, format });
   }
 
   private part(name: PartName, ranges: ReadonlyMap<string, Record<PartName, Range>>): SeriesPart {
