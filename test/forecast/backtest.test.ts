@@ -104,6 +104,16 @@ test('naive forecasts are made at the same origins, and skill is against each of
   );
 });
 
+test('against a naive forecast without error there is no skill to speak of', async () => {
+  const constant = tableOf(values.map(() => 7));
+  for (const error of [0, 1]) {
+    const model = fakeModel(constant, window, pointLike, (past) => [past(1, 0) + error]);
+    const { baselines, overall } = await constant.backtest(model);
+    expect(overall.mae).toBe(error);
+    expect(baselines[0]).toMatchObject({ name: 'naive', mae: 0, skill: null });
+  }
+});
+
 test('no forecast, naive ones included, depends on what comes at its origin or after it', async () => {
   const learnt: Baseline = {
     name: 'mean of training',
