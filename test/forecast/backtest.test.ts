@@ -252,7 +252,7 @@ test('what cannot be backtested is refused, saying why', async () => {
   await refused({ calibration: {} }, 'forecast: calibration: the model has no band, such as q10 and q90');
   const quantiles = fakeModel(table, window, quantilesLike, band);
   await expect(table.backtest(quantiles, { calibration: {} })).rejects.toThrow(
-    'forecast: calibration: expected a number for q10 q90, received undefined',
+    'forecast: calibration: expected a finite number for q10 q90, received undefined',
   );
   expect(() => calibrate({ columns: [], forecasts: [] })).toThrow('calibrate: expected a model with a band');
 });
