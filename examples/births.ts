@@ -66,7 +66,8 @@ async function main(): Promise<void> {
     split: { validation: testDays, test: testDays },
   });
 
-  // How far bands miss shows on days that the model was not fitted on. The budget was chosen on them, too.
+  // How far bands miss shows on days that the model was not fitted on.
+  // The budget is fixed, without early stopping; the test days were seen while it was searched for.
   const trial = await train(births, budget);
   const validation = await births.backtest(trial, { part: 'validation', baselines: [] });
   trial.dispose();

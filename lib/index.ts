@@ -61,6 +61,7 @@ export { calibrate, type Calibration } from './forecast/calibration';
 export { forecast, type ForecastOptions, type ForecastRecord } from './forecast/forecast';
 export * as metrics from './forecast/metrics';
 export type { PredictionOptions } from './forecast/options';
+export type { Column } from './forecast/reading';
 export type {
   BandFigures,
   BaselineFigures,

@@ -15,7 +15,7 @@ export function printBacktest(title: string, { overall, baselines, bands, foreca
       rmse.toFixed(digits).padStart(8),
       `${smape.toFixed(1)} %`.padStart(7),
     ];
-    const against = name === 'LSTM' ? '' : `${(100 * skill).toFixed(0)} %`.padStart(7);
+    const against = name === 'LSTM' || skill === null ? '' : `${(100 * skill).toFixed(0)} %`.padStart(7);
     console.log(
       `${name.padEnd(width)} ${numbers.join(' ')} ${(mase ?? NaN).toFixed(2).padStart(7)} ${against}`.trimEnd(),
     );

@@ -16,7 +16,7 @@ const nameOf = (lower: string, upper: string): string => `${lower} ${upper}`;
  * `nominal` of observations that are exchangeable with those; where the series changes, as series do, about that.
  * Pass a backtest of the validation part. Source: Romano, Patterson & Candès 2019.
  *
- * @throws DataError where a band has fewer observations than its nominal coverage needs.
+ * @throws DataError where a band has fewer observations than its nominal coverage needs, or a forecast is not a number.
  */
 export function calibrate(backtest: {
   readonly columns: readonly Column[];
@@ -30,11 +30,14 @@ export function calibrate(backtest: {
       const misses = backtest.forecasts
         .flatMap(({ observed, columns }) =>
           Array.from(observed, (y, index) =>
-            Math.max(columns[lower.name]![index]! - y, y - columns[upper.name]![index]!),
-          ),
+            Number.isNaN(y) ? [] : Math.max(columns[lower.name]![index]! - y, y - columns[upper.name]![index]!),
+          ).flat(),
         )
-        .filter((miss) => !Number.isNaN(miss))
         .sort((a, b) => a - b);
+      if (misses.some(Number.isNaN))
+        throw new DataError(
+          `calibrate: ${nameOf(lower.name, upper.name)}: expected forecasts that are numbers, received NaN`,
+        );
       const rank = Math.ceil((misses.length + 1) * nominal);
       if (rank > misses.length)
         throw new DataError(
@@ -45,7 +48,7 @@ export function calibrate(backtest: {
   );
 }
 
-/** Moves the bands of a prediction; a band that would turn inside out becomes its own middle. */
+/** Moves the bands of a prediction, inwards no further than to the median; where there is none, to the band's middle. */
 export function applyCalibration(
   calibration: unknown,
   columns: readonly Column[],
@@ -56,18 +59,20 @@ export function applyCalibration(
   const bands = bandsOf(columns);
   if (bands.length === 0)
     throw new OptionError('forecast: calibration: the model has no band, such as q10 and q90, to move');
+  const center = columns.find(({ level }) => level === 0.5);
   for (const { lower, upper } of bands) {
     const margin = (calibration as Calibration)[nameOf(lower.name, upper.name)];
-    if (typeof margin !== 'number')
+    if (typeof margin !== 'number' || !Number.isFinite(margin))
       throw new OptionError(
-        `forecast: calibration: expected a number for ${nameOf(lower.name, upper.name)}, received ${describe(margin)}`,
+        `forecast: calibration: expected a finite number for ${nameOf(lower.name, upper.name)}, received ${describe(margin)}`,
       );
     for (const prediction of predictions) {
       const [low, high] = [prediction[lower.name]!, prediction[upper.name]!];
+      const median = center && prediction[center.name]!;
       for (let index = 0; index < low.length; index++) {
-        const inwards = Math.max(margin, (low[index]! - high[index]!) / 2);
-        low[index]! -= inwards;
-        high[index]! += inwards;
+        const middle = median ? median[index]! : (low[index]! + high[index]!) / 2;
+        low[index] = Math.min(low[index]! - margin, middle);
+        high[index] = Math.max(high[index]! + margin, middle);
       }
     }
   }

@@ -33,8 +33,8 @@ export interface ErrorFigures {
 
 export interface BaselineFigures extends ErrorFigures {
   readonly name: string;
-  /** The model's: 1 − MAE / MAE of this forecast, at the same origins. */
-  readonly skill: number;
+  /** The model's: 1 − MAE / MAE of this forecast, at the same origins; null where this forecast has no error. */
+  readonly skill: number | null;
 }
 
 export interface BandFigures {
@@ -141,7 +141,7 @@ export function score(
     }),
     baselines: names.map((name) => {
       const figures = errors((one) => one.baselines[name]!);
-      return { name, ...figures, skill: 1 - overall.mae / figures.mae };
+      return { name, ...figures, skill: figures.mae > 0 ? 1 - overall.mae / figures.mae : null };
     }),
     steps: stepFigures(forecasts, columns, names),
     origins: forecasts.map((one) => originFigures(one)),

@@ -104,6 +104,16 @@ test('naive forecasts are made at the same origins, and skill is against each of
   );
 });
 
+test('against a naive forecast without error there is no skill to speak of', async () => {
+  const constant = tableOf(values.map(() => 7));
+  for (const error of [0, 1]) {
+    const model = fakeModel(constant, window, pointLike, (past) => [past(1, 0) + error]);
+    const { baselines, overall } = await constant.backtest(model);
+    expect(overall.mae).toBe(error);
+    expect(baselines[0]).toMatchObject({ name: 'naive', mae: 0, skill: null });
+  }
+});
+
 test('no forecast, naive ones included, depends on what comes at its origin or after it', async () => {
   const learnt: Baseline = {
     name: 'mean of training',
@@ -242,7 +252,7 @@ test('what cannot be backtested is refused, saying why', async () => {
   await refused({ calibration: {} }, 'forecast: calibration: the model has no band, such as q10 and q90');
   const quantiles = fakeModel(table, window, quantilesLike, band);
   await expect(table.backtest(quantiles, { calibration: {} })).rejects.toThrow(
-    'forecast: calibration: expected a number for q10 q90, received undefined',
+    'forecast: calibration: expected a finite number for q10 q90, received undefined',
   );
   expect(() => calibrate({ columns: [], forecasts: [] })).toThrow('calibrate: expected a model with a band');
 });
