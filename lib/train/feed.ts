@@ -55,22 +55,23 @@ async function* lists(batches: AsyncIterable<Batch>, size: number): AsyncGenerat
   if (list.length > 0) yield list;
 }
 
-/** What is awaited, or null as soon as one of the signals is aborted or the time has passed. */
+/** What is awaited, or null as soon as one of the signals is aborted or the time has passed; nothing listens any more then. */
 function unlessAborted<T>(awaited: Promise<T>, signals: readonly AbortSignal[], milliseconds: number) {
+  if (signals.some(({ aborted }) => aborted)) return Promise.resolve(null);
   return new Promise<T | null>((resolve, reject) => {
-    const leave = () => resolve(null);
-    // What has come already is taken before a timer fires.
-    const timer = Number.isFinite(milliseconds)
-      ? setTimeout(leave, Math.min(Math.max(milliseconds, 0), maxMilliseconds))
-      : undefined;
-    for (const signal of signals) {
-      if (signal.aborted) leave();
-      signal.addEventListener('abort', leave, { once: true });
-    }
     const settle = () => {
       clearTimeout(timer);
       signals.forEach((signal) => signal.removeEventListener('abort', leave));
     };
+    const leave = () => {
+      settle();
+      resolve(null);
+    };
+    // What has come already is taken before a timer fires.
+    const timer = Number.isFinite(milliseconds)
+      ? setTimeout(leave, Math.min(Math.max(milliseconds, 0), maxMilliseconds))
+      : undefined;
+    for (const signal of signals) signal.addEventListener('abort', leave, { once: true });
     awaited.then(resolve, reject).finally(settle);
   });
 }

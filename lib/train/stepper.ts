@@ -50,6 +50,7 @@ export class Stepper {
    * that one, the carried state; those after it are left out, so that the next step begins where it would have begun.
    */
   async take(batches: Batch | Batches, options: StepOptions<never>, place: StepPlace = {}): Promise<MeasuredStep> {
+    this.settleOwnership();
     if (!isSeveral(batches)) {
       const rates = this.rates(place);
       const update = this.update(options);
@@ -235,22 +236,24 @@ export class Stepper {
     return { carried: `training ${batchSize}`, told: true };
   }
 
+  /** Begins anew where a fit with the same optimizer left moments of its own; first of all, as schedules follow the step. */
+  private settleOwnership(): void {
+    const { momentOwner } = this.network;
+    if (momentOwner === this || this.moments.size === 0) return;
+    if (!(momentOwner instanceof Stepper) || momentOwner.optimizer !== this.optimizer)
+      throw new StateError(
+        'another optimizer has trained this network since, and its moments took the place of those of this one; make a new optimizer to go on',
+      );
+    this.moments.clear();
+    this.step = 0;
+    this.batches = 0;
+  }
+
   /** The moments start at zero with the first step of this stepper; those of parameters unfrozen later, then. */
   private ownMoments(): void {
     const { network, moments } = this;
     const states = this.optimizer.states(network.trainable());
     if (states.length === 0) return;
-    const { momentOwner } = network;
-    if (momentOwner !== this && moments.size > 0) {
-      // A fit with the same optimizer left moments of its own, with which it ended.
-      if (!(momentOwner instanceof Stepper) || momentOwner.optimizer !== this.optimizer)
-        throw new StateError(
-          'another optimizer has trained this network since, and its moments took the place of those of this one; make a new optimizer to go on',
-        );
-      moments.clear();
-      this.step = 0;
-      this.batches = 0;
-    }
     network.momentOwner = this;
     const fresh = states.filter(({ name }) => !moments.has(name));
     network.ensureStates(fresh, true);

@@ -153,10 +153,11 @@ class Trainer {
 
   private async endEpoch(files: RunFiles): Promise<void> {
     const { state, network } = this;
-    const { validation: data, loss, metrics, signal } = this.options;
+    const { validation: data, loss, metrics, signal, carryState } = this.options;
     // Where every step was skipped, there is no mean.
     const train = state.means.isEmpty ? { loss: NaN } : state.means.mean();
-    const validation = data ? await evaluate(network, data, { loss, metrics, signal }, this.declaredShapes) : null;
+    const evaluation = { loss, metrics, signal, carryState };
+    const validation = data ? await evaluate(network, data, evaluation, this.declaredShapes) : null;
     const event: EpochEvent = { type: 'epoch', ...state.moment, train, validation };
     state.epochs.push(event);
     this.stepper.observe(validation ?? train);

@@ -96,6 +96,18 @@ eachBackend((backend) => {
     expect(await figures()).not.toBe(await figures(false));
   });
 
+  test('the validation of a training carries state as the training does', async () => {
+    const network = model();
+    const validated = async (carryState?: boolean) => {
+      const { epochs } = await network.fit(parts, { loss, optimizer: still(), carryState, validation: parts });
+      return epochs[0]!.validation!.loss;
+    };
+    const evaluated = async (carryState: boolean) => (await network.evaluate(parts, { loss, carryState })).loss;
+    expect(await validated(true)).toBe(await evaluated(true));
+    expect(await validated()).toBe(await evaluated(false));
+    expect(await evaluated(true)).not.toBe(await evaluated(false));
+  });
+
   test('with carried state the number of rows cannot change', async () => {
     const mixed = [tokenBatch(1, 2, 3), tokenBatch(1, 3, 3)];
     const training = model().fit(mixed, { loss, optimizer: adam(), carryState: true });

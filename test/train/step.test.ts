@@ -67,6 +67,22 @@ eachBackend((backend) => {
     expect(await copies(network)).toEqual(await copies(fresh));
   });
 
+  test('after a fit with the same optimizer, steps follow its schedule from the start', async () => {
+    const network = model();
+    const seen: number[] = [];
+    const rate = ({ step }: { step: number }) => {
+      seen.push(step);
+      return 0.1;
+    };
+    const optimizer = adam({ lr: rate });
+    for (let step = 0; step < 3; step++) await network.trainStep(batch, { loss, optimizer });
+    await network.fit([batch], { loss, optimizer });
+    seen.length = 0;
+    await network.trainStep(batch, { loss, optimizer });
+    await network.trainStep(batch, { loss, optimizer });
+    expect(seen).toEqual([0, 1]);
+  });
+
   test('an optimizer without moments goes on beside another', async () => {
     const network = model();
     const [plain, other] = [sgd(), adam()];
