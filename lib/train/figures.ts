@@ -67,10 +67,13 @@ export interface MeansRecord {
   readonly batches: number;
 }
 
+const bare = <T>(): Record<string, T> => Object.create(null) as Record<string, T>;
+
 /** Weighted means over batches; figures that are made of sums are taken of the sums over all batches. */
 export class MeanFigures {
   private readonly means = new Map<string, number>();
-  private readonly sums: Record<string, Record<string, Float64Array>> = {};
+  /** Without a prototype, as a metric may be called `constructor`. */
+  private readonly sums: Record<string, Record<string, Float64Array>> = bare();
   private weight = 0;
   private batches = 0;
 
@@ -78,9 +81,9 @@ export class MeanFigures {
 
   add({ figures, weight, sums }: Measured): void {
     for (const [name, value] of Object.entries(figures))
-      if (!(name in sums)) this.means.set(name, (this.means.get(name) ?? 0) + value * weight);
+      if (!Object.hasOwn(sums, name)) this.means.set(name, (this.means.get(name) ?? 0) + value * weight);
     for (const [metric, totals] of Object.entries(sums))
-      for (const [name, values] of Object.entries(totals)) this.addSum((this.sums[metric] ??= {}), name, values);
+      for (const [name, values] of Object.entries(totals)) this.addSum((this.sums[metric] ??= bare()), name, values);
     this.weight += weight;
     this.batches++;
   }
