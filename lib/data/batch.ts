@@ -35,6 +35,8 @@ export interface DataTraits {
   readonly labels?: Labels;
   /** The number of batches in a pass, where known. */
   readonly length?: number;
+  /** What determines the batches beside the data themselves, such as sizes and seed. A resumed training must have the same. */
+  readonly settings?: Readonly<Record<string, string | number | boolean | null>>;
   /**
    * The batches of pass `epoch`, counted from 0, from batch `begin` on: what it gives depends on nothing else. Data have it
    * whose order differs from pass to pass, or that can begin anywhere without making the batches before.

@@ -2,7 +2,27 @@
 import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { adam, CheckpointError, crossEntropy, mean, OptionError, sgd, type FitOptions } from '../../lib';
+import {
+  adam,
+  CheckpointError,
+  crossEntropy,
+  embedding,
+  linear,
+  lstm,
+  mean,
+  meanSquaredError,
+  OptionError,
+  pointHead,
+  sequences,
+  sequential,
+  series,
+  sgd,
+  synthetic,
+  text,
+  type Data,
+  type FitOptions,
+  type Sequential,
+} from '../../lib';
 import { copies, languageModel, tokenBatch } from '../support/models';
 
 let folder = '';
@@ -50,8 +70,50 @@ describe('at a resumption', () => {
     const larger = languageModel({ backend: 'reference', seed: 3, lstm: { numLayers: 2 } });
     await expect(larger.fit(data, { ...options(), resume: runDir })).rejects.toThrow('architecture.layers');
     await expect(make().fit(data.slice(1), { ...options(), resume: runDir })).rejects.toThrow(
-      'batches: expected 3, received 2',
+      'data.batches: expected 3, received 2',
     );
+  });
+
+  test('batches of the same number, made in another way, are refused and what differs is named', async () => {
+    const rows = Array.from({ length: 40 }, (_, day) => ({
+      day: new Date(Date.UTC(2024, 0, 1 + day)).toISOString(),
+      y: day % 7,
+    }));
+    const table = series.fromRecords(rows, { time: 'day', target: 'y', split: [1, 0, 0] });
+    const windows = (seed: number) => table.train.windows({ lookback: 5, horizon: 2, seed });
+    const words = await sequences.from(['aba', 'bab'], {
+      inputs: (word) => word,
+      label: (word) => word,
+      split: () => 'train',
+    });
+    const corpus = text.fromString('to be or not to be', { split: [1, 0, 0] });
+    const forecaster = () => sequential([lstm(2), pointHead({ horizon: 2 })], { backend: 'reference' });
+    const tagger = () =>
+      sequential([embedding(2, 2), lstm(2, { output: 'last' }), linear(2)], { backend: 'reference' });
+    const writer = () =>
+      sequential([embedding(corpus.vocabulary.size, 2), lstm(2), linear(corpus.vocabulary.size)], {
+        backend: 'reference',
+      });
+    const adder = () => sequential([lstm(2, { output: 'last' }), linear(1)], { backend: 'reference' });
+    const adding = (seed: number) => synthetic.addingProblem({ steps: 4, batches: 2, batchSize: 2, seed });
+    const cases: [() => Sequential, Data, Data, string][] = [
+      [forecaster, windows(0), windows(9), 'data.seed: expected 0, received 9'],
+      [tagger, words.train.batches({ batchSize: 2 }), words.train.batches({ batchSize: 2, seed: 9 }), 'data.seed'],
+      [
+        writer,
+        corpus.train.batches({ batchSize: 2, sequenceLength: 8 }),
+        corpus.train.batches({ batchSize: 2, sequenceLength: 9 }),
+        'data.sequenceLength: expected 8, received 9',
+      ],
+      [adder, adding(0), adding(9), 'data.seed: expected 0, received 9'],
+    ];
+    for (const [index, [model, before, now, message]] of cases.entries()) {
+      const given = { loss: index === 0 ? undefined : index === 3 ? meanSquaredError() : loss, optimizer: adam() };
+      const runDir = join(folder, `run ${index}`);
+      await model().fit(before, { ...given, runDir });
+      await expect(model().fit(now, { ...given, epochs: 2, resume: runDir })).rejects.toThrow(message);
+      expect(await model().fit(before, { ...given, epochs: 2, resume: runDir })).toMatchObject({ ended: 'done' });
+    }
   });
 
   test('a run that is done gives its history, and goes on when epochs have been added', async () => {

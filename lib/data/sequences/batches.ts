@@ -64,6 +64,10 @@ export class SequenceBatches implements Iterable<Batch<Tensor>>, DataTraits {
     if (source.vocabulary) this.vocabulary = source.vocabulary;
   }
 
+  get settings() {
+    return { sequences: this.members.length, ...this.options };
+  }
+
   *pass(epoch: number, begin: number): Generator<Batch<Tensor>, void, undefined> {
     for (const members of this.order(epoch).slice(begin)) yield this.batch(members);
   }

@@ -209,6 +209,10 @@ export class SeriesWindows implements Iterable<Batch>, DataTraits {
     this.weighs = parts.some(({ series, range }) => series.hasMissingTargets(range));
   }
 
+  get settings() {
+    return { windows: this.count, ...this.options };
+  }
+
   /** Batches of the first pass. */
   [Symbol.iterator](): Iterator<Batch> {
     return this.pass(0, 0)[Symbol.iterator]();

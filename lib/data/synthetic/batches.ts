@@ -40,6 +40,10 @@ export class SyntheticBatches<I extends BatchInputs = Tensor> implements Iterabl
     this.length = options.batches;
   }
 
+  get settings() {
+    return { task: this.purpose, ...this.options };
+  }
+
   *pass(epoch: number, begin: number): Generator<Batch<I>, void, undefined> {
     const { seed, batchSize } = this.options;
     for (let batch = begin; batch < this.length; batch++)

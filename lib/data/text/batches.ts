@@ -43,6 +43,16 @@ export class TextBatches implements Iterable<Batch<Tensor>>, AsyncIterable<Batch
     this.leftOut = { begin: 1 + this.rowLength * options.batchSize, end: part.length };
   }
 
+  get settings() {
+    const { part, options } = this;
+    return {
+      part: part.name,
+      tokens: part.length,
+      batchSize: options.batchSize,
+      sequenceLength: options.sequenceLength,
+    };
+  }
+
   /** From batch `begin` on; passes are all alike. */
   pass(_epoch: number, begin: number): Iterable<Batch<Tensor>> | AsyncIterable<Batch<Tensor>> {
     return this.part.inMemory ? this.fromMemory(begin) : this.fromDisk(begin);
