@@ -7,7 +7,8 @@ import type { TrainingEvent } from './run';
 export class MetricsLog {
   private waiting: Uint8Array[] = [];
   private flushing: Promise<void> = Promise.resolve();
-  private hasFailed = false;
+  /** After a failure, the length of what waits at which it is tried again: each time twice as much. */
+  private retryAt: number | null = null;
   private written: number;
 
   private constructor(
@@ -25,13 +26,15 @@ export class MetricsLog {
    * why lines could not be written, once until that is possible again; they are kept until then.
    */
   static async open(path: string, bytes: number, onFailure: (error: CheckpointError) => void): Promise<MetricsLog> {
+    let file: FileHandle | null = null;
     try {
-      const file = await open(path, constants.O_RDWR | constants.O_CREAT);
+      file = await open(path, constants.O_RDWR | constants.O_CREAT);
       // A file that has lost lines goes on from its end.
       const kept = Math.min(bytes, (await file.stat()).size);
       await unlessSpecial(file.truncate(kept));
       return new MetricsLog(path, file, kept, onFailure);
     } catch (error) {
+      await file?.close();
       throw cannotBeWritten(path, error);
     }
   }
@@ -44,9 +47,10 @@ export class MetricsLog {
     const line = new TextEncoder().encode(`${JSON.stringify(event)}\n`);
     this.waiting.push(line);
     this.total += line.length;
+    if (this.total - this.written < (this.retryAt ?? 0)) return;
     this.flush().catch((error: CheckpointError) => {
-      if (!this.hasFailed) this.onFailure(error);
-      this.hasFailed = true;
+      if (this.retryAt === null) this.onFailure(error);
+      this.retryAt = 2 * (this.total - this.written);
     });
   }
 
@@ -83,7 +87,7 @@ export class MetricsLog {
         done += bytesWritten;
       }
       this.written += bytes.length;
-      this.hasFailed = false;
+      this.retryAt = null;
     } catch (error) {
       this.waiting.unshift(bytes);
       throw cannotBeWritten(this.path, error);

@@ -31,7 +31,7 @@ export async function newestCheckpoint(
     try {
       checkpoint = await readCheckpoint(path);
     } catch (error) {
-      if (!(error instanceof CheckpointError) || isOfSystem(error.cause)) throw error;
+      if (!(error instanceof CheckpointError) || couldNotBeRead(error)) throw error;
       damaged.push({ path, error });
       continue;
     }
@@ -48,8 +48,8 @@ export async function newestCheckpoint(
   });
 }
 
-/** A file that may not be read, say, is not damaged. */
-const isOfSystem = (cause: unknown) => typeof (cause as NodeJS.ErrnoException | undefined)?.syscall === 'string';
+/** A file that may not be read, or for which there is no memory, is not damaged. */
+const couldNotBeRead = ({ cause }: CheckpointError) => cause !== undefined && !(cause instanceof CheckpointError);
 
 /** Options on which the weights depend, as JSON by name. */
 export function trainingOptions(

@@ -1,6 +1,6 @@
 import type { FileSystem } from '../checkpoint/atomic';
 import type { Checkpoint } from '../checkpoint/checkpoint';
-import type { CheckpointError } from '../errors';
+import { CheckpointError } from '../errors';
 import type { Data } from '../data/batch';
 import type { Network } from '../nn/network';
 import type { Signature } from '../nn/signature';
@@ -125,6 +125,16 @@ export class RunFiles {
     // Before the first step there is nothing to go on from.
     if (this.state.step > 0) await this.checkpoint();
     await this.checkpointer?.settle();
+    this.throwIfFailed();
+  }
+
+  /** The model, for those who only want to use it: as a checkpoint, it may fail without the training being lost. */
+  async saveModel(save: (path: string) => Promise<void>): Promise<void> {
+    if (!this.folder) return;
+    await save(this.folder.modelPath).catch((error: unknown) => {
+      if (!(error instanceof CheckpointError)) throw error;
+      this.trouble(error);
+    });
     this.throwIfFailed();
   }
 

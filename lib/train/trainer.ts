@@ -81,7 +81,7 @@ class Trainer {
       while (!ended && state.epoch <= settings.epochs) ended = await this.epoch(files, null);
       await files.finish();
       state.watch?.restore(network);
-      if (files.folder) await hooks.save(files.folder.modelPath);
+      await files.saveModel((path) => hooks.save(path));
       return files.history(ended ?? 'done');
     } finally {
       await files.close();

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -73,6 +73,19 @@ test('what a killed run left of files that it was writing is cleared away at the
   await writeFile(join(folder, 'checkpoints', '.mine.tmp'), 'mine');
   await model().fit(data, { ...options(), runDir: folder });
   expect((await readdir(join(folder, 'checkpoints'))).sort()).toEqual(['.mine.tmp', 'step-00000004.safetensors']);
+});
+
+test.each(['continue', 'stop'] as const)('a model that cannot be written at the end: %s', async (onFailure) => {
+  const runDir = join(folder, 'run');
+  const run = model().fit(data, { ...options(), runDir, checkpoint: { onFailure } });
+  // A folder in the file's place.
+  run.on('epoch', ({ epoch }) => epoch === 2 && mkdirSync(join(runDir, 'model.safetensors')));
+  if (onFailure === 'stop') return expect(run).rejects.toThrow(/model\.safetensors: could not be written/);
+  const { epochs, warnings } = await run;
+  expect(epochs).toHaveLength(2);
+  expect(warnings.map(({ message }) => message)).toEqual([
+    expect.stringMatching(/model\.safetensors: could not be written/),
+  ]);
 });
 
 // A device on which every write fails as on a full disk; Linux has it.
