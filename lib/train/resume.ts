@@ -74,7 +74,7 @@ export function trainingOptions(
     // A run that ended for want of patience may be given more.
     earlyStopping: earlyStopping === undefined ? null : { ...watch, patience: null },
     onNonFinite: maxSkipped === 0 ? 'stop' : { maxInARow: maxSkipped },
-    data: { ...data.settings, batches: batchCount(data) ?? null },
+    data: { ...data?.settings, batches: batchCount(data) ?? null },
     frozen: [...network.frozen].sort(),
   };
 }
