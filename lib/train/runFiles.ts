@@ -11,6 +11,7 @@ import { showProgress, type Progress } from './progress';
 import { expectSameOptions, newestCheckpoint, trainingOptions, type ResumePoint } from './resume';
 import type { BestEpoch, History, TrainingEvent, WarningEvent } from './run';
 import { RunFolder } from './runFolder';
+import { RunLock } from './runLock';
 import type { TrainingState } from './trainingState';
 
 /** What the files need to know of the model. */
@@ -28,6 +29,7 @@ export class RunFiles {
   readonly folder: RunFolder | null;
   private readonly options: Record<string, unknown>;
   private readonly warnings: WarningEvent[] = [];
+  private lock: RunLock | null = null;
   private log: MetricsLog | null = null;
   private checkpointer: Checkpointer | null = null;
   private progress: Progress | null = null;
@@ -76,9 +78,12 @@ export class RunFiles {
 
   private async enter(folder: RunFolder): Promise<ResumePoint | null> {
     const { purpose } = this.settings.place!;
+    if (purpose === 'go on') await folder.expectRun();
+    await folder.make();
+    this.lock = await RunLock.take(folder.lockPath, (error) => (this.failure ??= { error }));
     if (purpose === 'begin') await folder.expectEmpty();
     const point = purpose.startsWith('go on') ? await this.goOn(folder) : null;
-    await folder.prepare();
+    await folder.tidy();
     if (purpose === 'overwrite') await folder.clear();
     return point;
   }
@@ -87,7 +92,7 @@ export class RunFiles {
     const damage: string[] = [];
     const point = await newestCheckpoint(folder, (message) => damage.push(message));
     if (!point) {
-      await folder.expectUnfinished(this.settings.place!.purpose === 'go on');
+      await folder.expectUnfinished();
       return null;
     }
     expectSameOptions(folder, point.record.options, this.options);
@@ -143,9 +148,13 @@ export class RunFiles {
     this.progress?.end();
     // What has ended the training is thrown already.
     await this.checkpointer?.settle().catch(() => {});
-    await this.log?.close().catch((error: CheckpointError) => {
+    try {
+      await this.log?.close();
+    } catch (error) {
       if (this.settings.checkpoints?.onFailure === 'stop') throw error;
-    });
+    } finally {
+      await this.lock?.release();
+    }
   }
 
   history(ended: History['ended']): History {

@@ -13,16 +13,19 @@ export interface CheckpointFile {
 /**
  * The files of one training:
  *
+ *     run.lock                               while a process trains here: which
  *     metrics.jsonl                          a line for each step and epoch
  *     checkpoints/step-00000200.safetensors  all that is needed to go on after 200 steps
  *     model.safetensors                      the model, at the end
  */
 export class RunFolder {
+  readonly lockPath: string;
   readonly metricsPath: string;
   readonly modelPath: string;
   readonly checkpointFolder: string;
 
   constructor(readonly path: string) {
+    this.lockPath = join(path, 'run.lock');
     this.metricsPath = join(path, 'metrics.jsonl');
     this.modelPath = join(path, 'model.safetensors');
     this.checkpointFolder = join(path, 'checkpoints');
@@ -63,20 +66,34 @@ export class RunFolder {
     );
   }
 
+  /** Throws unless there is a run, or what is left of one. */
+  async expectRun(): Promise<void> {
+    const { metrics, model, checkpoints } = await this.holds();
+    if (!metrics && !model && !checkpoints)
+      throw new CheckpointError(`fit: resume: ${this.path} holds no run to go on with`);
+  }
+
   /** Throws unless a run without checkpoints may be begun again: it was ended before the first one, or never began. */
-  async expectUnfinished(mustExist: boolean): Promise<void> {
-    const { metrics, model } = await this.holds();
+  async expectUnfinished(): Promise<void> {
+    const { model } = await this.holds();
     if (model)
       throw new CheckpointError(
         `fit: resume: ${this.path} holds a model without checkpoints, from which nothing can go on`,
       );
-    if (mustExist && !metrics) throw new CheckpointError(`fit: resume: ${this.path} holds no run to go on with`);
   }
 
-  /** Makes the folder where there is none, and clears away what killed trainings left of files that they were writing. */
-  async prepare(): Promise<void> {
+  /** Makes the folder where there is none. */
+  async make(): Promise<void> {
     try {
       await mkdir(this.path, { recursive: true });
+    } catch (error) {
+      throw new CheckpointError(`${this.path}: cannot be written: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  /** Clears away what killed trainings left of files that they were writing. */
+  async tidy(): Promise<void> {
+    try {
       await removeTemporaries(this.path);
       await removeTemporaries(this.checkpointFolder);
     } catch (error) {
