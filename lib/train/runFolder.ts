@@ -1,6 +1,7 @@
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import * as nodeFileSystem from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { removeTemporaries } from '../checkpoint/atomic';
+import { makeFolder, removeTemporaries, syncFolder, type FileSystem } from '../checkpoint/atomic';
 import { CheckpointError, OptionError } from '../errors';
 
 const stepFile = /^step-(\d+)\.safetensors$/;
@@ -24,7 +25,10 @@ export class RunFolder {
   readonly modelPath: string;
   readonly checkpointFolder: string;
 
-  constructor(readonly path: string) {
+  constructor(
+    readonly path: string,
+    readonly fileSystem: FileSystem = nodeFileSystem,
+  ) {
     this.lockPath = join(path, 'run.lock');
     this.metricsPath = join(path, 'metrics.jsonl');
     this.modelPath = join(path, 'model.safetensors');
@@ -85,7 +89,7 @@ export class RunFolder {
   /** Makes the folder where there is none. */
   async make(): Promise<void> {
     try {
-      await mkdir(this.path, { recursive: true });
+      await makeFolder(this.path, this.fileSystem);
     } catch (error) {
       throw new CheckpointError(`${this.path}: cannot be written: ${(error as Error).message}`, { cause: error });
     }
@@ -94,8 +98,8 @@ export class RunFolder {
   /** Clears away what killed trainings left of files that they were writing. */
   async tidy(): Promise<void> {
     try {
-      await removeTemporaries(this.path);
-      await removeTemporaries(this.checkpointFolder);
+      await removeTemporaries(this.path, this.fileSystem);
+      await removeTemporaries(this.checkpointFolder, this.fileSystem);
     } catch (error) {
       throw new CheckpointError(`${this.path}: cannot be written: ${(error as Error).message}`, { cause: error });
     }
@@ -103,10 +107,13 @@ export class RunFolder {
 
   /** Removes the files of a training, and no others. The checkpoints go last: whoever is killed in between can go on. */
   async clear(): Promise<void> {
+    const { fileSystem } = this;
     try {
-      await rm(this.modelPath, { force: true });
-      await rm(this.metricsPath, { force: true });
-      for (const { path } of await this.checkpoints()) await rm(path, { force: true });
+      const checkpoints = await this.checkpoints();
+      for (const path of [this.modelPath, this.metricsPath]) await fileSystem.rm(path, { force: true });
+      await syncFolder(this.path, fileSystem);
+      for (const { path } of checkpoints) await fileSystem.rm(path, { force: true });
+      if (checkpoints.length > 0) await syncFolder(this.checkpointFolder, fileSystem);
     } catch (error) {
       throw new CheckpointError(`${this.path}: cannot be removed: ${(error as Error).message}`, { cause: error });
     }
@@ -115,7 +122,7 @@ export class RunFolder {
   /** Puts a checkpoint that cannot be read out of the way, without removing it. */
   async setAside(path: string): Promise<string> {
     const aside = join(dirname(path), `${basename(path)}.damaged`);
-    await rename(path, aside);
+    await this.fileSystem.rename(path, aside);
     return aside;
   }
 }
