@@ -51,6 +51,14 @@ export function flag(owner: string, name: string, value: unknown): void {
     throw new OptionError(`${owner}: ${name}: expected true or false, received ${describe(value)}`);
 }
 
+/** Also one of another realm; none is one, too. */
+export function abortSignal(owner: string, value: unknown): void {
+  if (value === undefined) return;
+  const { aborted, addEventListener, throwIfAborted } = Object(value) as Partial<AbortSignal>;
+  if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function' || typeof throwIfAborted !== 'function')
+    throw new OptionError(`${owner}: signal: expected an AbortSignal, received ${describe(value)}`);
+}
+
 export function filePath(owner: string, value: unknown): void {
   if (typeof value !== 'string' || value === '') {
     throw new OptionError(`${owner}: path: expected the name of a file, received ${describe(value)}`);

@@ -47,6 +47,13 @@ export interface DataTraits {
 /** Anything that can be iterated once per pass, or a function that returns such a thing for each pass. */
 export type Data<I extends BatchInputs = BatchInputs> = (Batches<I> | (() => Batches<I>)) & DataTraits;
 
+/** Whether a value can be iterated, or may give what can. */
+export const isData = (value: unknown): value is Data => {
+  const { pass } = Object(value) as Partial<DataTraits>;
+  const isNamed = [Symbol.asyncIterator, Symbol.iterator].some((key) => isIterable(Object(value) as object, key));
+  return typeof value === 'function' || typeof pass === 'function' || (typeof value === 'object' && isNamed);
+};
+
 /** The number of batches in a pass. A function's own `length` counts its parameters, so it says nothing. */
 export function batchCount(data: Data): number | undefined {
   return typeof data === 'function' ? undefined : data?.length;

@@ -112,8 +112,7 @@ const openExisting = (path: string, fileSystem: FileSystem): Promise<OpenFile | 
   });
 
 /** The length of the lines that have an end. */
-const wholeLines = async (path: string): Promise<number> =>
-  (await nodeFileSystem.readFile(path)).lastIndexOf('\n') + 1;
+const wholeLines = async (path: string): Promise<number> => (await nodeFileSystem.readFile(path)).lastIndexOf('\n') + 1;
 
 /** A device or pipe has no length, and nothing to sync. */
 async function unlessSpecial(operation: Promise<void>): Promise<void> {

@@ -104,6 +104,7 @@ export class RunFiles {
       return null;
     }
     expectSameOptions(folder, point.record.options, this.options);
+    this.state.expectStates(point);
     this.hooks.restore(point.checkpoint);
     this.state.restore(point.record, point.checkpoint.states);
     for (const { step } of await folder.checkpoints()) this.written.add(step);

@@ -26,7 +26,9 @@ export class RunLock {
     private readonly onLost: (error: unknown) => void,
     seconds: number,
   ) {
-    this.timer = setInterval(() => (this.beating = this.beating.then(() => this.beat())), seconds * 1000);
+    this.timer = setInterval(() => {
+      this.beating = this.beating.then(() => this.beat());
+    }, seconds * 1000);
     // A training keeps the process alive, its lock does not.
     this.timer.unref();
   }

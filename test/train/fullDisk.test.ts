@@ -93,7 +93,9 @@ test('new names are synced with their folders, metrics before the checkpoint tha
 test('all folders that a run needs are made and synced, those above it too', async () => {
   const calls = await untroubled(join(folder, 'new', 'runs', 'run'));
   const made = `make folder, ${syncedFolder}`;
-  expect(calls.slice(0, 14).join(', ')).toBe(`make folder, make folder, ${made}, make folder, ${syncedFolder}, make folder, ${syncedFolder}`);
+  expect(calls.slice(0, 14).join(', ')).toBe(
+    `make folder, make folder, ${made}, make folder, ${syncedFolder}, make folder, ${syncedFolder}`,
+  );
 });
 
 /** The calls of a training without trouble, and which of them is the first after its beginning. */

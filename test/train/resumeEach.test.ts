@@ -68,7 +68,10 @@ const onText: Task = {
   validation: () => corpus().validation.batches(reading),
   model: (backend) => {
     const { size } = corpus().vocabulary;
-    return sequential([embedding(size, 3), lstm(4, { numLayers: 2, dropout: 0.3 }), linear(size)], { backend, seed: 2 });
+    return sequential([embedding(size, 3), lstm(4, { numLayers: 2, dropout: 0.3 }), linear(size)], {
+      backend,
+      seed: 2,
+    });
   },
   options: { loss: crossEntropy() },
 };

@@ -68,7 +68,9 @@ describe('at a resumption', () => {
     ).rejects.toThrow(/clipNorm.*|metrics.*\n.*/);
     await expect(make(4).fit(data, { ...options(), resume: runDir })).rejects.toThrow('seed: expected 3, received 4');
     const larger = languageModel({ backend: 'reference', seed: 3, lstm: { numLayers: 2 } });
-    await expect(larger.fit(data, { ...options(), resume: runDir })).rejects.toThrow('architecture.layers');
+    await expect(larger.fit(data, { ...options(), resume: runDir })).rejects.toThrow(
+      'architecture.layers[1].options.numLayers: expected none, received 2',
+    );
     await expect(make().fit(data.slice(1), { ...options(), resume: runDir })).rejects.toThrow(
       'data.batches: expected 3, received 2',
     );
@@ -190,6 +192,43 @@ describe('at a resumption', () => {
     await expect(run).rejects.toThrow(CheckpointError);
     await expect(run).rejects.toThrow(`none of its ${names.length} checkpoints can be read`);
     expect(await readdir(join(runDir, 'checkpoints'))).toEqual(names);
+  });
+
+  test('events of checkpoints and resumptions name the pass of the last step, also at its end', async () => {
+    const runDir = join(folder, 'run');
+    const heard: string[] = [];
+    const run = make().fit(data, { ...options(), runDir, checkpoint: { everySteps: 1, best: false } });
+    run.on('checkpoint', ({ epoch, step }) => heard.push(`${epoch} ${step}`));
+    await run;
+    // Those of the ends of passes are written again, so that they go on with the next.
+    expect(new Set(heard)).toEqual(new Set(['1 1', '1 2', '1 3', '2 4', '2 5', '2 6']));
+    const from: unknown[] = [];
+    const resumed = make().fit(data, { ...options(), resume: runDir });
+    await resumed.on('resume', ({ epoch, step }) => from.push([epoch, step]));
+    expect(from).toEqual([[2, 6]]);
+  });
+
+  test.each<[string, (path: string) => Promise<void>, number]>([
+    ['are gone', (path) => rm(path), 0],
+    ['were cut short', (path) => truncate(path, 300), 1],
+  ])('metrics that %s are warned of, and those from there on are whole lines', async (_, spoil, kept) => {
+    const { runDir } = await begun();
+    const path = join(runDir, 'metrics.jsonl');
+    await spoil(path);
+    const types: string[] = [];
+    const run = make().fit(data, { ...options(), epochs: 3, resume: runDir });
+    run.on('resume', ({ type }) => types.push(type)).on('warning', ({ type }) => types.push(type));
+    const { warnings } = await run;
+    expect(types).toEqual(['resume', 'warning']);
+    expect(warnings[0]!.message).toMatch(
+      /metrics\.jsonl: expected the \d+ bytes that the run had written of its metrics/,
+    );
+    const lines = (await readFile(path, 'utf8')).trimEnd().split('\n');
+    const steps = lines.map((line) => JSON.parse(line) as { type: string; step: number });
+    expect(steps.map(({ type, step }) => `${type} ${step}`)).toEqual([
+      ...['step 1'].slice(0, kept),
+      ...['step 7', 'step 8', 'step 9', 'epoch 9'],
+    ]);
   });
 
   test('a folder without a run is refused by name, and begun by true', async () => {

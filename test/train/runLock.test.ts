@@ -1,7 +1,16 @@
 /** A run folder belongs to one training at a time, until that ends or its process is gone. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -43,11 +52,13 @@ async function kill(child: ChildProcess): Promise<void> {
   await closed;
 }
 
-const hold = (holder: Partial<Holder>, secondsAgo = 0) => async () => {
-  writeFileSync(lockPath, JSON.stringify({ ...(await thisProcess()), ...holder }));
-  const time = Date.now() / 1000 - secondsAgo;
-  utimesSync(lockPath, time, time);
-};
+const hold =
+  (holder: Partial<Holder>, secondsAgo = 0) =>
+  async () => {
+    writeFileSync(lockPath, JSON.stringify({ ...(await thisProcess()), ...holder }));
+    const time = Date.now() / 1000 - secondsAgo;
+    utimesSync(lockPath, time, time);
+  };
 
 test('a folder in which another process trains is refused by name, with the process and what to do', async () => {
   const child = await holdElsewhere();
@@ -163,7 +174,11 @@ describe('a holder', () => {
       /in use by process 7 on far, since .*, which was alive \d+ s ago.*If it is gone, try again when it has been silent for 60 s/,
     ],
     ['of this process, however long ago', hold({}, 1000), /in use by this process/],
-    ['that has not said yet who it is', async () => writeFileSync(lockPath, ''), /in use by a process that is not named/],
+    [
+      'that has not said yet who it is',
+      async () => writeFileSync(lockPath, ''),
+      /in use by a process that is not named/,
+    ],
   ])('%s keeps its folder', async (_, left, message) => {
     await left();
     const before = readFileSync(lockPath, 'utf8');

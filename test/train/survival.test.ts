@@ -87,10 +87,16 @@ describe('early stopping', () => {
     [
       'a metric of unknown sense',
       { metric: 'accuracy' },
-      {},
+      { metrics: ['accuracy'] },
       "mode: expected 'min' or 'max', to say which accuracy is better",
     ],
-    ['an unknown figure', { metric: 'recall', mode: 'max' }, {}, 'expected one of the validation'],
+    [
+      'an unknown figure',
+      { metric: 'recall', mode: 'max' },
+      { metrics: ['accuracy'] },
+      "fit: earlyStopping: metric: expected one of the figures, loss, perplexity, bitsPerCharacter, accuracy, received 'recall'; others have to be among metrics",
+    ],
+    ['no end but its own', 3, { epochs: undefined }, 'earlyStopping: expected epochs, maxSteps or maxSeconds too'],
     ['another best', 3, { runDir: 'run', checkpoint: { best: 'loss' } }, 'early stopping says what is best'],
   ])('refuses %s', async (_, earlyStopping, others, message) => {
     const run = make().fit(data, { ...overfitting(), earlyStopping, ...others });
