@@ -14,8 +14,7 @@ import type { MeasuredStep, StepOptions, StepPlace } from './stepOptions';
 import { fromJson, toJson, type StepperRecord } from './stepperRecord';
 import { clipKey, updateScalars, type Update } from './update';
 
-export { checkStepOptions } from './stepOptions';
-export type { MeasuredStep, StepOptions, StepPlace, StepResult } from './stepOptions';
+export { checkStepOptions, type MeasuredStep, type StepOptions, type StepPlace, type StepResult } from './stepOptions';
 
 let steppers = 0;
 

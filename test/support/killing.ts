@@ -39,11 +39,11 @@ export function tellingFileSystem(): FileSystem {
 /** Runs a program until it has begun `writes` checkpoints and some milliseconds have passed. False when the last one was on disk before it was killed. */
 export async function killWithinWrite(
   program: string,
-  argument: string,
+  programArguments: readonly string[],
   writes: number,
   milliseconds: number,
 ): Promise<boolean> {
-  const child = spawn(process.execPath, [program, argument], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [program, ...programArguments], { stdio: ['ignore', 'pipe', 'inherit'] });
   let told = '';
   const count = (what: string) => told.split(what).length - 1;
   child.stdout.on('data', (more: Buffer) => {

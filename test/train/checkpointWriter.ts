@@ -1,4 +1,9 @@
-/** A process that writes checkpoints until it is killed, into the run folder that is its argument. */
+/**
+ * A process that writes checkpoints until it is killed, into the run folder that is its argument; with the argument
+ * `careless` too, at once under their names.
+ */
+import { basename, dirname, join } from 'node:path';
+import type { FileSystem } from '../../lib/checkpoint/atomic';
 import { readCheckpoint } from '../../lib/checkpoint/checkpoint';
 import { Checkpointer, type Snapshot } from '../../lib/train/checkpointing';
 import { RunFolder } from '../../lib/train/runFolder';
@@ -28,8 +33,24 @@ function snapshotOf(step: number, content: Int32Array): Snapshot {
   return { moment, bestStep: null, parameters: tensorsOf(content), states, metadata: {}, record: { step } };
 }
 
-async function write(path: string): Promise<never> {
-  const folder = new RunFolder(path, tellingFileSystem());
+/** Without temporary files and renames. */
+function careless(fileSystem: FileSystem): FileSystem {
+  const named = (path: string) =>
+    join(dirname(path), basename(path).replace(/^\.(step-\d+\.safetensors)\..*\.tmp$/, '$1'));
+  return {
+    ...fileSystem,
+    open: async (path, flags) => {
+      const file = await fileSystem.open(path, flags);
+      if (named(path) !== path) await fileSystem.rename(path, named(path));
+      return file;
+    },
+    rename: async () => {},
+  };
+}
+
+async function write(path: string, isCareless: boolean): Promise<never> {
+  const fileSystem = tellingFileSystem();
+  const folder = new RunFolder(path, isCareless ? careless(fileSystem) : fileSystem);
   await folder.make();
   await folder.tidy();
   let [step, content] = [0, firstContent()];
@@ -48,4 +69,4 @@ async function write(path: string): Promise<never> {
   }
 }
 
-if (require.main === module) void write(process.argv[2]!);
+if (require.main === module) void write(process.argv[2]!, process.argv[3] === 'careless');

@@ -2,6 +2,7 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { CheckpointError } from '../../lib';
 import { readCheckpoint } from '../../lib/checkpoint/checkpoint';
 import { RunFolder } from '../../lib/train/runFolder';
 import { killWithinWrite } from '../support/killing';
@@ -39,7 +40,7 @@ async function killWithinWrites(
   let longest = 5;
   while (torn + renamed < writes) {
     expect(tries++).toBeLessThan(4 * writes);
-    const isWithin = await killWithinWrite(program, runDir, 1 + drawn(3), (drawn(1000) / 1000) * longest);
+    const isWithin = await killWithinWrite(program, [runDir], 1 + drawn(3), (drawn(1000) / 1000) * longest);
     longest *= isWithin ? 1.05 : 0.8;
     const isTorn = temporaries(runDir) > 0;
     if (isTorn) torn++;
@@ -71,6 +72,20 @@ test('killed within each of 200 writes, a process leaves the old checkpoint or t
   expect(torn).toBeGreaterThan(60);
   expect(renamed).toBeGreaterThan(0);
 }, 300_000);
+
+test('the check sees a writer that does not rename', async () => {
+  let broken = 0;
+  for (let at = 0; at < 40 && broken === 0; at++) {
+    const runDir = join(folder, `careless-${at}`);
+    await killWithinWrite(writer, [runDir, 'careless'], 2, 0);
+    for (const { path } of await new RunFolder(runDir).checkpoints())
+      await readCheckpoint(path).catch((error: unknown) => {
+        expect(error).toBeInstanceOf(CheckpointError);
+        broken++;
+      });
+  }
+  expect(broken).toBeGreaterThan(0);
+}, 120_000);
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => Buffer.from(buffer, byteOffset, byteLength);
 
