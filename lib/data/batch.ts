@@ -68,17 +68,19 @@ export interface PassBegin {
   readonly epoch?: number;
   /** Batches of it that are left out. Default 0. */
   readonly begin?: number;
+  /** How many of these there need not be: the end of a pass may cut a list of batches short. Default 0. */
+  readonly optional?: number;
 }
 
 /**
  * One pass over the data.
  *
- * @throws DataError for what is no data set, for a value that is no batch, and for a second pass over an iterator
- *   (a generator object, say), which would silently yield nothing.
+ * @throws DataError for what is no data set, for a value that is no batch, for a pass that ends before it begins, and for a
+ *   second pass over an iterator (a generator object, say), which would silently yield nothing.
  */
 export async function* iterate<I extends BatchInputs>(
   data: Data<I>,
-  { epoch = 0, begin = 0 }: PassBegin = {},
+  { epoch = 0, begin = 0, optional = 0 }: PassBegin = {},
 ): AsyncGenerator<Batch<I>, void, undefined> {
   const canBegin = typeof data?.pass === 'function';
   const source = canBegin ? (data.pass(epoch, begin) as Batches<I>) : typeof data === 'function' ? data() : data;
@@ -92,6 +94,10 @@ export async function* iterate<I extends BatchInputs>(
     if (position >= begin) yield batch;
     position++;
   }
+  if (position < begin - optional)
+    throw new DataError(
+      `data: expected at least the ${begin - optional} batches of this pass that have been taken before, received ${position}`,
+    );
 }
 
 function freshPass<I extends BatchInputs>(source: Batches<I>): Batches<I> {

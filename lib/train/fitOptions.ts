@@ -50,7 +50,10 @@ export interface FitOptions<O extends Outputs = AnyOutputs> extends Omit<StepOpt
   readonly onNonFinite?: 'stop' | 'skip' | { readonly maxInARow: number };
   /** A bar on a terminal, plain lines elsewhere, on standard error, with the loss, metrics, and bits per character of text. Default false. */
   readonly progress?: boolean;
-  /** A folder for `metrics.jsonl`, `checkpoints/` and, at the end, `model.safetensors`. One that holds a run is refused, but for `resume` and `overwrite`. */
+  /**
+   * A folder for `metrics.jsonl`, `checkpoints/` and, at the end, `model.safetensors`. One that holds a run is refused, but
+   * for `resume` and `overwrite`; one in which another training is at work, always (StateError, which names its process).
+   */
   readonly runDir?: string;
   /** Removes the run that `runDir` holds, and begins a new one. Default false. */
   readonly overwrite?: boolean;

@@ -87,6 +87,8 @@ class OwnFile {
 
   async sign(): Promise<void> {
     await this.file.write(this.text, 0, this.text.length, 0);
+    // A network's file system may keep to this host what is not synced.
+    await this.file.sync();
   }
 
   async modified(): Promise<number> {
@@ -104,7 +106,7 @@ class OwnFile {
   async giveUp(): Promise<void> {
     // What another process has put in its place is not ours to remove.
     if (await this.isThere()) await rm(this.path, { force: true }).catch(() => {});
-    await this.file.close();
+    await this.file.close().catch(() => {});
   }
 }
 
@@ -130,10 +132,11 @@ const holderOf = async (path: string): Promise<Holder | null> =>
 
 /** Throws unless the holder is gone at the time `now`, by the clock of the file's system. */
 async function removeAbandoned(path: string, now: number): Promise<void> {
+  // Read first: so a network's file system asks for the file's age anew.
+  const holder = await holderOf(path);
   const file = await stat(path).catch(() => null);
   // It has been given up meanwhile.
   if (!file) return;
-  const holder = await holderOf(path);
   const runs = holder && (await isRunning(holder));
   const seconds = (now - file.mtimeMs) / 1000;
   if (holder && runs) throw inUse(path, holder);

@@ -6,6 +6,7 @@ import {
   adam,
   CheckpointError,
   crossEntropy,
+  DataError,
   embedding,
   linear,
   lstm,
@@ -229,6 +230,32 @@ describe('at a resumption', () => {
       ...['step 1'].slice(0, kept),
       ...['step 7', 'step 8', 'step 9', 'epoch 9'],
     ]);
+  });
+
+  test.each([1, 2])(
+    'data of unknown length that have become shorter are refused, %i batches to a step',
+    async (accumulate) => {
+      const runDir = join(folder, 'run');
+      const given = { ...options(), accumulate };
+      const reading = (batches: number) => () => [...data, ...data].slice(0, batches);
+      const maxSteps = 4 / accumulate;
+      await make().fit(reading(6), { ...given, maxSteps, runDir });
+      const run = make().fit(reading(accumulate === 1 ? 3 : 2), { ...given, resume: runDir });
+      await expect(run).rejects.toThrow(DataError);
+      await expect(run).rejects.toThrow(
+        /expected at least the \d batches of this pass that have been taken before, received/,
+      );
+      expect(await make().fit(reading(6), { ...given, resume: runDir })).toMatchObject({ steps: 12 / accumulate });
+    },
+  );
+
+  test('a pass whose last step took fewer batches is known to be over', async () => {
+    const runDir = join(folder, 'run');
+    const given = { ...options(), epochs: 1, accumulate: 2 };
+    const reading = () => data;
+    const whole = await make().fit(reading, { ...given, maxSteps: 2, runDir });
+    expect(whole).toMatchObject({ steps: 2, ended: 'budget' });
+    expect(await make().fit(reading, { ...given, resume: runDir })).toMatchObject({ steps: 2, ended: 'done' });
   });
 
   test('a folder without a run is refused by name, and begun by true', async () => {

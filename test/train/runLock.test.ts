@@ -146,6 +146,7 @@ describe('a holder', () => {
   test.each<[string, () => Promise<void>]>([
     ['whose number has been given to another process', hold({ start: '1' })],
     ['of another container or host that is silent for a minute', hold(elsewhere, 70)],
+    ['whose start cannot be told, and that is silent for a minute', hold({ start: null }, 70)],
     [
       'that was killed before it could say who it is',
       async () => {
@@ -173,6 +174,7 @@ describe('a holder', () => {
       hold(elsewhere, 5),
       /in use by process 7 on far, since .*, which was alive \d+ s ago.*If it is gone, try again when it has been silent for 60 s/,
     ],
+    ['whose start cannot be told, with a fresh sign of life', hold({ start: null }), /which was alive \d+ s ago/],
     ['of this process, however long ago', hold({}, 1000), /in use by this process/],
     [
       'that has not said yet who it is',
@@ -251,6 +253,27 @@ describe('a lock whose file was removed', () => {
       await kill(child);
     }
   });
+});
+
+test('a training whose folder another process has taken ends with an error that names it', async () => {
+  // Only the timer of the lock, which gives its signs of life.
+  jest.useFakeTimers({
+    doNotFake: ['nextTick', 'setImmediate', 'setTimeout', 'performance', 'Date', 'queueMicrotask'],
+  });
+  const child = await holdElsewhere(join(folder, 'other.lock'));
+  try {
+    const run = fit({ epochs: 100_000 });
+    run.on('step', ({ step }) => {
+      if (step === 3) renameSync(join(folder, 'other.lock'), lockPath);
+      if (step === 3) jest.advanceTimersByTime(10_000);
+    });
+    await expect(run).rejects.toThrow(StateError);
+    await expect(run).rejects.toThrow(`is in use by process ${child.pid} on `);
+    expect(parseHolder(readFileSync(lockPath, 'utf8'))!.pid).toBe(child.pid);
+  } finally {
+    jest.useRealTimers();
+    await kill(child);
+  }
 });
 
 test('a sign of life is a new time of the file, and changes nothing else', async () => {

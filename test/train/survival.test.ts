@@ -120,6 +120,29 @@ test('the last checkpoints are kept, and the best', async () => {
   );
 });
 
+test.each<[string, object, number[]]>([
+  ['as many steps', { everySteps: 2 }, [2, 4, 6, 7]],
+  ['so many minutes, all of them past', { everyMinutes: 1e-9 }, [1, 2, 3, 4, 5, 6, 7]],
+  ['so many minutes, which do not pass', { everyMinutes: 1000 }, [7]],
+  ['steps or minutes, whichever come first', { everySteps: 3, everyMinutes: 1000 }, [3, 6, 7]],
+  ['five minutes by default', {}, [7]],
+])('checkpoints are written after %s, and at the end', async (_, checkpoint, steps) => {
+  const runDir = join(folder, 'run');
+  const written: number[] = [];
+  const run = make().fit(data, {
+    loss,
+    optimizer: sgd(),
+    maxSteps: 7,
+    runDir,
+    checkpoint: { ...checkpoint, keepLast: 100 },
+  });
+  await run.on('checkpoint', ({ step }) => written.push(step));
+  expect([...new Set(written)]).toEqual(steps);
+  expect(await readdir(join(runDir, 'checkpoints'))).toEqual(
+    steps.map((step) => `step-${String(step).padStart(8, '0')}.safetensors`),
+  );
+});
+
 eachBackend((backend) => {
   /** Not finite where all weights are 0. */
   const fragile = (output: Variable, _: Variable, weights: Variable | null) =>
