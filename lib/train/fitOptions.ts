@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { DataError, OptionError } from '../errors';
-import { isData, type Data } from '../data/batch';
+import { batchCount, isData, type Data } from '../data/batch';
 import type { AnyOutputs, Outputs } from '../nn/loss';
 import { abortSignal, checkOptions, describe, flag, positiveInteger } from '../options';
 import type { CheckpointOptions, CheckpointSettings } from './checkpointing';
@@ -133,6 +133,8 @@ export function fitSettings(data: Data, options: FitOptions<never>): FitSettings
     throw new DataError(
       `fit: validation: expected an iterable of batches or a function that returns one, received ${describe(validation)}`,
     );
+  if (validation && batchCount(validation) === 0)
+    throw new DataError('fit: validation: expected at least one batch, received none');
   const place = runPlace(options);
   const figures = { all: figureNames(options), derived: derivedNames(options) };
   for (const { learningRate } of options.optimizer.groups)

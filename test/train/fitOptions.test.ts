@@ -101,6 +101,12 @@ test.each([5, null, {}, 'data'])(
   },
 );
 
+test('validation data without a batch are refused before the first step', async () => {
+  const { run, steps } = start({ validation: [] });
+  await expect(run).rejects.toThrow('fit: validation: expected at least one batch, received none');
+  expect(steps).toEqual([]);
+});
+
 test('a figure that is measured may be watched, whatever names it', async () => {
   const options = {
     metrics: ['accuracy'],
