@@ -119,6 +119,16 @@ class RunJob : public PromiseJob {
   std::string error_;
 };
 
+// The array at this position, which has the size and dtype of the output. Throws InvalidInput when it has not.
+ArrayData output_array(const Program& program, const Counts& counts, const Napi::Array& arrays, size_t index) {
+  const Value& value = program.values[program.outputs[index]];
+  const ArrayData array = array_data("output", arrays.Get(static_cast<uint32_t>(index)));
+  if (array.dtype != value.dtype || array.elements * element_bytes(value.dtype) != value_bytes(value, counts)) {
+    throw InvalidInput("output " + std::to_string(index) + ": expected an array of its size and dtype");
+  }
+  return array;
+}
+
 std::vector<std::string> strings(const Napi::Array& array) {
   std::vector<std::string> list;
   for (uint32_t index = 0; index < array.Length(); ++index) list.push_back(array.Get(index).ToString());
@@ -147,7 +157,7 @@ Napi::Function ExecutableObject::define(Napi::Env env) {
   return DefineClass(
       env, "Executable",
       {InstanceMethod<&ExecutableObject::run>("run"), InstanceMethod<&ExecutableObject::run_sync>("runSync"),
-       InstanceMethod<&ExecutableObject::dispose>("dispose")});
+       InstanceMethod<&ExecutableObject::run_into>("runInto"), InstanceMethod<&ExecutableObject::dispose>("dispose")});
 }
 
 // (words: Int32Array, numbers: Float64Array, states: string[])
@@ -199,10 +209,9 @@ Napi::Value ExecutableObject::run(const Napi::CallbackInfo& info) {
   return handle;
 }
 
-// (store, T, B, S, inputs): the outcome
-Napi::Value ExecutableObject::run_sync(const Napi::CallbackInfo& info) {
+// On the calling thread, when nobody else uses the store or the executable.
+RunOutcome ExecutableObject::run_here(const Napi::CallbackInfo& info, const Counts& counts) {
   static const std::atomic<bool> never{false};
-  const Counts counts = counts_at(info, 1);
   const std::shared_ptr<Store> store = StoreObject::unwrap(info[0]);
   const std::shared_ptr<Executable> executable = this->executable();
   executable->check(counts);
@@ -213,8 +222,30 @@ Napi::Value ExecutableObject::run_sync(const Napi::CallbackInfo& info) {
       executable->run(*store, counts, sync_inputs_.addresses(), executable->own_arena(), {1}, never);
   StoreObject::account_for(info[0]);
   account(info.Env());
-  return outcome_object(info.Env(), executable->program(), outcome,
-                        [&](size_t index) { return executable->output(index); });
+  return outcome;
+}
+
+// (store, T, B, S, inputs): the outcome
+Napi::Value ExecutableObject::run_sync(const Napi::CallbackInfo& info) {
+  const RunOutcome outcome = run_here(info, counts_at(info, 1));
+  return outcome_object(info.Env(), executable_->program(), outcome,
+                        [this](size_t index) { return executable_->output(index); });
+}
+
+// (store, T, B, S, inputs, outputs): makes no JavaScript object, so that a stream of steps leaves no garbage.
+void ExecutableObject::run_into(const Napi::CallbackInfo& info) {
+  const Counts counts = counts_at(info, 1);
+  const Program& program = executable()->program();
+  if (!program.guards.empty()) throw InvalidInput("expected a program without guards");
+  const Napi::Array targets = info[5].As<Napi::Array>();
+  // Before the run, which cannot be undone.
+  for (size_t index = 0; index < program.outputs.size(); ++index) output_array(program, counts, targets, index);
+  run_here(info, counts);
+  for (size_t index = 0; index < program.outputs.size(); ++index) {
+    const ArrayData target = output_array(program, counts, targets, index);
+    const size_t bytes = target.elements * element_bytes(target.dtype);
+    if (bytes > 0) std::memcpy(const_cast<void*>(target.data), executable_->output(index).data, bytes);
+  }
 }
 
 void ExecutableObject::dispose(const Napi::CallbackInfo& info) {

@@ -32,8 +32,10 @@ class ExecutableObject : public Napi::ObjectWrap<ExecutableObject> {
  private:
   Napi::Value run(const Napi::CallbackInfo& info);
   Napi::Value run_sync(const Napi::CallbackInfo& info);
+  void run_into(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
 
+  RunOutcome run_here(const Napi::CallbackInfo& info, const Counts& counts);
   const std::shared_ptr<Executable>& executable() const;
   void account(Napi::Env env);
 
