@@ -43,7 +43,7 @@ eachBackend((backend) => {
     for (const token of tokens) {
       const output = session.step(token);
       expect(Array.from(output)).toEqual(Array.from(other.step(token)));
-      structuredClone(output.buffer, { transfer: [output.buffer] });
+      structuredClone(output.buffer, { transfer: [output.buffer as ArrayBuffer] });
     }
   });
 
