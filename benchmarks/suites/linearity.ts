@@ -1,7 +1,8 @@
 /**
  * A layer's training step at T 16 to 4,096: its cost should be a constant and so much for each step in time. The row of
- * the longest has the line that fits all of them: `constant` in microseconds, `perStep` in microseconds a step,
- * `rSquared`, and `off`, the largest deviation of a time from it in percent of the time.
+ * the longest has the lines through all of them: `rSquared` of the one with the least squares, which is 1 where cost is
+ * linear; and `constant` in microseconds and `perStep` in microseconds a step of the one with the least relative
+ * squares, since in the other the longest alone tell. `off` is the largest deviation of a time from that, in percent.
  */
 import { measurePeak } from '../../lib/backend/native/native';
 import { repeated, type Setting } from '../contest';
@@ -33,27 +34,35 @@ async function measureRows(sizes: readonly LayerSize[], rounds: number): Promise
     return rowBesidePeak(name, operationsOf(size, 'train'), { seconds: samples[nameOf(size)]!, peak: samples.peak! });
   });
   const times = sizes.map((size) => median(samples[nameOf(size)]!) * 1e6);
-  const { constant, slope, rSquared, off } = fitLine(
-    sizes.map(({ T }) => T),
+  const lengths = sizes.map(({ T }) => T);
+  const plain = fitLine(
+    lengths,
     times,
+    times.map(() => 1),
   );
-  const figures = { constant, perStep: slope, rSquared, off: 100 * off };
+  const relative = fitLine(
+    lengths,
+    times,
+    times.map((time) => time ** -2),
+  );
+  const figures = {
+    constant: relative.constant,
+    perStep: relative.slope,
+    rSquared: plain.rSquared,
+    off: 100 * Math.max(...times.map((time, k) => Math.abs(1 - relative.at(lengths[k]!) / time))),
+  };
   return rows.map((row, index) => (index < rows.length - 1 ? row : { ...row, figures }));
 }
 
-/**
- * The line y = constant + slope x with the least sum of squared relative deviations, since a time is as uncertain as it
- * is long. R² = 1 - sum (y - line)² / sum (y - mean)², of the times as they are.
- */
-export function fitLine(x: readonly number[], y: readonly number[]) {
-  const sum = (term: (x: number, y: number) => number) => x.reduce((total, at, k) => total + term(at, y[k]!), 0);
-  const weight = sum((_, y) => y ** -2);
-  const [meanX, meanY] = [sum((x, y) => x / y ** 2) / weight, sum((_, y) => 1 / y) / weight];
-  const slope = sum((x, y) => ((x - meanX) * (y - meanY)) / y ** 2) / sum((x, y) => (x - meanX) ** 2 / y ** 2);
+/** The line y = constant + slope x with the least weighted sum of squares. R² = 1 - sum (y - line)² / sum (y - mean)². */
+export function fitLine(x: readonly number[], y: readonly number[], weights: readonly number[]) {
+  const sum = (term: (x: number, y: number) => number) =>
+    weights.reduce((total, weight, k) => total + weight * term(x[k]!, y[k]!), 0);
+  const total = sum(() => 1);
+  const [meanX, meanY] = [sum((x) => x) / total, sum((_, y) => y) / total];
+  const slope = sum((x, y) => (x - meanX) * (y - meanY)) / sum((x) => (x - meanX) ** 2);
   const constant = meanY - slope * meanX;
-  const left = (x: number, y: number) => y - constant - slope * x;
-  const mean = sum((_, y) => y) / y.length;
-  const rSquared = 1 - sum((x, y) => left(x, y) ** 2) / sum((_, y) => (y - mean) ** 2);
-  const off = Math.max(...x.map((at, k) => Math.abs(left(at, y[k]!) / y[k]!)));
-  return { constant, slope, rSquared, off };
+  const at = (x: number) => constant + slope * x;
+  const rSquared = 1 - sum((x, y) => (y - at(x)) ** 2) / sum((_, y) => (y - meanY) ** 2);
+  return { constant, slope, rSquared, at };
 }

@@ -1,14 +1,15 @@
 /**
  * One step of one stream through the public API, T 1 and B 1, I = H: `session.step` on the calling thread, and
  * `model.predict` off the event loop, whose case says so. Each step begins at the state in which the last one ended; a prediction
- * begins at zeros. `collections` are the garbage collections in 100,000 steps; from H 256 on, in 10,000.
+ * begins at zeros. Steps are measured on one thread, of the peers too. `collections` are the garbage collections in 100,000 steps; from H 256 on, in 10,000.
  */
-import { lstm, sequential, type Sequential } from '../../lib';
+import { getThreads, lstm, sequential, setThreads, type Sequential } from '../../lib';
 import { contest, type Contest, type Setting } from '../contest';
 import { operationsOf, type LayerSize } from '../lstmLayer';
 import { secondsOf } from '../measure';
 import { collectionsDuring } from '../../test/support/collections';
-import type { Rows } from '../report';
+import type { Row, Rows } from '../report';
+import { measureBandwidths } from '../roofline';
 import { numbers } from '../trainStep';
 
 const sizes: readonly LayerSize[] = [64, 128, 256, 512, 1024].map((H) => ({ T: 1, B: 1, I: H, H }));
@@ -18,10 +19,21 @@ export async function* serving(setting: Setting): Rows {
     for (const call of ['step', 'predict'] as const) {
       const name = `H ${size.H}, ${call}`;
       if (!setting.wanted(name)) continue;
-      const row = await contest(servingCase(name, size, call), setting);
+      const row = await (call === 'step' ? onOneThread : contest)(servingCase(name, size, call), setting);
       const figures = { microseconds: row.ms * 1e3, ...(call === 'step' && { collections: await collections(size) }) };
       yield { ...row, figures };
     }
+  }
+}
+
+/** A step runs on the calling thread alone; so do those of the peers, and the roof is that of one thread. */
+async function onOneThread(given: Contest, setting: Setting): Promise<Row> {
+  const before = getThreads();
+  setThreads(1);
+  try {
+    return await contest(given, { ...setting, bandwidths: await measureBandwidths() });
+  } finally {
+    setThreads(before);
   }
 }
 
