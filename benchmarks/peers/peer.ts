@@ -18,9 +18,6 @@ export interface PeerKind {
 
 type Answer = Partial<Readonly<Record<'version' | 'error', string> & Record<'seconds', number>>>;
 
-/** A first call that takes longer than this is no contender: seconds. */
-const longestFirstCall = 10;
-
 /** The threads of other engines spin a while after a run: they are given the time to fall asleep, so that they disturb nobody. */
 const pause = 20;
 
@@ -83,14 +80,16 @@ export class Peer {
     readonly name: string,
     readonly version: string,
     private readonly kind: PeerKind,
+    private readonly longestFirstCall: number,
     /** Null after one that ended, or was ended for taking too long; the next case starts another. */
     private process: PeerProcess | null,
     private readonly folder: string,
   ) {}
 
-  static async start(name: string, kind: PeerKind): Promise<Peer> {
+  /** `longestFirstCall`: seconds after which a peer that has not opened a case is ended. */
+  static async start(name: string, kind: PeerKind, longestFirstCall = 10): Promise<Peer> {
     const { process, version } = await Peer.startProcess(name, kind);
-    return new Peer(name, version, kind, process, mkdtempSync(join(tmpdir(), 'lstm-native-peer-')));
+    return new Peer(name, version, kind, longestFirstCall, process, mkdtempSync(join(tmpdir(), 'lstm-native-peer-')));
   }
 
   private static async startProcess(name: string, { command, install }: PeerKind) {
@@ -110,7 +109,7 @@ export class Peer {
     this.process ??= (await Peer.startProcess(this.name, this.kind)).process;
     const paths = { inputs: join(this.folder, 'inputs.bin'), outputs: join(this.folder, 'outputs.bin') };
     writeFileSync(paths.inputs, Buffer.concat(inputsOf(given).map(([name]) => bytesOf(tensors[name]!))));
-    await this.ask({ open: { ...given, threads, ...paths } satisfies PeerCase }, longestFirstCall);
+    await this.ask({ open: { ...given, threads, ...paths } satisfies PeerCase }, this.longestFirstCall);
     const bytes = readFileSync(paths.outputs);
     let offset = 0;
     const next = (shape: readonly number[]) => {
