@@ -114,11 +114,11 @@ export interface Table {
   readonly cells: readonly (readonly string[])[];
 }
 
-/** The rows of one suite. */
-export function tableOf(rows: readonly Row[]): Table {
+/** The rows of one suite; why a peer was skipped stands in a last column, where `reasons` are wanted and there are some. */
+export function tableOf(rows: readonly Row[], reasons = true): Table {
   const peers = [...new Set(rows.flatMap(({ ratio }) => Object.keys(ratio)))];
   const columns = [...new Set(rows.flatMap(({ figures = {} }) => Object.keys(figures)))];
-  const skipped = rows.some(({ skipped }) => skipped) ? ['skipped'] : [];
+  const skipped = reasons && rows.some(({ skipped }) => skipped) ? ['skipped'] : [];
   const header = ['suite', 'case', 'pass', 'ms', 'GFLOP/s', '% of roof', ...peers.map((peer) => `x ${peer}`)];
   const lines = rows.map((row) => [
     row.suite,
@@ -127,7 +127,7 @@ export function tableOf(rows: readonly Row[]): Table {
     row.ms.toPrecision(4),
     row.gflops.toFixed(1),
     row.rooflinePercent.toFixed(0),
-    ...peers.map((peer) => row.ratio[peer]?.toFixed(2) ?? ''),
+    ...peers.map((peer) => row.ratio[peer]?.toFixed(2) ?? (row.skipped?.[peer] === undefined ? '' : '-')),
     ...columns.map((column) => figure(column, row.figures?.[column])),
     ...skipped.map(() => listed(row.skipped ?? {})),
   ]);
@@ -153,7 +153,7 @@ function figure(column: string, value: number | undefined): string {
 export const progressOf = ({ suite, case: name, pass, ms }: Row): string =>
   `${suite}  ${name}  ${pass}  ${ms.toPrecision(4)} ms`;
 
-function describe({ cpu, isa, threads, peakGflops, date, ...others }: Report['machine']): string {
+export function describe({ cpu, isa, threads, peakGflops, date, ...others }: Report['machine']): string {
   const more = Object.entries(others)
     .filter(([name]) => name !== 'cpus')
     .map(([name, value]) => `${name} ${typeof value === 'number' ? value.toFixed(0) : value}`);
