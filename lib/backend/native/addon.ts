@@ -65,15 +65,11 @@ export interface AddonExecutable {
   /** The counts of T, B and S; one array for each input, in order, copied at the call. */
   run(store: AddonStore, t: number, b: number, s: number, inputs: readonly NumberArray[], training: boolean): AddonRun;
   runSync(store: AddonStore, t: number, b: number, s: number, inputs: readonly NumberArray[]): AddonOutcome;
-  /** As `runSync` of a program without guards, the outputs copied into arrays of their sizes and dtypes. Makes no object. */
-  runInto(
-    store: AddonStore,
-    t: number,
-    b: number,
-    s: number,
-    inputs: readonly NumberArray[],
-    outputs: readonly NumberArray[],
-  ): void;
+  /**
+   * As `runSync` of a program without guards, again and again: a function of the inputs, and of arrays of the outputs'
+   * sizes and dtypes into which these are copied, one argument each. A call makes no object.
+   */
+  repeatSync(store: AddonStore, t: number, b: number, s: number): (...arrays: NumberArray[]) => void;
   dispose(): void;
 }
 

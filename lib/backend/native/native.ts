@@ -87,8 +87,12 @@ class NativeStore implements Store {
 
   /** The addon's store. */
   get handle(): AddonStore {
-    if (this.disposed) throw new StateError('the store was disposed');
+    this.expectUsable();
     return this.store;
+  }
+
+  expectUsable(): void {
+    if (this.disposed) throw new StateError('the store was disposed');
   }
 
   allocate(states: readonly StateSpec[]): void {
@@ -197,23 +201,26 @@ class NativeExecutable implements Executable {
   repeatSync(store: Store, inputs: Readonly<Record<string, ArrayView>>): () => RunResult['outputs'] {
     const own = this.ownStore(store);
     const binding = bindInputs(this.program, this.capacities, inputs);
-    const { T, B, S } = binding.counts;
-    const arrays = binding.arrays.map(({ data }) => data);
-    let targets = this.newOutputs(binding.counts);
-    let outputs = this.result({ status: 'committed', index: 0, outputs: targets }, binding.counts).outputs;
+    const { counts } = binding;
+    const run = reporting(() => this.executable.repeatSync(own.handle, counts.T, counts.B, counts.S));
+    const given = binding.arrays.map(({ data }) => data);
+    const withOutputs = () => {
+      const targets = this.newOutputs(counts);
+      const { outputs } = this.result({ status: 'committed', index: 0, outputs: targets }, counts);
+      return { targets, outputs, arrays: [...given, ...targets] };
+    };
+    let bound = withOutputs();
     return () => {
       if (this.disposed) throw new StateError('the executable was disposed');
+      own.expectUsable();
       checkContents(this.program, binding);
-      if (hasDetached(targets)) {
-        targets = this.newOutputs(binding.counts);
-        outputs = this.result({ status: 'committed', index: 0, outputs: targets }, binding.counts).outputs;
-      }
+      if (hasDetached(bound.targets)) bound = withOutputs();
       try {
-        this.executable.runInto(own.handle, T, B, S, arrays, targets);
+        Reflect.apply(run, undefined, bound.arrays);
       } catch (cause) {
         throw reported(cause);
       }
-      return outputs;
+      return bound.outputs;
     };
   }
 
