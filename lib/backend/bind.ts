@@ -47,6 +47,7 @@ export function bindInputs(program: Program, capacities: Counts, inputs: Readonl
       );
     }
   }
+  checkLeastSizes(program, complete);
   program.inputs.forEach((input, index) => checkContent(program, input, arrays[index]!, complete));
   return { counts: complete, arrays };
 }
@@ -105,6 +106,15 @@ function formatCounts(shape: Shape, counts: ReadonlyMap<CountName, number>): str
   return bound.length ? ` with ${bound.join(', ')}` : '';
 }
 
+function checkLeastSizes(program: Program, counts: Counts): void {
+  for (const { size, least, purpose } of program.leastSizes) {
+    const received = evaluateDim(size, counts);
+    const meaning = countMeanings[size as CountName] ?? `for ${size}`;
+    if (received < least)
+      throw new ShapeError(`${purpose}: expected at least ${least} ${meaning}, received ${received}`);
+  }
+}
+
 function checkContent(program: Program, { name, value, ranges }: ProgramInput, { data }: ArrayView, counts: Counts) {
   const { dtype } = program.values[value]!;
   if (dtype !== 'int32') {
@@ -116,14 +126,14 @@ function checkContent(program: Program, { name, value, ranges }: ProgramInput, {
 }
 
 function checkRange(name: string, data: ArrayLike<number>, range: IntegerRange, counts: Counts): void {
-  const { below, inclusive = false, except } = range;
+  const { from = 0, below, inclusive = false, except, purpose } = range;
   const limit = evaluateDim(below, counts) + (inclusive ? 1 : 0);
   for (let index = 0; index < data.length; index++) {
     const value = data[index]!;
-    if ((value < 0 || value >= limit) && value !== except) {
-      const orElse = except === undefined ? '' : ` or ${except}`;
+    if ((value < from || value >= limit) && value !== except) {
+      const orElse = (except === undefined ? '' : ` or ${except}`) + (purpose ? ` for ${purpose}` : '');
       throw new DataError(
-        `${name}: expected integers in 0..${limit - 1}${orElse}, received ${value} at index ${index}`,
+        `${name}: expected integers in ${from}..${limit - 1}${orElse}, received ${value} at index ${index}`,
       );
     }
   }
