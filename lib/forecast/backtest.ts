@@ -50,7 +50,7 @@ export interface Backtest extends Scores {
  * worth. Origin i is row i·stride of the part; a model sees what lies before it and the covariates that are known ahead.
  *
  *     const backtest = await births.backtest(model, { stride: 28, baselines: [seasonalNaive(7), seasonalNaive(364)] });
- *     backtest.overall.mae; backtest.baselines[0].skill; backtest.bands[0].coverage;
+ *     backtest.overall.mae; backtest.baselines[0]?.skill; backtest.bands[0]?.coverage;
  *
  * @throws DataError where the part has no whole horizon; StateError for a refit where the format is from a file, which does
  *   not say how to fit its scaling anew; what `forecast` throws.
@@ -95,10 +95,13 @@ async function refitted(
 
 function checkBaselines(baselines: unknown): asserts baselines is readonly Baseline[] {
   const isBaseline = (one: Partial<Baseline> | null) => typeof one?.name === 'string' && typeof one.fit === 'function';
-  if (!Array.isArray(baselines) || !baselines.every(isBaseline))
+  const wrong = Array.isArray(baselines) ? baselines.findIndex((one) => !isBaseline(one as Partial<Baseline>)) : 0;
+  if (!Array.isArray(baselines) || wrong >= 0) {
+    const received = Array.isArray(baselines) ? `${describe(baselines[wrong])} at index ${wrong}` : describe(baselines);
     throw new OptionError(
-      `backtest: baselines: expected an array of { name, fit }, such as [naive(), seasonalNaive(7)], received ${describe(baselines)}`,
+      `backtest: baselines: expected an array of { name, fit }, such as [naive(), seasonalNaive(7)], received ${received}`,
     );
+  }
   const names = baselines.map(({ name }) => name as string);
   const twice = names.find((name, index) => names.indexOf(name) < index);
   if (twice !== undefined) throw new OptionError(`backtest: baselines: two are named ${describe(twice)}`);

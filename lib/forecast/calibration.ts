@@ -22,6 +22,8 @@ export function calibrate(backtest: {
   readonly columns: readonly Column[];
   readonly forecasts: readonly OriginForecast[];
 }): Calibration {
+  if (!Array.isArray(backtest?.columns) || !Array.isArray(backtest.forecasts))
+    throw new DataError(`calibrate: expected what series.backtest(...) gave, received ${describe(backtest)}`);
   const bands = bandsOf(backtest.columns);
   if (bands.length === 0)
     throw new DataError('calibrate: expected a model with a band, such as q10 and q90; the backtest has none');

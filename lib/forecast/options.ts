@@ -1,5 +1,6 @@
 /** Options that forecasts and backtests share. */
 import { DataError, OptionError, StateError } from '../errors';
+import { checkSeed } from '../data/draws';
 import type { SeriesFormat } from '../data/series/format';
 import { checkOptions, describe, positiveInteger } from '../options';
 import type { Calibration } from './calibration';
@@ -54,8 +55,7 @@ export function planOf(owner: string, model: Module, series: Series, options: Pr
     throw new OptionError(
       `${owner}: horizon: expected at most ${window.horizon}, that of the head, for a direct forecast, received ${horizon}; method 'recursive' goes on beyond it`,
     );
-  if (!Number.isInteger(seed) || seed < 0 || seed > 0xffffffff)
-    throw new OptionError(`${owner}: seed: expected an integer in 0..4294967295, received ${describe(seed)}`);
+  checkSeed(owner, seed);
   const distribution = distributionOf(model);
   const { samples = distribution.kind === 'point' ? 0 : 100 } = options;
   if (samples !== 0) positiveInteger(owner, 'samples', samples);
@@ -68,7 +68,7 @@ export function planOf(owner: string, model: Module, series: Series, options: Pr
 function windowOf(owner: string, model: Module, series: Series): NonNullable<SeriesFormat['spec']['window']> {
   const format = (model as Partial<Module> | null | undefined)?.series;
   if (format === undefined) throw new OptionError(`${owner}: expected a model, received ${describe(model)}`);
-  const window = format?.spec.window;
+  const window = format?.spec?.window;
   if (!format || !window)
     throw new StateError(
       `${owner}: the model was not trained on windows of series, so its columns and their scaling are not known; fit it on series.train.windows(...)`,

@@ -39,7 +39,7 @@ export interface Recognition {
 /**
  * The likeliest class of each sequence, by a model that gives [B, K] for K labels.
  *
- *     const [first] = await sequences.classify(model, ['a text', 'another']); // first.label, first.probability
+ *     const recognised = await sequences.classify(model, ['a text', 'another']); // [{ label, probability, probabilities }, ...]
  *
  * @throws StateError where the model has no labels, DataError for inputs that do not fit it.
  */
@@ -54,7 +54,7 @@ export async function classify(
 /**
  * The likeliest class of each step of each sequence, by a model that gives [B, T, K] for K labels. An empty sequence has none.
  *
- *     const [sentence] = await sequences.tag(model, [['time', 'flies']]); // sentence.map(({ label }) => label)
+ *     for (const steps of await sequences.tag(model, [['time', 'flies']])) console.log(steps.map(({ label }) => label));
  *
  * @throws StateError where the model has no labels, DataError for inputs that do not fit it.
  */

@@ -4,10 +4,13 @@ import { checkOptions, describe, positiveInteger } from '../../options';
 import type { BatchInputs } from '../batch';
 import { EncodedSeries, RowLayout } from './encode';
 import { fitFormat } from './fitFormat';
+import { withFutureRows } from './future';
 import { ownOf, type SeriesFormat } from './format';
 import type { Layout } from './options';
-import { checkSplit, partNames, splitRows, type PartName, type Range, type Split } from './split';
-import { someOf, type Table } from './table';
+import { partNames, type PartName } from '../split';
+import { checkSplit, splitRows, type Range, type Split } from './split';
+import { someOf } from './rows';
+import type { Table } from './table';
 import {
   checkOriginOptions,
   Origins,
@@ -153,7 +156,9 @@ export class Series {
     const { lookback, horizon, given } = options;
     positiveInteger('windowAt', 'lookback', lookback);
     positiveInteger('windowAt', 'horizon', horizon);
-    const places = origins.map((origin) => this.place(origin, lookback));
+    if (!Array.isArray(origins) || !origins.every((origin) => typeof origin === 'object' && origin !== null))
+      throw new DataError(`windowAt: expected an array of origins { key, row }, received ${describe(origins)}`);
+    const places = origins.map((origin: Pick<Origin, 'key' | 'row'>) => this.place(origin, lookback));
     const assembler = new WindowAssembler(this.rowLayout, { lookback, horizon });
     if (!given) return { inputs: assembler.inputs(places) };
     const steps = this.givenSteps(given, origins.length);
@@ -204,10 +209,27 @@ export class Series {
     checkOptions('withSplit', options, ['keepScaling']);
     checkSplit(split);
     const { layout, table } = this.contents;
-    const format = options.keepScaling ? this.format : null;
-    // Of the same class: rooms above extend this one.
+    return this.remade({ layout: { ...layout, split }, table, format: options.keepScaling ? this.format : null });
+  }
+
+  /**
+   * The same table, scaled as before, with rows of days to come: records that have the table's time, its key where there is
+   * one, and its covariates of the future.
+   *
+   *     const known = sales.withFuture([{ date: '2024-03-01', promotion: 1 }, { date: '2024-03-02', promotion: 0 }]);
+   *
+   * @throws OptionError where the table has no such covariates; DataError for a record that lacks one, and for a day that
+   *   is past already, comes twice or is left out.
+   */
+  withFuture(records: Iterable<object>): this {
+    const { layout, table } = this.contents;
+    return this.remade({ layout, table: withFutureRows(layout, table, records), format: this.format });
+  }
+
+  /** Of the same class: rooms above extend this one. */
+  private remade(contents: SeriesContents): this {
     const make = this.constructor as new (contents: SeriesContents) => this;
-    return new make({ layout: { ...layout, split }, table, format });
+    return new make(contents);
   }
 
   private part(name: PartName, ranges: ReadonlyMap<string, Record<PartName, Range>>): SeriesPart {
@@ -227,7 +249,10 @@ export class Series {
     const { length } = series.table;
     if (Number.isInteger(row) && row >= lookback && row <= length) return { series, row };
     throw new DataError(
-      `windowAt: expected an origin with ${lookback} rows before it, so a row in ${lookback}..${length}, received ${describe(row)}`,
+      `windowAt: expected an origin with ${lookback} rows before it, ` +
+        (lookback > length
+          ? `received a series of ${length} rows`
+          : `so a row in ${lookback}..${length}, received ${describe(row)}`),
     );
   }
 

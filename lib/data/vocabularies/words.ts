@@ -71,9 +71,18 @@ export class WordVocabulary implements Vocabulary {
     });
   }
 
-  /** The token of each character (code point). */
+  /**
+   * The token of each character (code point), where the vocabulary is one of characters.
+   *
+   * @throws DataError where it is one of words: how a text becomes words, it does not know.
+   */
   encode(text: string): Int32Array {
-    return this.encodeAll([...text]);
+    const word = this.words.find((one) => [...one].length !== 1);
+    if (word === undefined) return this.encodeAll([...text]);
+    throw new DataError(
+      `tokens: expected an array of words, as the vocabulary is one of words such as ${describe(word)}, ` +
+        `received ${describe(text)}; split the text as that of the training was`,
+    );
   }
 
   /** Words one after another without a space; U+FFFD for what is unknown. */
