@@ -73,10 +73,8 @@ export function checkElements(name: string, { data, shape }: ArrayView): void {
   }
   const expected = elementCount(shape);
   if (data.length === expected) return;
-  const detached = data.buffer.byteLength === 0 ? ' (is its buffer detached?)' : '';
-  throw new DataError(
-    `${name}: expected ${expected} elements for shape ${formatShape(shape)}, received ${data.length}${detached}`,
-  );
+  const message = `${name}: expected ${expected} elements for shape ${formatShape(shape)}, received ${data.length}`;
+  throw data.buffer.byteLength === 0 ? new DataError(`${message} (is its buffer detached?)`) : new ShapeError(message);
 }
 
 function bindCounts(name: string, expected: Shape, received: readonly number[], counts: Map<CountName, number>): void {

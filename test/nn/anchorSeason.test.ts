@@ -77,7 +77,9 @@ test('windows that do not go with the head are refused before a run folder is ma
   );
   // Where lookback and horizon are equal, the sizes alone would let it pass.
   await expect(fit({}, { lookback: 5, horizon: 5 })).rejects.toThrow(
-    new OptionError('1: pointHead: horizon: expected 5, that of the windows, received none, which predicts at every step'),
+    new OptionError(
+      '1: pointHead: horizon: expected 5, that of the windows, received none, which predicts at every step',
+    ),
   );
   expect(existsSync('runs/never-made')).toBe(false);
   const model = sequential([lstm(4), pointHead({ horizon: 4 })]);

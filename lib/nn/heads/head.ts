@@ -203,8 +203,6 @@ export abstract class Head extends Layer {
       );
     if (!ends || horizon === window.horizon) return;
     const received = horizon === undefined ? 'none, which predicts at every step' : String(horizon);
-    throw new OptionError(
-      `${place}: horizon: expected ${window.horizon}, that of the windows, received ${received}`,
-    );
+    throw new OptionError(`${place}: horizon: expected ${window.horizon}, that of the windows, received ${received}`);
   }
 }
