@@ -1,4 +1,5 @@
 /** Labelled sequences of unequal length, for classification, tagging and regression. */
+import { isFiniteFloat32 } from '../../arrays';
 import { DataError, OptionError } from '../../errors';
 import { checkOptions, describe, flag, positiveInteger } from '../../options';
 import { checkSeed } from '../draws';
@@ -18,6 +19,8 @@ export interface SequenceOptions<R> {
   readonly label?: (record: R, index: number) => Label | readonly (Label | null)[];
   /** Numbers that belong to it: one, several, or for each step an array of them. */
   readonly target?: (record: R, index: number) => number | readonly number[] | readonly (readonly number[])[];
+  /** How much it counts in the loss and in metrics, 0 or more: to make up for classes that are rare, for example. Default 1. */
+  readonly weight?: (record: R, index: number) => number;
   /** Numbers for each step where inputs are plain arrays of numbers. Default 1. */
   readonly features?: number;
   /** Those of a model, `model.labels`, for data that it shall read. Default: the labels that there are. */
@@ -40,6 +43,7 @@ const optionNames = [
   'inputs',
   'label',
   'target',
+  'weight',
   'features',
   'labels',
   'vocabulary',
@@ -117,6 +121,7 @@ export const sequences = {
       inputs: read.inputs,
       features: read.features,
       targets,
+      ...(options.weight && { weights: readWeights(all, options.weight) }),
       ...(known && { labels: known }),
       ...(read.vocabulary && { vocabulary: read.vocabulary }),
     };
@@ -137,8 +142,19 @@ export const sequences = {
 
 function checkSequenceOptions<R>(options: SequenceOptions<R>): void {
   checkOptions(owner, options, optionNames);
-  const { inputs, label, target, features = 1, unknown, minCount = 1, split, stratify = false, seed = 0 } = options;
-  for (const [name, value] of Object.entries({ inputs, label, target })) {
+  const {
+    inputs,
+    label,
+    target,
+    weight,
+    features = 1,
+    unknown,
+    minCount = 1,
+    split,
+    stratify = false,
+    seed = 0,
+  } = options;
+  for (const [name, value] of Object.entries({ inputs, label, target, weight })) {
     if (typeof value !== 'function' && !(value === undefined && name !== 'inputs'))
       throw new OptionError(`${owner}: ${name}: expected a function of a record, received ${describe(value)}`);
   }
@@ -157,6 +173,16 @@ function checkSequenceOptions<R>(options: SequenceOptions<R>): void {
   if (stratify && (target || typeof split === 'function'))
     throw new OptionError(`${owner}: stratify: needs labels and fractions to split by`);
   checkSeed(owner, seed);
+}
+
+function readWeights<R>(records: readonly R[], weight: (record: R, index: number) => unknown): number[] {
+  return records.map((record, index) => {
+    const value = weight(record, index);
+    if (typeof value === 'number' && value >= 0 && isFiniteFloat32(value)) return value;
+    throw new DataError(
+      `${owner}: record ${index}: weight: expected a finite number of 0 or more, received ${describe(value)}`,
+    );
+  });
 }
 
 async function collect<R>(records: Iterable<R> | AsyncIterable<R>): Promise<R[]> {
