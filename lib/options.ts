@@ -51,6 +51,13 @@ export function flag(owner: string, name: string, value: unknown): void {
     throw new OptionError(`${owner}: ${name}: expected true or false, received ${describe(value)}`);
 }
 
+/** By what it does: a signal may come from another realm. */
+export function abortSignal(owner: string, value: unknown): void {
+  const { throwIfAborted } = Object(value ?? {}) as Partial<AbortSignal>;
+  if (value === undefined || typeof throwIfAborted === 'function') return;
+  throw new OptionError(`${owner}: signal: expected an AbortSignal, received ${describe(value)}`);
+}
+
 export function filePath(owner: string, value: unknown): void {
   if (typeof value !== 'string' || value === '') {
     throw new OptionError(`${owner}: path: expected the name of a file, received ${describe(value)}`);

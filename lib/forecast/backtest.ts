@@ -149,15 +149,31 @@ function comparison(series: Series, baselines: readonly Baseline[], first: reado
   return (origin, target, horizon) => {
     const name = JSON.stringify([origin.key, target]);
     const begin = first.find(({ key }) => key === origin.key) ?? origin;
-    const fitted = learned.get(name) ?? baselines.map((baseline) => baseline.fit(history(begin, target)));
+    const fitted = learned.get(name) ?? baselines.map((baseline) => fittedTo(baseline, history(begin, target)));
     learned.set(name, fitted);
     return Object.fromEntries(
-      fitted.map((forecast, index) => [
-        baselines[index]!.name,
-        Float64Array.from(forecast(history(origin, target), horizon)),
-      ]),
+      fitted.map((forecast, index) => {
+        const { name } = baselines[index]!;
+        return [name, expectForecast(name, forecast(history(origin, target), horizon), horizon)];
+      }),
     );
   };
+}
+
+/** What a baseline learned; one's own may give anything. */
+function fittedTo(baseline: Baseline, training: SeriesHistory): BaselineForecast {
+  const forecast: unknown = baseline.fit(training);
+  if (typeof forecast === 'function') return forecast as BaselineForecast;
+  throw new OptionError(
+    `backtest: baselines: ${baseline.name}: expected fit to return a function (history, horizon) that forecasts, received ${describe(forecast)}`,
+  );
+}
+
+function expectForecast(name: string, given: ArrayLike<number> | null | undefined, horizon: number): Float64Array {
+  if (given?.length === horizon) return Float64Array.from(given);
+  throw new DataError(
+    `backtest: baselines: ${name}: expected a forecast of ${horizon} numbers, received ${given?.length === undefined ? describe(given) : given.length}`,
+  );
 }
 
 function originForecast(

@@ -22,7 +22,12 @@ export function calibrate(backtest: {
   readonly columns: readonly Column[];
   readonly forecasts: readonly OriginForecast[];
 }): Calibration {
-  if (!Array.isArray(backtest?.columns) || !Array.isArray(backtest.forecasts))
+  const isWhole =
+    Array.isArray(backtest?.columns) &&
+    backtest.columns.every((one: Partial<Column> | null) => typeof one?.name === 'string') &&
+    Array.isArray(backtest.forecasts) &&
+    backtest.forecasts.every((one: Partial<OriginForecast> | null) => one?.observed && one.columns);
+  if (!isWhole)
     throw new DataError(`calibrate: expected what series.backtest(...) gave, received ${describe(backtest)}`);
   const bands = bandsOf(backtest.columns);
   if (bands.length === 0)

@@ -2,7 +2,7 @@
 import { DataError, OptionError, StateError } from '../errors';
 import { checkSeed } from '../data/draws';
 import type { SeriesFormat } from '../data/series/format';
-import { checkOptions, describe, positiveInteger } from '../options';
+import { abortSignal, checkOptions, describe, positiveInteger } from '../options';
 import type { Calibration } from './calibration';
 import type { Plan } from './predict';
 import { columnsOf, distributionOf } from './reading';
@@ -73,6 +73,8 @@ function windowOf(owner: string, model: Module, series: Series): NonNullable<Ser
     throw new StateError(
       `${owner}: the model was not trained on windows of series, so its columns and their scaling are not known; fit it on series.train.windows(...)`,
     );
+  if (typeof (series as Partial<Series> | null | undefined)?.format?.withWindow !== 'function')
+    throw new OptionError(`${owner}: expected a series, received ${describe(series)}`);
   if (!series.format.withWindow(window).equals(format))
     throw new DataError(
       `${owner}: the series have other columns or scaling than those of the model, so their numbers mean other units; read them with { format: model.series }`,
@@ -80,5 +82,7 @@ function windowOf(owner: string, model: Module, series: Series): NonNullable<Ser
   return window;
 }
 
-export const checkPredictionOptions = (owner: string, options: unknown, more: readonly string[]): void =>
+export function checkPredictionOptions(owner: string, options: PredictionOptions, more: readonly string[]): void {
   checkOptions(owner, options, [...predictionOptionNames, ...more]);
+  abortSignal(owner, options.signal);
+}

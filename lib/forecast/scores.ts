@@ -79,6 +79,9 @@ export interface Scores {
   readonly origins: readonly OriginFigures[];
 }
 
+/** Numbers of many forecasts, one after the other. */
+const numbersOf = (parts: readonly Float64Array[]) => joined(Float64Array, parts);
+
 /** Pairs of levels p and 1 − p, the widest first. */
 export function bandsOf(columns: readonly Column[]): { lower: Column; upper: Column; nominal: number }[] {
   return columns.flatMap((lower) => {
@@ -96,23 +99,13 @@ export function score(
 ): Scores {
   const forecasts = all.filter(({ observed }) => observed.some((value) => !Number.isNaN(value)));
   const names = Object.keys(forecasts[0]?.baselines ?? {});
-  const observed = joined(
-    Float64Array,
-    forecasts.map((one) => one.observed),
-  );
-  const column = (name: string) =>
-    joined(
-      Float64Array,
-      forecasts.map((one) => one.columns[name]!),
-    );
+  const observed = numbersOf(forecasts.map((one) => one.observed));
+  const column = (name: string) => numbersOf(forecasts.map((one) => one.columns[name]!));
   const scales = forecasts.map(scaleOf);
   const scaled = (values: (forecast: OriginForecast) => Float64Array) =>
-    joined(
-      Float64Array,
-      forecasts.map((one, index) => values(one).map((value) => value / scales[index]!)),
-    );
+    numbersOf(forecasts.map((one, index) => values(one).map((value) => value / scales[index]!)));
   const errors = (point: (forecast: OriginForecast) => Float64Array): ErrorFigures => {
-    const predicted = joined(Float64Array, forecasts.map(point));
+    const predicted = numbersOf(forecasts.map(point));
     return {
       mae: metrics.mae(observed, predicted),
       rmse: metrics.rmse(observed, predicted),

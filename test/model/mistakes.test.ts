@@ -1,12 +1,16 @@
 import {
   adam,
+  calendar,
   calibrate,
   crossEntropy,
   DataError,
   embedding,
+  forecast,
   Labels,
   linear,
   lstm,
+  LstmNativeError,
+  metrics,
   naive,
   OptionError,
   pointHead,
@@ -91,4 +95,59 @@ eachBackend((backend) => {
         /^0\.weight_hh_l0: no memory for \[40000000, 10000000\], 1600000000000000 bytes in float32, of 1600000\d+ bytes of parameters \(.+\); choose smaller sizes$/,
       );
   });
+});
+
+/** What JavaScript lets one pass where TypeScript would not. */
+const [empty, listOfNull] = [{}, [null]];
+const odd: readonly unknown[] = [undefined, null, 3, 'x', empty, listOfNull, Symbol('s')];
+const oddBut = (...valid: readonly unknown[]) => odd.filter((value) => !valid.includes(value));
+
+const plain = series.fromRecords(rows, { time: 'date', target: 'y' });
+let trained: Module;
+beforeAll(async () => {
+  trained = forecaster();
+  await trained.fit(plain.train.windows(window), { optimizer: adam() });
+});
+
+const ofCalendar = (given: unknown) => {
+  const own = () => given as number;
+  return series.fromRecords(rows, { time: 'date', target: 'y', covariates: { future: calendar(own) } });
+};
+const calls: readonly [what: string, wrong: readonly unknown[], call: (given: never) => unknown][] = [
+  ['an origin', odd, (given) => plain.values(given, 2)],
+  ['an origin of times', odd, (given) => plain.times(given, 2)],
+  ['a number of rows', oddBut(3), (given) => plain.times(plain.end(), given)],
+  ['a value that is given', oddBut(undefined), (given) => plain.windowAt([plain.end()], { ...window, given })],
+  ['a series to forecast', odd, (given) => forecast(given, trained)],
+  ['a signal', oddBut(undefined), (given) => plain.forecast(trained, { signal: given })],
+  [
+    'what a baseline learned',
+    odd,
+    (given) => plain.backtest(trained, { baselines: [{ name: 'a', fit: () => given }] }),
+  ],
+  [
+    'what a baseline says',
+    odd,
+    (given) => plain.backtest(trained, { baselines: [{ name: 'a', fit: () => () => given }] }),
+  ],
+  ['a forecast of a backtest', odd, (given) => calibrate({ columns: [], forecasts: [given] })],
+  ['a format', odd, (format) => series.fromRecords(rows, { format })],
+  ['what is in a format', odd, (spec) => series.fromRecords(rows, { format: { spec } as never })],
+  ['what a function of the calendar gives', [...oddBut(3), []], ofCalendar],
+  ['what is to be unscaled', oddBut(listOfNull), (given) => plain.format.unscale(given)],
+  ['a model that classifies', odd, (given) => sequences.classify(given, ['a'])],
+  ['words', oddBut('x'), (given) => WordVocabulary.of(given)],
+  ['options of a vocabulary', oddBut(undefined, empty), (given) => WordVocabulary.of(['a'], given)],
+  ['words to encode', odd, (given) => WordVocabulary.of(['to']).encodeAll(given)],
+  ['a text to encode', oddBut('a'), (given) => Vocabulary.of('abc').encode(given)],
+  ['tokens to decode', odd, (given) => WordVocabulary.of(['to']).decode(given)],
+  ['quantiles of a score', odd, (given) => metrics.crps([1], given, [0.5])],
+  ['options of a scaled error', odd, (given) => metrics.mase([1], [1], given)],
+];
+
+test.each(calls)('%s that cannot be is refused by an error of this package', async (_, wrong, call) => {
+  for (const given of wrong) {
+    const error = await (async () => call(given as never))().catch((error: unknown) => error);
+    expect(error).toBeInstanceOf(LstmNativeError);
+  }
 });

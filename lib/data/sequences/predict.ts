@@ -1,6 +1,6 @@
 /** What a trained model makes of new sequences, in the user's terms. */
-import { DataError, StateError } from '../../errors';
-import { checkOptions, positiveInteger } from '../../options';
+import { DataError, OptionError, StateError } from '../../errors';
+import { abortSignal, checkOptions, describe, positiveInteger } from '../../options';
 import { formatShape } from '../../ops/shape';
 import type { Batch } from '../batch';
 import type { Labels } from '../labels';
@@ -76,6 +76,9 @@ async function recognize(
   checkOptions(owner, options, ['batchSize', 'features', 'signal']);
   const { batchSize = 32, features = 1, signal } = options;
   positiveInteger(owner, 'features', features);
+  if (typeof (model as Partial<Recognizer> | null | undefined)?.predict !== 'function')
+    throw new OptionError(`${owner}: expected a model, received ${describe(model)}`);
+  abortSignal(owner, signal);
   const { labels, vocabulary } = model;
   if (!labels)
     throw new StateError(`${owner}: the model has no labels; train it on labelled sequences, or set model.labels`);

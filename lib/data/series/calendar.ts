@@ -142,9 +142,8 @@ export function callOwn(name: string, own: CalendarFunction | undefined, date: D
       `calendar: the function ${name} is not in the model file; pass calendar(${name}) as option 'calendar'`,
     );
   const given = own(date);
-  const values = Array.isArray(given) ? (given as readonly number[]) : [Number(given)];
-  const valid = values.every(Number.isFinite) && (Array.isArray(given) || ['number', 'boolean'].includes(typeof given));
-  if (valid) return values;
+  const values = (Array.isArray(given) ? given : [typeof given === 'boolean' ? Number(given) : given]) as number[];
+  if (values.length > 0 && values.every(Number.isFinite)) return values;
   throw new DataError(
     `calendar: ${name}: expected a finite number, true, false or an array of numbers, received ${describe(given)} for ${date.toISOString()}`,
   );

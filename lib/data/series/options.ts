@@ -167,7 +167,7 @@ function ofOptions(options: SeriesOptions<never>, table: Pick<Layout, 'gaps' | '
 function ofFormat(options: FormatOptions<never>, table: Pick<Layout, 'gaps' | 'split' | 'missingText'>): Layout {
   const { format, calendar } = options;
   // By shape and not by class: the format may come from another copy of this package.
-  if (typeof format?.spec !== 'object')
+  if (!Array.isArray(format?.spec?.targets) || !Array.isArray(format.spec.future))
     throw new OptionError(
       `series: format: expected that of a trained model, model.series, received ${describe(format)}`,
     );

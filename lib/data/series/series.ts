@@ -160,7 +160,7 @@ export class Series {
       throw new DataError(`windowAt: expected an array of origins { key, row }, received ${describe(origins)}`);
     const places = origins.map((origin: Pick<Origin, 'key' | 'row'>) => this.place(origin, lookback));
     const assembler = new WindowAssembler(this.rowLayout, { lookback, horizon });
-    if (!given) return { inputs: assembler.inputs(places) };
+    if (given === undefined) return { inputs: assembler.inputs(places) };
     const steps = this.givenSteps(given, origins.length);
     const later = places.map(({ series, row }) => ({ series, row: row + steps }));
     const width = this.rowLayout.size.past;
@@ -181,12 +181,15 @@ export class Series {
 
   /** What a target (the first by default) was from an origin on, in the units of the table; NaN where missing or not known yet. */
   values(origin: Pick<Origin, 'key' | 'row'>, horizon: number, target = this.format.targets[0]!): Float64Array {
+    checkStretch('values', origin, horizon);
     const column = this.column(target, origin.key);
     return Float64Array.from({ length: horizon }, (_, step) => column[origin.row + step] ?? NaN);
   }
 
   /** The times of the rows from an origin on. */
-  times({ key, row }: Pick<Origin, 'key' | 'row'>, horizon: number): Date[] {
+  times(origin: Pick<Origin, 'key' | 'row'>, horizon: number): Date[] {
+    checkStretch('times', origin, horizon);
+    const { key, row } = origin;
     const { grid } = this.find(key).table;
     return Array.from({ length: horizon }, (_, step) => new Date(grid.at(row + step)));
   }
@@ -256,17 +259,26 @@ export class Series {
     );
   }
 
-  private givenSteps({ data, shape }: NonNullable<WindowAtOptions['given']>, batch: number): number {
+  private givenSteps(given: NonNullable<WindowAtOptions['given']>, batch: number): number {
     const { past, targets } = this.format.spec;
     if (past.length > 0)
       throw new DataError(
         `windowAt: given: expected series without covariates of the past, as none is known after the origin, received ${someOf(past)}`,
       );
-    const [rows, steps = 0, size] = shape;
-    const fits = rows === batch && size === targets.length && data.length === batch * steps * size;
-    if (fits && shape.length === 3) return steps;
+    const shape: readonly unknown[] = Array.isArray(given?.shape) ? given.shape : [];
+    const [rows, steps, size] = shape as readonly [number, number, number];
+    const fits = shape.length === 3 && rows === batch && size === targets.length;
+    if (fits && given.data?.length === batch * steps * size) return steps;
     throw new DataError(
-      `windowAt: given: expected [${batch}, k, ${targets.length}] numbers, received ${data.length} of shape [${shape.join(', ')}]`,
+      `windowAt: given: expected [${batch}, k, ${targets.length}] numbers as { data, shape }, received ` +
+        (shape.length > 0 ? `${given.data?.length} of shape [${shape.join(', ')}]` : describe(given)),
     );
   }
+}
+
+/** Throws unless these are a place in a series and a number of rows from there on. */
+function checkStretch(owner: string, origin: Pick<Origin, 'key' | 'row'>, rows: number): void {
+  if (!Number.isInteger(origin?.row))
+    throw new DataError(`${owner}: expected an origin { key, row }, received ${describe(origin)}`);
+  positiveInteger(owner, 'horizon', rows);
 }

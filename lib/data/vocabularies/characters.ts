@@ -2,7 +2,7 @@ import { DataError } from '../../errors';
 import { describe } from '../../options';
 import { stringsOf } from '../strings';
 import type { Vocabulary } from '../vocabulary';
-import { checkTokens } from './checkTokens';
+import { checkText, checkTokens } from './checkTokens';
 
 /** What `toJSON` of a vocabulary of characters gives and a model file keeps. */
 export interface VocabularyJson {
@@ -56,6 +56,7 @@ export class CharacterVocabulary implements Vocabulary {
 
   /** @throws DataError naming the first character that the vocabulary lacks and its index in the string. */
   encode(text: string): Int32Array {
+    checkText(text);
     const result = new Int32Array(text.length);
     let length = 0;
     for (let index = 0; index < text.length;) {
