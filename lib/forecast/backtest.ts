@@ -40,6 +40,8 @@ export interface BacktestOptions extends PredictionOptions {
 
 export interface Backtest extends Scores {
   readonly horizon: number;
+  /** Rows of a season, m of the MASE. */
+  readonly season: number;
   readonly columns: readonly Column[];
   /** Origin by origin, series by series. */
   readonly forecasts: readonly OriginForecast[];
@@ -76,7 +78,7 @@ export async function backtest(series: Series, model: Module, options: BacktestO
     );
   }
   const scores = score(forecasts, plan.columns, seasonalScales(series, rounds[0]!, season));
-  return { ...scores, horizon: plan.horizon, columns: plan.columns, forecasts };
+  return { ...scores, horizon: plan.horizon, season, columns: plan.columns, forecasts };
 }
 
 /** A model of all rows before the first of these origins. Where series go different ways in time, before the earliest. */
