@@ -51,6 +51,13 @@ export function flag(owner: string, name: string, value: unknown): void {
     throw new OptionError(`${owner}: ${name}: expected true or false, received ${describe(value)}`);
 }
 
+/** By what it does: a signal may come from another realm. */
+export function abortSignal(owner: string, value: unknown): void {
+  const { throwIfAborted } = Object(value ?? {}) as Partial<AbortSignal>;
+  if (value === undefined || typeof throwIfAborted === 'function') return;
+  throw new OptionError(`${owner}: signal: expected an AbortSignal, received ${describe(value)}`);
+}
+
 export function filePath(owner: string, value: unknown): void {
   if (typeof value !== 'string' || value === '') {
     throw new OptionError(`${owner}: path: expected the name of a file, received ${describe(value)}`);
@@ -66,5 +73,6 @@ export function describe(value: unknown): string {
   const kind = Object.prototype.toString.call(value).slice(8, -1);
   if (kind !== 'Object') return kind === 'Array' ? 'an array' : `a value of type ${kind}`;
   const names = Object.keys(value);
+  if (names.length === 0) return '{}';
   return `{ ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', ...' : ''} }`;
 }

@@ -8,6 +8,7 @@ import {
   Module,
   OptionError,
   sequential,
+  ShapeError,
   StateError,
   type Inputs,
 } from '../../lib';
@@ -149,7 +150,7 @@ eachBackend((backend) => {
     session.step(0);
     for (const token of [7, -1, 2.5, NaN]) expect(() => session.step(token)).toThrow(DataError);
     expect(() => session.step(7)).toThrow('expected integers in 0..6, received 7');
-    expect(() => session.step([1, 2])).toThrow(DataError);
+    expect(() => session.step([1, 2])).toThrow(ShapeError);
     expect(() => session.step([1.5])).toThrow('expected tokens, integers, received 1.5');
     expect(() => session.step(undefined as never)).toThrow(DataError);
   });

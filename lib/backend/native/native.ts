@@ -3,6 +3,7 @@ import { tagOf } from '../../arrays';
 import { BackendError, OptionError, StateError } from '../../errors';
 import type { OpName } from '../../ops/registry';
 import { elementCount, evaluateShape, type Counts } from '../../ops/shape';
+import { describe } from '../../options';
 import type { Program } from '../../program/program';
 import type { ArrayView, Backend, Executable, NumberArray, RunOptions, RunResult, StateSpec, Store } from '../backend';
 import { bindInputs, checkContents } from '../bind';
@@ -33,7 +34,7 @@ export function getThreads(): number {
  */
 export function setThreads(threads: number): void {
   if (!Number.isInteger(threads) || threads < 1 || threads > 256) {
-    throw new OptionError(`setThreads: threads: expected an integer in 1..256, received ${String(threads)}`);
+    throw new OptionError(`setThreads: threads: expected an integer in 1..256, received ${describe(threads)}`);
   }
   loadAddon().addon.setThreads(threads);
 }
