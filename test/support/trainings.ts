@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { History } from '../../lib';
 
 /** Without what depends on the clock. */
-const timeless = (value: unknown): unknown =>
+export const timeless = (value: unknown): unknown =>
   JSON.parse(JSON.stringify(value, (key, part: unknown) => (key === 'seconds' ? undefined : part)));
 
 /** All of a history that does not depend on the clock, or on the folder. */
