@@ -36,13 +36,6 @@ LSTM_INLINE void prefetch(const void* p) {
   static_cast<void>(p);
 #endif
 }
-LSTM_INLINE void prefetch_to_write(void* p) {
-#if defined(__GNUC__)
-  __builtin_prefetch(p, 1);
-#else
-  prefetch(p);
-#endif
-}
 LSTM_INLINE void prefetch_outer(const void* p) {
 #if defined(__GNUC__)
   __builtin_prefetch(p, 0, 2);

@@ -22,7 +22,7 @@ constexpr int64_t kStepDepth = 512;
 
 // end[r][n] = start[r][n] + rows[r] · columns, one panel over any number of rows: block by block of k, which stays in the
 // cache while all rows pass over it. What `next` points to is multiplied after this and fetched meanwhile, as much as this
-// is long. before(range of rows) is called before the last multiply of a tile, to ask for what after(range), with the
+// is long. before(range of rows, list) is called before the last multiply of a tile, to list what after(range), with the
 // tile at hand, reads and writes.
 template <class Before, class After>
 inline void multiply_listed(const float* const* rows, int64_t count, const float* columns, int64_t depth,
@@ -40,9 +40,14 @@ inline void multiply_listed(const float* const* rows, int64_t count, const float
       const TileEnd to = {end.data + tile.begin * end.stride, end.stride};
       const TileStart from =
           k > 0 ? TileStart{to.data, to.stride} : TileStart{start.data + tile.begin * start.stride, start.stride};
-      if (last) before(tile);
-      multiply_tile_fetching(tile.size(), {tile_rows, 1, block_columns, block},
-                             t < kTilesToFetch ? coming : block_columns, from, to);
+      FetchList list;
+      if (last) before(tile, list);
+      const Segment segment = {tile_rows, 1, block_columns, block};
+      if (t < kTilesToFetch || list.count > 0) {
+        multiply_tile_fetching(tile.size(), segment, t < kTilesToFetch ? coming : block_columns, list, from, to);
+      } else {
+        multiply_tile(tile.size(), &segment, 1, from, to);
+      }
       if (last) after(tile);
       coming += block * kTileColumns / kTilesToFetch;
     }

@@ -86,26 +86,40 @@ using WholePanel = Columns<0, 1, 2, 3>;
 // Floats of a cache line.
 constexpr int64_t kLine = 16;
 
-// Asks for `count` floats, to read or to write them, if they are memory at all.
+// Asks for `count` floats, if they are memory at all.
 LSTM_INLINE void fetch(const float* p, int64_t count) {
   for (int64_t i = 0; i < count; i += kLine) prefetch(p + i);
-}
-LSTM_INLINE void fetch_to_write(float* p, int64_t count) {
-  for (int64_t i = 0; i < count; i += kLine) prefetch_to_write(p + i);
 }
 
 // Nothing is fetched while a segment is multiplied.
 struct NothingNext {
   LSTM_INLINE void operator()() {}
 };
-// A quarter of a segment's size, from `next` on: a tile takes longer than memory needs for that.
+// Lines that something else will read or write soon, asked for one by one: a burst of them would keep the multiply's own
+// loads waiting.
+struct FetchList {
+  static constexpr int kMost = 128;
+
+  const void* lines[kMost];
+  int count = 0;
+
+  LSTM_INLINE void add(const float* p, int64_t floats) {
+    for (int64_t i = 0; i < floats && count < kMost; i += kLine) lines[count++] = p + i;
+  }
+};
+
+// While a segment is multiplied: the lines of a list, and a quarter of a segment's size from `next` on, because a tile takes
+// longer than memory needs for that.
 constexpr int64_t kTilesToFetch = 4;
 struct FetchNext {
   const float* next;
+  const void *const *line, *const *end;
+
   LSTM_INLINE void operator()() {
     LSTM_UNROLL
-    for (int line = 0; line < kTileColumns / kLine; ++line) prefetch_outer(next + line * kLine);
+    for (int i = 0; i < kTileColumns / kLine; ++i) prefetch_outer(next + i * kLine);
     next += kTileColumns;
+    if (line != end) prefetch(*line++);
   }
 };
 
@@ -168,20 +182,20 @@ inline void multiply_tile(int64_t rows, const Segment* segments, int count, Tile
 
 // The same for one segment, while what `next` points to is fetched.
 template <int kRows>
-LSTM_NOINLINE inline void multiply_rows_fetching(const Segment& segment, const float* next, TileStart start,
-                                                 TileEnd end) noexcept {
+LSTM_NOINLINE inline void multiply_rows_fetching(const Segment& segment, const float* next, const FetchList& list,
+                                                 TileStart start, TileEnd end) noexcept {
   Vector sums[kRows][kTileVectors];
   load_tile(start, sums);
-  accumulate<WholePanel>(segment, sums, FetchNext{next});
+  accumulate<WholePanel>(segment, sums, FetchNext{next, list.lines, list.lines + list.count});
   store_tile(sums, end);
 }
 template <int kRows = kTileRows>
-inline void multiply_tile_fetching(int64_t rows, const Segment& segment, const float* next, TileStart start,
-                                   TileEnd end) noexcept {
+inline void multiply_tile_fetching(int64_t rows, const Segment& segment, const float* next, const FetchList& list,
+                                   TileStart start, TileEnd end) noexcept {
   if constexpr (kRows > 1) {
-    if (rows < kRows) return multiply_tile_fetching<kRows - 1>(rows, segment, next, start, end);
+    if (rows < kRows) return multiply_tile_fetching<kRows - 1>(rows, segment, next, list, start, end);
   }
-  multiply_rows_fetching<kRows>(segment, next, start, end);
+  multiply_rows_fetching<kRows>(segment, next, list, start, end);
 }
 
 // The same for one segment of each of the given columns.

@@ -73,7 +73,7 @@ inline void lstm_multiply_ahead(const LstmForward& op, const LstmMemory& memory,
     const float* columns = op.packed_ih + panel * I * kTileColumns;
     multiply_listed(memory.x_rows, listed, columns, I, columns + I * kTileColumns,
                     {memory.bias + panel * kTileColumns, 0},
-                    {memory.ahead_of(op, panel, share.rows.begin), kTileColumns}, [](Range) {}, [](Range) {});
+                    {memory.ahead_of(op, panel, share.rows.begin), kTileColumns}, [](Range, FetchList&) {}, [](Range) {});
   }
 }
 
@@ -85,16 +85,16 @@ inline void lstm_multiply_gates(const LstmForward& op, const LstmMemory& memory,
   MixedTile<RecurrentGateColumns>::multiply(tile.size(), &segment, {z, kTileColumns}, {z, kTileColumns});
 }
 
-// Asks for what the cells of a tile of the listed rows read and write. A line of a row holds several panels.
-LSTM_INLINE void lstm_fetch_cells(const LstmForward& op, const LstmMemory& memory, Range tile, int64_t panel) noexcept {
+// Lists what the cells of a tile of the listed rows write for the way back: new memory at each step, a line of which holds
+// several panels.
+LSTM_INLINE void lstm_list_cells(const LstmForward& op, const LstmMemory& memory, Range tile, int64_t panel,
+                                 FetchList& list) noexcept {
   const int64_t H = op.hidden_size, first = panel * kLanes;
-  if (first % kLine != 0) return;
+  if (first % kLine != 0 || !op.gates) return;
   for (int64_t r = tile.begin; r < tile.end; ++r) {
     const LstmRow& row = memory.rows[r];
-    prefetch(row.c_before + first);
-    prefetch_to_write(row.c + first);
-    prefetch_to_write(row.h + first);
-    for (int gate = 0; row.gates && gate < kLstmGates; ++gate) prefetch_to_write(row.gates + gate * H + first);
+    for (int gate = 0; gate < kLstmGates; ++gate) list.add(row.gates + gate * H + first, 1);
+    list.add(row.c + first, 1), list.add(row.h + first, 1);
   }
 }
 
@@ -130,11 +130,13 @@ inline void lstm_step_rows(const LstmForward& op, const LstmMemory& memory, int6
     } else {
       multiply_listed(memory.x_rows, active, op.packed_ih + panel * I * kTileColumns, I,
                       op.packed_ih + next * I * kTileColumns, {memory.bias + panel * kTileColumns, 0},
-                      {z, kTileColumns}, [](Range) {}, [](Range) {});
+                      {z, kTileColumns}, [](Range, FetchList&) {}, [](Range) {});
     }
+    const TileEnd end = {z, kTileColumns};
     multiply_listed(
         memory.h_rows, active, op.packed_hh + panel * P * kTileColumns, P, op.packed_hh + next * P * kTileColumns,
-        {z, kTileColumns}, {z, kTileColumns}, [&](Range tile) { lstm_fetch_cells(op, memory, tile, panel); },
+        {end.data, end.stride}, end,
+        [&](Range tile, FetchList& list) { lstm_list_cells(op, memory, tile, panel, list); },
         [&](Range tile) {
           float* const at = z + tile.begin * kTileColumns;
           if (op.gates_recur) lstm_multiply_gates(op, memory, tile, panel, at);

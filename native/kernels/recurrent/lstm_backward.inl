@@ -66,16 +66,15 @@ inline void lstm_add_masked(const LstmBackward& op, const LstmBackwardMemory& me
   }
 }
 
-// Asks for what the cells of a tile of the listed rows read and write.
-LSTM_INLINE void lstm_fetch_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range tile, int64_t step,
-                                     int64_t first) noexcept {
+// Lists what the cells of a tile of the listed rows read and write.
+LSTM_INLINE void lstm_list_cells_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range tile,
+                                          int64_t step, int64_t first, FetchList& list) noexcept {
   const int64_t H = op.hidden_size, count = H - first < kTileColumns ? H - first : kTileColumns;
   for (int64_t r = tile.begin; r < tile.end; ++r) {
     const LstmBackwardRow at = lstm_backward_row(op, memory, memory.rows[r], step);
-    fetch(at.cell + first, count), fetch(at.cell_before + first, count), fetch_to_write(at.dc + first, count);
-    for (int gate = 0; gate < kLstmGates; ++gate) {
-      fetch(at.gates + gate * H + first, count), fetch_to_write(at.dgates + gate * H + first, count);
-    }
+    for (int gate = 0; gate < kLstmGates; ++gate) list.add(at.gates + gate * H + first, count);
+    list.add(at.cell + first, count), list.add(at.cell_before + first, count), list.add(at.dc + first, count);
+    for (int gate = 0; gate < kLstmGates; ++gate) list.add(at.dgates + gate * H + first, count);
   }
 }
 
@@ -96,8 +95,8 @@ inline void lstm_gradient_of_hidden(const LstmBackward& op, const LstmBackwardMe
   const TileEnd dh = {memory.dh, kTileColumns};
   multiply_listed(
       memory.dgates_after, active, columns, depth, op.packed_hh + next * depth * kTileColumns, {dh.data, dh.stride}, dh,
-      [&](Range tile) {
-        if (!op.projected) lstm_fetch_backward(op, memory, tile, step, first);
+      [&](Range tile, FetchList& list) {
+        if (!op.projected) lstm_list_cells_backward(op, memory, tile, step, first, list);
       },
       use);
 }
