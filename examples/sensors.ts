@@ -10,22 +10,35 @@
  * Alzahrani, Rajasegarar, Leckie & Palaniswami 2010, "Labelled data collection for anomaly detection in wireless sensor
  * networks"; database under ODC-By 1.0, contents under CC BY 4.0. Two events say little about a detector, so anomalies of
  * five kinds are also injected into quiet readings; those are synthetic, and called so wherever they appear.
- * Models, windows and thresholds come from motes 2 and 3 alone. Writes model.safetensors and sensors.svg to --run DIR.
+ * Models, windows and thresholds come from motes 2 and 3 alone. Thresholds are set on each of them by a forecaster that
+ * learned the other, since a forecaster is surer of a sensor that it knows than of those that it will watch. Writes model.safetensors and sensors.svg to --run DIR.
  */
 import { parseArgs } from 'node:util';
 import { adam, cosine, lstm, sequential, studentTHead, type Module } from 'lstm-native';
 import { inject, injections, lasts, lead, quietStretches } from './support/anomalies';
 import { writeChart } from './support/chart';
-import { alarmsIn, beginnings, calibrate, ForecastResiduals, RollingZScore, type Alarm } from './support/detectors';
+import {
+  alarmsIn,
+  beginnings,
+  calibrate,
+  ForecastResiduals,
+  RollingZScore,
+  type Alarm,
+  type Detector,
+} from './support/detectors';
 import { randomNumbers } from './support/random';
 import { script } from './support/script';
 import { readingsPerHour, readMote, usualChange, windowsOf, type Mote, type Reading } from './support/sensors';
 import { sensorsChart, type DetectionRates } from './support/sensorsChart';
 
+/** The sensors to learn from; two others are watched. */
+const trainingMotes = [2, 3];
 /** False alarms that both detectors may raise on the training motes. */
 const falseAlarmsPerHour = 0.5;
 
-async function trainForecaster(motes: readonly Mote[], units: Reading, epochs: number, run: string): Promise<Module> {
+/** `run` is a folder for what is kept of the training. */
+async function trainForecaster(ids: readonly number[], units: Reading, epochs: number, run?: string): Promise<Module> {
+  const motes = ids.map(readMote);
   const parts = (begin: number, end: number) =>
     motes.map(({ readings }) => readings.slice(Math.floor(begin * readings.length), Math.floor(end * readings.length)));
   const random = randomNumbers(1);
@@ -36,30 +49,49 @@ async function trainForecaster(motes: readonly Mote[], units: Reading, epochs: n
     clipNorm: 1,
     epochs,
     validation: () => windowsOf(parts(0.8, 1), units),
-    runDir: run,
-    overwrite: true,
+    ...(run !== undefined && { runDir: run, overwrite: true }),
   });
   const { train, validation } = passes.at(-1)!;
   console.log(
-    `Trained for ${seconds.toFixed(1)} s on the first 80 % of motes 2 and 3: loss ${train.loss.toFixed(3)}, ` +
-      `on the rest of them ${validation!.loss.toFixed(3)}.`,
+    `Trained for ${seconds.toFixed(1)} s on the first 80 % of ${ids.length > 1 ? 'motes' : 'mote'} ${ids.join(' and ')}: loss ${train.loss.toFixed(3)}, ` +
+      `on the rest ${validation!.loss.toFixed(3)}.`,
   );
   return model;
+}
+
+/** The forecaster's alarm and the z-score's, each with thresholds that trials on the training motes set. */
+async function alarmsOf(
+  training: readonly Mote[],
+  units: Reading,
+  { epochs, perKind, run }: { epochs: number; perKind: number; run: string },
+): Promise<Alarm[]> {
+  const trials = training.map((mote) => ({
+    readings: mote.readings,
+    injected: Object.values(injectedInto([mote], Math.ceil(perKind / 4), units, 1)).flat(),
+  }));
+  const calibrated = (detector: Detector, judges: readonly Detector[]) => {
+    const judged = trials.map((trial, index) => ({ ...trial, detector: judges[index] }));
+    return calibrate(detector, judged, falseAlarmsPerHour);
+  };
+  const forecasting = async (ids: readonly number[], run?: string) =>
+    new ForecastResiduals((await trainForecaster(ids, units, epochs, run)).session(), units);
+  const judges: Detector[] = [];
+  for (const mote of trainingMotes) judges.push(await forecasting(trainingMotes.filter((other) => other !== mote)));
+  const forecaster = await forecasting(trainingMotes, run);
+  const zScore = new RollingZScore();
+  return [calibrated(forecaster, judges), calibrated(zScore, [zScore, zScore])];
 }
 
 async function main(): Promise<void> {
   const { values: options } = parseArgs({
     options: { quick: { type: 'boolean', default: false }, run: { type: 'string', default: 'runs/sensors' } },
   });
-  const training = [2, 3].map(readMote);
+  const training = trainingMotes.map(readMote);
   const watched = [1, 4].map(readMote);
   const units = { humidity: usualChange(training, 'humidity'), temperature: usualChange(training, 'temperature') };
-  const model = await trainForecaster(training, units, options.quick ? 10 : 40, options.run);
-
-  const perKind = options.quick ? 10 : 100;
-  const toChoose = Object.values(injectedInto(training, perKind / 2, units, 1)).flat();
-  const detectors = [new ForecastResiduals(model.session(), units), new RollingZScore()];
-  const alarms = detectors.map((detector) => calibrate(detector, training, toChoose, falseAlarmsPerHour));
+  const budget = options.quick ? { epochs: 10, perKind: 10 } : { epochs: 40, perKind: 100 };
+  const { perKind } = budget;
+  const alarms = await alarmsOf(training, units, { ...budget, run: options.run });
   console.log(`\nChosen on motes 2 and 3, for at most ${falseAlarmsPerHour} false alarms an hour there:`);
   for (const { detector, chosen } of alarms) {
     const rules = chosen.map(({ name, window, threshold }) => `${name} over ${window} above ${threshold.toFixed(2)}`);

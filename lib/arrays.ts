@@ -8,3 +8,15 @@ export const float32Limit = 2 ** 128 - 2 ** 103;
 
 /** Whether a number is finite in float32 too, which is what native kernels hold. */
 export const isFiniteFloat32 = (value: number): boolean => Math.abs(value) < float32Limit;
+
+/** Arrays as one; one alone as it is. */
+export function joined<A extends Float64Array | Int32Array>(Kind: new (length: number) => A, parts: readonly A[]): A {
+  if (parts.length === 1) return parts[0]!;
+  const all = new Kind(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}

@@ -7,7 +7,6 @@ export type { SequenceBatches, SequenceBatchOptions } from './data/sequences/bat
 export type { SequenceInput } from './data/sequences/inputs';
 export type { Recognition, RecognizeOptions, Recognizer } from './data/sequences/predict';
 export { sequences, type SequenceCorpus, type SequenceOptions, type SequencePart } from './data/sequences/sequences';
-export type { SequencePartName } from './data/sequences/split';
 export type { Label } from './data/sequences/targets';
 export {
   calendar,
@@ -23,7 +22,8 @@ export type { FormatOptions, SeriesOptions, TimeValue } from './data/series/opti
 export type { CsvOptions, CsvRow, SeriesColumns, SeriesReaders } from './data/series/readers';
 export type { Scaler, Scaling, ScalingKind, ScalingOptions } from './data/series/scaling';
 export { Series, type Origin, type SeriesPart, type WindowAtOptions } from './data/series/series';
-export type { PartName, Split } from './data/series/split';
+export type { Split } from './data/series/split';
+export type { Fractions, PartName } from './data/split';
 export type { OriginOptions, SeriesWindows, WindowOptions, WindowSizes } from './data/series/windows';
 export type { AddingProblemOptions } from './data/synthetic/addingProblem';
 export type { SyntheticBatches, SyntheticOptions } from './data/synthetic/batches';

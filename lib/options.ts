@@ -74,5 +74,6 @@ export function describe(value: unknown): string {
   const kind = Object.prototype.toString.call(value).slice(8, -1);
   if (kind !== 'Object') return kind === 'Array' ? 'an array' : `a value of type ${kind}`;
   const names = Object.keys(value);
+  if (names.length === 0) return '{}';
   return `{ ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', ...' : ''} }`;
 }

@@ -1,5 +1,5 @@
 import type { Session } from 'lstm-native';
-import { changeOf, channels, readingsPerHour, type Mote, type Reading } from './sensors';
+import { changeOf, channels, readingsPerHour, type Reading } from './sensors';
 import { lasts, lead } from './anomalies';
 
 /** A statistic of the latest readings that raises an alarm when it is too large. */
@@ -98,20 +98,25 @@ export class ForecastResiduals implements Detector {
   }
 }
 
+/** A mote without events, by which a detector is judged that was not trained on it: its own forecasts are better than at others. */
+export interface Trial {
+  readonly detector: Detector;
+  readonly readings: readonly Reading[];
+  /** Stretches of it into which an anomaly was put. */
+  readonly injected: readonly (readonly Reading[])[];
+}
+
 /**
- * Chooses thresholds, and one window for each kind of rule, on `motes` alone. Every choice of windows is given the
- * thresholds at which its rules together raise `perHour` alarms there, all of them false, each rule at equally many
- * readings; the choice that then finds most of the `injected` stretches is taken.
+ * Chooses thresholds, and one window for each kind of rule, for `detector` by the `trials` of its like. Every choice of
+ * windows is given the thresholds at which its rules together raise `perHour` alarms there, all of them false, each rule at
+ * equally many readings; the choice that then finds most of the injected stretches is taken.
  */
-export function calibrate(
-  detector: Detector,
-  motes: readonly Mote[],
-  injected: readonly (readonly Reading[])[],
-  perHour: number,
-): Alarm {
-  const streams = motes.map(({ readings }) => scoresOf(detector, readings));
-  const stretches = injected.map((readings) => scoresOf(detector, readings).slice(lead, lead + lasts));
-  const hours = motes.reduce((sum, { readings }) => sum + readings.length, 0) / readingsPerHour;
+export function calibrate(detector: Detector, trials: readonly Trial[], perHour: number): Alarm {
+  const streams = trials.map((trial) => scoresOf(trial.detector, trial.readings));
+  const stretches = trials.flatMap((trial) =>
+    trial.injected.map((readings) => scoresOf(trial.detector, readings).slice(lead, lead + lasts)),
+  );
+  const hours = trials.reduce((sum, { readings }) => sum + readings.length, 0) / readingsPerHour;
   let best: Alarm['chosen'] = [];
   let most = -1;
   for (const windows of choicesOf(detector.rules)) {

@@ -3,8 +3,10 @@ import { dirname } from 'node:path';
 import type { Backtest } from 'lstm-native';
 
 /** The model beside naive forecasts at the same origins, the best last. */
-export function printBacktest(title: string, { overall, baselines, bands, forecasts }: Backtest): void {
-  console.log(`${title}: errors over ${forecasts.length} origins, in the units of the series.\n`);
+export function printBacktest(title: string, { overall, baselines, bands, forecasts, season }: Backtest): void {
+  console.log(
+    `${title}: errors over ${forecasts.length} origins, in the units of the series; MASE by m = ${season}.\n`,
+  );
   const rows = [{ name: 'LSTM', ...overall, skill: 0 }, ...baselines].sort((a, b) => b.mae - a.mae);
   const width = Math.max(...rows.map(({ name }) => name.length));
   const digits = overall.mae < 20 ? 2 : 0;
@@ -30,8 +32,8 @@ export function printBacktest(title: string, { overall, baselines, bands, foreca
 
 /** All figures of a backtest, its forecasts left out. */
 export async function writeSummary(path: string, backtest: Backtest, more: object = {}): Promise<void> {
-  const { overall, crps, pinball, bands, baselines, steps, origins } = backtest;
+  const { season, overall, crps, pinball, bands, baselines, steps, origins } = backtest;
   await mkdir(dirname(path), { recursive: true });
-  const summary = { ...more, overall, crps, pinball, bands, baselines, steps, origins };
+  const summary = { ...more, season, overall, crps, pinball, bands, baselines, steps, origins };
   await writeFile(path, `${JSON.stringify(summary, null, 2)}\n`);
 }

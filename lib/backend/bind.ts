@@ -47,8 +47,16 @@ export function bindInputs(program: Program, capacities: Counts, inputs: Readonl
       );
     }
   }
-  program.inputs.forEach((input, index) => checkContent(program, input, arrays[index]!, complete));
-  return { counts: complete, arrays };
+  const binding = { counts: complete, arrays };
+  checkLeastSizes(program, complete);
+  checkContents(program, binding);
+  return binding;
+}
+
+/** Whether the arrays of a binding hold what the program may read; of sizes that are fixed, without making an object. */
+export function checkContents(program: Program, { counts, arrays }: Binding): void {
+  for (let index = 0; index < arrays.length; index++)
+    checkContent(program, program.inputs[index]!, arrays[index]!, counts);
 }
 
 const shapeOf = (program: Program, input: ProgramInput): Shape => program.values[input.value]!.shape;
@@ -72,10 +80,8 @@ export function checkElements(name: string, { data, shape }: ArrayView): void {
   }
   const expected = elementCount(shape);
   if (data.length === expected) return;
-  const detached = data.buffer.byteLength === 0 ? ' (is its buffer detached?)' : '';
-  throw new DataError(
-    `${name}: expected ${expected} elements for shape ${formatShape(shape)}, received ${data.length}${detached}`,
-  );
+  const message = `${name}: expected ${expected} elements for shape ${formatShape(shape)}, received ${data.length}`;
+  throw data.buffer.byteLength === 0 ? new DataError(`${message} (is its buffer detached?)`) : new ShapeError(message);
 }
 
 function bindCounts(name: string, expected: Shape, received: readonly number[], counts: Map<CountName, number>): void {
@@ -105,25 +111,34 @@ function formatCounts(shape: Shape, counts: ReadonlyMap<CountName, number>): str
   return bound.length ? ` with ${bound.join(', ')}` : '';
 }
 
-function checkContent(program: Program, { name, value, ranges }: ProgramInput, { data }: ArrayView, counts: Counts) {
-  const { dtype } = program.values[value]!;
-  if (dtype !== 'int32') {
-    checkFinite(name, data, dtype === 'float32' ? float32Limit : Infinity);
-    for (const range of ranges) checkBounds(name, data, evaluateDim(range.below, counts));
-    return;
+function checkLeastSizes(program: Program, counts: Counts): void {
+  for (const { size, least, purpose } of program.leastSizes) {
+    const received = evaluateDim(size, counts);
+    const meaning = countMeanings[size as CountName] ?? `for ${size}`;
+    if (received < least)
+      throw new ShapeError(`${purpose}: expected at least ${least} ${meaning}, received ${received}`);
   }
-  for (const range of ranges) checkRange(name, data, range, counts);
+}
+
+function checkContent(program: Program, { name, value, ranges }: ProgramInput, { data }: ArrayView, counts: Counts) {
+  const isInteger = program.values[value]!.dtype === 'int32';
+  if (!isInteger) checkFinite(name, data, program.values[value]!.dtype === 'float32' ? float32Limit : Infinity);
+  // By index: a stream of steps is to leave no garbage, and an iterator is an object.
+  for (let index = 0; index < ranges.length; index++) {
+    if (isInteger) checkRange(name, data, ranges[index]!, counts);
+    else checkBounds(name, data, evaluateDim(ranges[index]!.below, counts));
+  }
 }
 
 function checkRange(name: string, data: ArrayLike<number>, range: IntegerRange, counts: Counts): void {
-  const { below, inclusive = false, except } = range;
+  const { from = 0, below, inclusive = false, except, purpose } = range;
   const limit = evaluateDim(below, counts) + (inclusive ? 1 : 0);
   for (let index = 0; index < data.length; index++) {
     const value = data[index]!;
-    if ((value < 0 || value >= limit) && value !== except) {
-      const orElse = except === undefined ? '' : ` or ${except}`;
+    if ((value < from || value >= limit) && value !== except) {
+      const orElse = (except === undefined ? '' : ` or ${except}`) + (purpose ? ` for ${purpose}` : '');
       throw new DataError(
-        `${name}: expected integers in 0..${limit - 1}${orElse}, received ${value} at index ${index}`,
+        `${name}: expected integers in ${from}..${limit - 1}${orElse}, received ${value} at index ${index}`,
       );
     }
   }

@@ -1,6 +1,7 @@
 /** What training, evaluation and prediction are fed with: batches, and the data sets that yield them. */
 import type { ArrayView } from '../backend/backend';
 import { DataError } from '../errors';
+import { describe } from '../options';
 import type { Labels } from './labels';
 import type { SeriesFormat } from './series/format';
 import type { Vocabulary } from './vocabulary';
@@ -129,9 +130,4 @@ function claim(source: object, iterator: unknown): void {
     );
   }
   usedUp.add(source);
-}
-
-function describe(value: unknown): string {
-  if (value === null || typeof value !== 'object') return String(value);
-  return Object.prototype.toString.call(value).slice(8, -1);
 }

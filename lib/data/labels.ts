@@ -1,5 +1,6 @@
 import { DataError } from '../errors';
 import { describe } from '../options';
+import { stringsOf } from './strings';
 
 /** What `Labels.toJSON` gives and a model file keeps. */
 export interface LabelsJson {
@@ -22,9 +23,9 @@ export class Labels {
     this.indices = new Map(names.map((name, index) => [name, index]));
   }
 
-  /** The distinct names among `names`, in alphabetical order (of UTF-16 units). */
+  /** The distinct names among `names`, in alphabetical order (of UTF-16 units). @throws DataError unless they are strings. */
   static of(names: Iterable<string>): Labels {
-    return new Labels([...new Set(names)].sort());
+    return new Labels([...new Set(stringsOf('labels', names))].sort());
   }
 
   /** @throws DataError unless `json` is what `toJSON` gave. */

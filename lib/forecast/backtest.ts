@@ -40,6 +40,8 @@ export interface BacktestOptions extends PredictionOptions {
 
 export interface Backtest extends Scores {
   readonly horizon: number;
+  /** Rows of a season, m of the MASE. */
+  readonly season: number;
   readonly columns: readonly Column[];
   /** Origin by origin, series by series. */
   readonly forecasts: readonly OriginForecast[];
@@ -50,7 +52,7 @@ export interface Backtest extends Scores {
  * worth. Origin i is row i·stride of the part; a model sees what lies before it and the covariates that are known ahead.
  *
  *     const backtest = await births.backtest(model, { stride: 28, baselines: [seasonalNaive(7), seasonalNaive(364)] });
- *     backtest.overall.mae; backtest.baselines[0].skill; backtest.bands[0].coverage;
+ *     backtest.overall.mae; backtest.baselines[0]?.skill; backtest.bands[0]?.coverage;
  *
  * @throws DataError where the part has no whole horizon; StateError for a refit where the format is from a file, which does
  *   not say how to fit its scaling anew; what `forecast` throws.
@@ -76,7 +78,7 @@ export async function backtest(series: Series, model: Module, options: BacktestO
     );
   }
   const scores = score(forecasts, plan.columns, seasonalScales(series, rounds[0]!, season));
-  return { ...scores, horizon: plan.horizon, columns: plan.columns, forecasts };
+  return { ...scores, horizon: plan.horizon, season, columns: plan.columns, forecasts };
 }
 
 /** A model of all rows before the first of these origins. Where series go different ways in time, before the earliest. */
@@ -95,10 +97,13 @@ async function refitted(
 
 function checkBaselines(baselines: unknown): asserts baselines is readonly Baseline[] {
   const isBaseline = (one: Partial<Baseline> | null) => typeof one?.name === 'string' && typeof one.fit === 'function';
-  if (!Array.isArray(baselines) || !baselines.every(isBaseline))
+  const wrong = Array.isArray(baselines) ? baselines.findIndex((one) => !isBaseline(one as Partial<Baseline>)) : 0;
+  if (!Array.isArray(baselines) || wrong >= 0) {
+    const received = Array.isArray(baselines) ? `${describe(baselines[wrong])} at index ${wrong}` : describe(baselines);
     throw new OptionError(
-      `backtest: baselines: expected an array of { name, fit }, such as [naive(), seasonalNaive(7)], received ${describe(baselines)}`,
+      `backtest: baselines: expected an array of { name, fit }, such as [naive(), seasonalNaive(7)], received ${received}`,
     );
+  }
   const names = baselines.map(({ name }) => name as string);
   const twice = names.find((name, index) => names.indexOf(name) < index);
   if (twice !== undefined) throw new OptionError(`backtest: baselines: two are named ${describe(twice)}`);
@@ -146,15 +151,31 @@ function comparison(series: Series, baselines: readonly Baseline[], first: reado
   return (origin, target, horizon) => {
     const name = JSON.stringify([origin.key, target]);
     const begin = first.find(({ key }) => key === origin.key) ?? origin;
-    const fitted = learned.get(name) ?? baselines.map((baseline) => baseline.fit(history(begin, target)));
+    const fitted = learned.get(name) ?? baselines.map((baseline) => fittedTo(baseline, history(begin, target)));
     learned.set(name, fitted);
     return Object.fromEntries(
-      fitted.map((forecast, index) => [
-        baselines[index]!.name,
-        Float64Array.from(forecast(history(origin, target), horizon)),
-      ]),
+      fitted.map((forecast, index) => {
+        const { name } = baselines[index]!;
+        return [name, expectForecast(name, forecast(history(origin, target), horizon), horizon)];
+      }),
     );
   };
+}
+
+/** What a baseline learned; one's own may give anything. */
+function fittedTo(baseline: Baseline, training: SeriesHistory): BaselineForecast {
+  const forecast: unknown = baseline.fit(training);
+  if (typeof forecast === 'function') return forecast as BaselineForecast;
+  throw new OptionError(
+    `backtest: baselines: ${baseline.name}: expected fit to return a function (history, horizon) that forecasts, received ${describe(forecast)}`,
+  );
+}
+
+function expectForecast(name: string, given: ArrayLike<number> | null | undefined, horizon: number): Float64Array {
+  if (given?.length === horizon) return Float64Array.from(given);
+  throw new DataError(
+    `backtest: baselines: ${name}: expected a forecast of ${horizon} numbers, received ${given?.length === undefined ? describe(given) : given.length}`,
+  );
 }
 
 function originForecast(

@@ -4,6 +4,7 @@
  * Each sees what a model may see: the rows before the origin, and of what it learns only rows of the training. T is the
  * last row before the origin, h = 1, 2, ... the rows after it. A missing observation (NaN) counts nowhere.
  */
+import { dayOfYear } from '../data/series/day';
 import { DataError, OptionError } from '../errors';
 import { checkOptions, describe, positiveInteger } from '../options';
 
@@ -165,12 +166,7 @@ function halfWidthOf(owner: string, options: ClimatologyOptions, known: readonly
   return halfWidth;
 }
 
-const millisecondsPerDay = 86_400_000;
 const daysPerYear = 365;
-
-/** Days since 1 January, in UTC. */
-const dayOfYear = (time: number): number =>
-  Math.floor((time - Date.UTC(new Date(time).getUTCFullYear(), 0, 1)) / millisecondsPerDay);
 
 /** The smoothed mean of each day of the year, as a function of time. */
 function dailyMeans(name: string, { values, time }: SeriesHistory, halfWidth: number): (time: number) => number {
@@ -178,7 +174,7 @@ function dailyMeans(name: string, { values, time }: SeriesHistory, halfWidth: nu
   const counts = new Float64Array(daysPerYear + 1);
   for (let row = 0; row < values.length; row++) {
     if (Number.isNaN(values[row]!)) continue;
-    const day = dayOfYear(time(row));
+    const day = dayOfYear(new Date(time(row)));
     sums[day]! += values[row]!;
     counts[day]!++;
   }
@@ -193,7 +189,7 @@ function dailyMeans(name: string, { values, time }: SeriesHistory, halfWidth: nu
     return sum / count;
   });
   return (at) => {
-    const mean = means[dayOfYear(at)]!;
+    const mean = means[dayOfYear(new Date(at))]!;
     if (Number.isNaN(mean))
       throw new DataError(
         `${name}: expected training observations within ${halfWidth} days of each day of the year, ` +

@@ -22,6 +22,13 @@ export function calibrate(backtest: {
   readonly columns: readonly Column[];
   readonly forecasts: readonly OriginForecast[];
 }): Calibration {
+  const isWhole =
+    Array.isArray(backtest?.columns) &&
+    backtest.columns.every((one: Partial<Column> | null) => typeof one?.name === 'string') &&
+    Array.isArray(backtest.forecasts) &&
+    backtest.forecasts.every((one: Partial<OriginForecast> | null) => one?.observed && one.columns);
+  if (!isWhole)
+    throw new DataError(`calibrate: expected what series.backtest(...) gave, received ${describe(backtest)}`);
   const bands = bandsOf(backtest.columns);
   if (bands.length === 0)
     throw new DataError('calibrate: expected a model with a band, such as q10 and q90; the backtest has none');

@@ -5,7 +5,7 @@
  * is left, or where a prediction is not finite.
  */
 import { DataError, OptionError } from '../errors';
-import { describe, positiveInteger } from '../options';
+import { checkOptions, describe, positiveInteger } from '../options';
 
 type Numbers = ArrayLike<number>;
 
@@ -108,6 +108,7 @@ export function mase(
   predicted: Numbers,
   options: { readonly training: Numbers; readonly m: number },
 ): number {
+  checkOptions('metrics: mase', options, ['training', 'm']);
   return mae(observed, predicted) / seasonalScale(options.training, options.m);
 }
 
@@ -137,6 +138,9 @@ export function pinball(observed: Numbers, quantile: Numbers, level: number): nu
  * median alone it is the MAE. Source: Gneiting & Ranjan 2011.
  */
 export function crps(observed: Numbers, quantiles: readonly Numbers[], levels: readonly number[]): number {
+  for (const [name, list] of Object.entries({ quantiles, levels }))
+    if (!Array.isArray(list))
+      throw new DataError(`metrics: crps: ${name}: expected an array, received ${describe(list)}`);
   if (levels.length === 0 || quantiles.length !== levels.length)
     throw new DataError(
       `metrics: crps: expected one array of quantiles for each level, received ${quantiles.length} for ${levels.length} levels`,

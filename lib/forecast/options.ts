@@ -1,7 +1,8 @@
 /** Options that forecasts and backtests share. */
 import { DataError, OptionError, StateError } from '../errors';
+import { checkSeed } from '../data/draws';
 import type { SeriesFormat } from '../data/series/format';
-import { checkOptions, describe, positiveInteger } from '../options';
+import { abortSignal, checkOptions, describe, positiveInteger } from '../options';
 import type { Calibration } from './calibration';
 import type { Plan } from './predict';
 import { columnsOf, distributionOf } from './reading';
@@ -54,8 +55,7 @@ export function planOf(owner: string, model: Module, series: Series, options: Pr
     throw new OptionError(
       `${owner}: horizon: expected at most ${window.horizon}, that of the head, for a direct forecast, received ${horizon}; method 'recursive' goes on beyond it`,
     );
-  if (!Number.isInteger(seed) || seed < 0 || seed > 0xffffffff)
-    throw new OptionError(`${owner}: seed: expected an integer in 0..4294967295, received ${describe(seed)}`);
+  checkSeed(owner, seed);
   const distribution = distributionOf(model);
   const { samples = distribution.kind === 'point' ? 0 : 100 } = options;
   if (samples !== 0) positiveInteger(owner, 'samples', samples);
@@ -68,11 +68,13 @@ export function planOf(owner: string, model: Module, series: Series, options: Pr
 function windowOf(owner: string, model: Module, series: Series): NonNullable<SeriesFormat['spec']['window']> {
   const format = (model as Partial<Module> | null | undefined)?.series;
   if (format === undefined) throw new OptionError(`${owner}: expected a model, received ${describe(model)}`);
-  const window = format?.spec.window;
+  const window = format?.spec?.window;
   if (!format || !window)
     throw new StateError(
       `${owner}: the model was not trained on windows of series, so its columns and their scaling are not known; fit it on series.train.windows(...)`,
     );
+  if (typeof (series as Partial<Series> | null | undefined)?.format?.withWindow !== 'function')
+    throw new OptionError(`${owner}: expected a series, received ${describe(series)}`);
   if (!series.format.withWindow(window).equals(format))
     throw new DataError(
       `${owner}: the series have other columns or scaling than those of the model, so their numbers mean other units; read them with { format: model.series }`,
@@ -80,5 +82,7 @@ function windowOf(owner: string, model: Module, series: Series): NonNullable<Ser
   return window;
 }
 
-export const checkPredictionOptions = (owner: string, options: unknown, more: readonly string[]): void =>
+export function checkPredictionOptions(owner: string, options: PredictionOptions, more: readonly string[]): void {
   checkOptions(owner, options, [...predictionOptionNames, ...more]);
+  abortSignal(owner, options.signal);
+}

@@ -1,4 +1,5 @@
 /** Predictions of a model for many origins at once, direct or recursive, in the units of the series. */
+import { joined } from '../arrays';
 import { DataError, OptionError } from '../errors';
 import type { BatchInputs } from '../data/batch';
 import type { Origin, Series } from '../data/series/series';
@@ -151,7 +152,7 @@ export class Forecaster {
       const steps = values ? values[0]!.length / size : 0;
       const batch = this.series.windowAt(chunk, {
         ...window,
-        ...(values ? { given: { data: joined(values), shape: [chunk.length, steps, size] } } : {}),
+        ...(values ? { given: { data: joined(Float64Array, values), shape: [chunk.length, steps, size] } } : {}),
       });
       const output = await this.model.predict(batch, { signal });
       const parameters = parametersOf(output, [chunk.length, window.horizon, size]);
@@ -163,16 +164,6 @@ export class Forecaster {
       }
     }
   }
-}
-
-function joined(parts: readonly Float64Array[]): Float64Array {
-  const all = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }
 
 /** Reads `[B, horizon, M]` or `[B, horizon, M, K]`. */

@@ -1,17 +1,11 @@
 /** How the numbers that a head gives are read as columns of a forecast: the mean, or quantiles. */
 import { OptionError, StateError } from '../errors';
+import type { Distribution } from '../nn/heads';
 import { layerPaths, type Layer } from '../nn/layer';
 import { describe } from '../options';
 
-/** What a head says of its output; K numbers, `parameters`, stand for each row and target. */
-export interface HeadDistribution {
-  /** `point` gives a number alone; others have quantiles. */
-  readonly kind: string;
-  /** The levels that a quantile head was trained for. */
-  readonly levels?: readonly number[];
-  quantile(parameters: ArrayLike<number>, level: number): number;
-  mean(parameters: ArrayLike<number>): number;
-}
+/** What is read of a head's distribution; that of a head of one's own may be of any other kind. */
+export type HeadDistribution = Pick<Distribution, 'levels' | 'quantile' | 'mean'> & { readonly kind: string };
 
 const logistic = (u: number): number => 1 / (1 + Math.exp(-u));
 /** Levels from 6e-6 to 1 − 6e-6, closer together at the ends, with the share of probability that each stands for. */

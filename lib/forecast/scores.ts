@@ -1,4 +1,5 @@
 /** What a backtest's forecasts are worth: their errors, in all, by step of the horizon and by origin, beside naive forecasts'. */
+import { joined } from '../arrays';
 import * as metrics from './metrics';
 import type { Column } from './reading';
 
@@ -79,8 +80,7 @@ export interface Scores {
 }
 
 /** Numbers of many forecasts, one after the other. */
-const joined = (parts: readonly Float64Array[]): Float64Array =>
-  Float64Array.from(parts.flatMap((part) => Array.from(part)));
+const numbersOf = (parts: readonly Float64Array[]) => joined(Float64Array, parts);
 
 /** Pairs of levels p and 1 − p, the widest first. */
 export function bandsOf(columns: readonly Column[]): { lower: Column; upper: Column; nominal: number }[] {
@@ -99,13 +99,13 @@ export function score(
 ): Scores {
   const forecasts = all.filter(({ observed }) => observed.some((value) => !Number.isNaN(value)));
   const names = Object.keys(forecasts[0]?.baselines ?? {});
-  const observed = joined(forecasts.map((one) => one.observed));
-  const column = (name: string) => joined(forecasts.map((one) => one.columns[name]!));
+  const observed = numbersOf(forecasts.map((one) => one.observed));
+  const column = (name: string) => numbersOf(forecasts.map((one) => one.columns[name]!));
   const scales = forecasts.map(scaleOf);
   const scaled = (values: (forecast: OriginForecast) => Float64Array) =>
-    joined(forecasts.map((one, index) => values(one).map((value) => value / scales[index]!)));
+    numbersOf(forecasts.map((one, index) => values(one).map((value) => value / scales[index]!)));
   const errors = (point: (forecast: OriginForecast) => Float64Array): ErrorFigures => {
-    const predicted = joined(forecasts.map(point));
+    const predicted = numbersOf(forecasts.map(point));
     return {
       mae: metrics.mae(observed, predicted),
       rmse: metrics.rmse(observed, predicted),

@@ -1,10 +1,11 @@
 /** What a model keeps of the data that it was trained on, so that its file alone reads new data and says what comes out. */
-import { CheckpointError, DataError } from '../errors';
+import { CheckpointError, DataError, OptionError } from '../errors';
 import { Labels } from '../data/labels';
 import { SeriesFormat } from '../data/series/format';
 import { Vocabulary } from '../data/vocabulary';
 import { Embedding } from '../nn/embedding';
 import type { Layer } from '../nn/layer';
+import { describe } from '../options';
 
 interface Keepsake<K> {
   equals(other: K): boolean;
@@ -60,13 +61,27 @@ const kindOf = (name: Name) => kinds[name] as unknown as Kind<Keepsake<unknown>>
 /** Throws unless what several sources bring is what the model keeps, or, where it keeps none yet, is the same in all. */
 export function checkKeepsakes(owner: string, model: Brought, ...sources: readonly (Brought | undefined)[]): void {
   for (const name of kindNames) {
-    let kept: Keepsake<unknown> | null = model[name] ?? null;
+    let kept = expectKeepsake(owner, name, model[name]);
     for (const source of sources) {
-      const brought = source?.[name];
+      const brought = expectKeepsake(owner, name, source?.[name]);
       if (kept && brought && !kept.equals(brought)) throw new DataError(`${owner}: ${kindOf(name).refusal}`);
       kept ??= brought ?? null;
     }
   }
+}
+
+/** By shape and not by class: it may come from another copy of this package. */
+function expectKeepsake(
+  owner: string,
+  name: Name,
+  value: unknown,
+  method: keyof Keepsake<unknown> = 'equals',
+): Keepsake<unknown> | null {
+  if (value === null || value === undefined) return null;
+  if (typeof (value as Partial<Keepsake<unknown>>)[method] === 'function') return value as Keepsake<unknown>;
+  throw new OptionError(
+    `${owner}: model.${name}: expected null, or what a model that was trained or loaded has there, received ${describe(value)}`,
+  );
 }
 
 /** What these data bring now, apart from the data: they may be large. */
@@ -83,7 +98,12 @@ export const withBrought = (model: Keepsakes, brought: Brought): Keepsakes =>
   Object.fromEntries(kindNames.map((name) => [name, model[name] ?? brought[name] ?? null])) as unknown as Keepsakes;
 
 export const keepsakesToJSON = (model: Keepsakes): KeepsakesJson =>
-  Object.fromEntries(kindNames.flatMap((name) => (model[name] ? [[name, model[name].toJSON()]] : [])));
+  Object.fromEntries(
+    kindNames.flatMap((name) => {
+      const kept = expectKeepsake('save', name, model[name], 'toJSON');
+      return kept ? [[name, kept.toJSON()]] : [];
+    }),
+  );
 
 /** @throws DataError for JSON that is none of its kind, CheckpointError for what does not go with the model. */
 export function keepsakesFromJSON(json: KeepsakesJson, firstLayer: Layer | null): Brought {

@@ -29,6 +29,7 @@ import { modelMetadata, saveModel, type SaveOptions } from './save';
 import { Session } from './session';
 import { loadState, type StateDict } from './stateDict';
 import { summarize } from './summary';
+import { checkWindows } from './windows';
 
 export interface ParameterInfo {
   /** PyTorch's name, such as `encoder.weight_ih_l0`. */
@@ -132,7 +133,10 @@ export abstract class Module extends Layer implements Keepsakes {
     const brought = keepsakesOf(data);
     const kept = () => withBrought(this, brought);
     const run = fit(this.network, data, this.#settled(options), this.readings(), {
-      check: () => checkKeepsakes('fit', this, brought, options.validation),
+      check: () => {
+        checkKeepsakes('fit', this, brought, options.validation);
+        checkWindows(this, brought);
+      },
       metadata: (inputs) => modelMetadata(this.network, kept(), inputs),
       restore: (checkpoint) => restoreModel(this.network, kept(), checkpoint),
       save: async (path) => {
@@ -164,6 +168,7 @@ export abstract class Module extends Layer implements Keepsakes {
   /** Means of loss and metrics over all batches, without dropout. */
   async evaluate<O extends Outputs = AnyOutputs>(data: Data, options: EvaluateOptions<O> = {}): Promise<Figures> {
     checkKeepsakes('evaluate', this, keepsakesOf(data));
+    checkWindows(this, data);
     return evaluate(this.network, data, this.#settled(options), this.readings());
   }
 

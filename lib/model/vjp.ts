@@ -32,7 +32,7 @@ export interface VjpResult {
    * whatever way, from outputs and from later steps; where a cell gives it `dcells`, the same for c_t.
    *
    *     const { perStep } = await vjp(model, inputs, cotangents, { perStep: true });
-   *     perStep.encoder_l0.dh; // how far back does the gradient reach?
+   *     perStep.encoder_l0?.dh; // how far back does the gradient reach?
    */
   readonly perStep: Readonly<Record<string, Readonly<Record<string, ArrayView>>>>;
 }

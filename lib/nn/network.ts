@@ -1,5 +1,5 @@
 /** A tree of layers with its parameters in a backend's store: it writes programs and runs them. */
-import { DataError, ShapeError, StateError } from '../errors';
+import { BackendError, DataError, ShapeError, StateError } from '../errors';
 import type { Backend, Executable, RunOptions, RunResult, StateSpec, Store } from '../backend/backend';
 import { isVariable, type Variable } from '../ops/op';
 import { countNames, elementCount, evaluateShape, formatShape, type Counts, type Dim } from '../ops/shape';
@@ -229,12 +229,30 @@ export class Network {
       }
     }
     const valuesOf = initial(missing);
-    this.store.allocate(missing.map(({ path, shape }) => ({ name: path, dtype: 'float32', shape })));
+    try {
+      this.store.allocate(missing.map(({ path, shape }) => ({ name: path, dtype: 'float32', shape })));
+    } catch (cause) {
+      throw withoutMemory(missing, cause);
+    }
     for (const spec of missing) {
       this.parameters.set(spec.path, spec);
       this.store.write(spec.path, valuesOf(spec));
     }
   }
+}
+
+/** Says which parameters were too large; what failed for another reason goes on as it is. */
+function withoutMemory(specs: readonly ParameterSpec[], cause: unknown): unknown {
+  const bytes = ({ shape }: ParameterSpec) => 4 * elementCount(shape);
+  const isOfMemory = cause instanceof RangeError || (cause instanceof BackendError && /alloc/.test(cause.message));
+  if (!isOfMemory || specs.length === 0) return cause;
+  const largest = specs.reduce((one, other) => (bytes(other) > bytes(one) ? other : one));
+  const all = specs.reduce((sum, spec) => sum + bytes(spec), 0);
+  return new BackendError(
+    `${largest.path}: no memory for ${formatShape(largest.shape)}, ${bytes(largest)} bytes in float32, ` +
+      `of ${all} bytes of parameters (${cause.message}); choose smaller sizes`,
+    { cause },
+  );
 }
 
 /** The states that a program carries, at its capacities. */

@@ -81,12 +81,16 @@ export interface Variable {
 export const isVariable = (value: unknown): value is Variable =>
   typeof value === 'object' && value !== null && 'builder' in value && 'type' in value && 'id' in value;
 
-/** Integers from 0 up to but not including `below`, or exactly `except`; of float32, numbers from 0 to `below`. */
+/** Integers from `from` up to but not including `below`, or exactly `except`; of float32, numbers from 0 to `below`. */
 export interface IntegerRange {
+  /** Default 0. */
+  readonly from?: number;
   readonly below: Dim;
   /** Whether `below` itself is allowed too: lengths may equal T. */
   readonly inclusive?: boolean;
   readonly except?: number;
+  /** Who needs it, where the name of the input alone does not tell. */
+  readonly purpose?: string;
 }
 
 /** Appends one equation; returns its outputs by slot name. */
@@ -102,6 +106,8 @@ export interface Emitter {
   nextRandomStream(): number;
   /** States what the numbers of a variable that comes from an input may be; checked when a batch is bound. */
   requireRange(variable: Variable, range: IntegerRange): void;
+  /** States the least that a size may be which comes with a batch, and for what; checked when a batch is bound. */
+  requireLeast(size: Dim, least: number, purpose: string): void;
 }
 
 export interface GradientCall<O extends Slots, R extends Slots, A extends AttributeSpec> {

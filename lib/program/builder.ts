@@ -12,11 +12,12 @@ import type {
   Variable,
 } from '../ops/op';
 import type { OpName } from '../ops/registry';
-import { formatShape } from '../ops/shape';
+import { formatShape, type Dim } from '../ops/shape';
 import {
   listOf,
   mapSlots,
   type Equation,
+  type LeastSize,
   type NamedValue,
   type Program,
   type ProgramInput,
@@ -43,6 +44,7 @@ export class ProgramBuilder implements Emitter {
   private target = this.records;
   private readonly types: ValueType[] = [];
   private readonly inputs = new Map<string, { variable: Variable; ranges: IntegerRange[] }>();
+  private readonly leastSizes: LeastSize[] = [];
   private readonly states = new Map<string, { variable: Variable; next: Variable | null }>();
   private readonly outputs = new Map<string, Variable>();
   private readonly guards = new Map<string, Variable>();
@@ -154,6 +156,10 @@ export class ProgramBuilder implements Emitter {
     }
   }
 
+  requireLeast(size: Dim, least: number, purpose: string): void {
+    this.leastSizes.push({ size, least, purpose: this.path ? `${this.path}: ${purpose}` : purpose });
+  }
+
   /** The program; equations that nothing depends on are left out. */
   finish(): Program {
     const keep = this.liveRecords();
@@ -185,6 +191,7 @@ export class ProgramBuilder implements Emitter {
       [...map].map(([name, variable]) => ({ name, value: number(variable) }));
     const program: Program = {
       inputs,
+      leastSizes: [...this.leastSizes],
       compute: compute.map(equation),
       guards: named(this.guards),
       commit: this.commitRecords.map(equation),

@@ -8,7 +8,7 @@
 import type { OpName } from '../ops/registry';
 import { registry } from '../ops/registry';
 import type { AttributeKinds, IntegerRange, Op, ValueType } from '../ops/op';
-import { sameShape } from '../ops/shape';
+import { sameShape, type Dim } from '../ops/shape';
 
 export type ValueId = number;
 /** What a slot is bound to. */
@@ -30,6 +30,14 @@ export interface ProgramInput {
   readonly ranges: readonly IntegerRange[];
 }
 
+/** A size that a program needs at least, which no shape says. */
+export interface LeastSize {
+  readonly size: Dim;
+  readonly least: number;
+  /** The layer that needs it, and for what; for messages. */
+  readonly purpose: string;
+}
+
 export interface ProgramState {
   readonly name: string;
   readonly value: ValueId;
@@ -45,6 +53,7 @@ export interface NamedValue {
 export interface Program {
   readonly values: readonly ValueType[];
   readonly inputs: readonly ProgramInput[];
+  readonly leastSizes: readonly LeastSize[];
   readonly states: readonly ProgramState[];
   readonly compute: readonly Equation[];
   readonly guards: readonly NamedValue[];

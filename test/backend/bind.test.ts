@@ -48,7 +48,7 @@ test.each<[string, object, string, typeof DataError | typeof ShapeError]>([
     ShapeError,
   ],
   ['sizes that disagree', { tokens: ints([0, 1, 2]) }, 'tokens: expected [B] with B = 2, received [3]', ShapeError],
-  ['fewer elements than the shape says', { x: floats32([1], [2, 3, 2]) }, 'x: expected 12 elements', DataError],
+  ['fewer elements than the shape says', { x: floats32([1], [2, 3, 2]) }, 'x: expected 12 elements', ShapeError],
   ['an empty batch', { x: floats32([], [0, 3, 2]) }, 'x: expected at least 1 for axis 0 (B: rows', DataError],
   ['zero steps', { x: floats32([], [2, 0, 2]) }, 'x: expected at least 1 for axis 1 (T: steps)', DataError],
   ['more than the capacity', { x: floats32(new Float32Array(20), [2, 5, 2]) }, 'T: expected at most 4', ShapeError],

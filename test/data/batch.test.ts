@@ -80,10 +80,10 @@ describe('iterate', () => {
 
   it('says what it received when that is no data', async () => {
     await expect(pass(3 as never)).rejects.toThrow('function that returns one, received 3');
-    await expect(pass({} as never)).rejects.toThrow('received Object');
+    await expect(pass({} as never)).rejects.toThrow('received {}');
     await expect(pass((() => undefined) as never)).rejects.toThrow('received undefined');
     await expect(pass([batch(1), [1]] as never)).rejects.toThrow(
-      'data: expected batches { inputs, targets, ... }, received Array as batch 1',
+      'data: expected batches { inputs, targets, ... }, received an array as batch 1',
     );
   });
 });

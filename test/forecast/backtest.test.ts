@@ -41,7 +41,9 @@ test('origins roll through the test part by the stride, and each forecast stands
 test('figures are those of the forecasts, in all, by step, by origin and by band', async () => {
   const model = fakeModel(table, window, quantilesLike, band);
   const season = 3;
-  const { forecasts, overall, steps, origins, bands, crps, pinball } = await table.backtest(model, { season });
+  const backtest = await table.backtest(model, { season });
+  const { forecasts, overall, steps, origins, bands, crps, pinball } = backtest;
+  expect(backtest.season).toBe(season);
   const all = (pick: (one: (typeof forecasts)[number]) => ArrayLike<number>) =>
     forecasts.flatMap((one) => Array.from(pick(one)));
   const [observed, point] = [all((one) => one.observed), all((one) => one.point)];

@@ -60,7 +60,7 @@ eachBackend((backend) => {
       'another size than the data',
       { inputs: ints([1, 2, 3], [2, 3]) },
       'expected 6 elements for shape [2, 3], received 3',
-      DataError,
+      ShapeError,
     ],
     ['floats for tokens', { inputs: floats32([1, 2, 3, 4], [2, 2]) }, '0: ', ShapeError],
     [

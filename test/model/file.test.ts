@@ -250,7 +250,7 @@ describe('a class whose constructor takes more than the options', () => {
     });
     await expect(broken).rejects.toMatchObject({ cause: { cause: expect.any(TypeError) as TypeError } });
     const other = load(file(), { backend, modules: { Classifier: () => ({}) as never } });
-    await expect(other).rejects.toThrow('expected a function that returns a Module, received {  } from it');
+    await expect(other).rejects.toThrow('expected a function that returns a Module, received {} from it');
   });
 });
 

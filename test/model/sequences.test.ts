@@ -190,3 +190,38 @@ describe('classify and tag', () => {
     );
   });
 });
+
+describe('weights of records', () => {
+  const read = (weight?: (record: (typeof records)[number], index: number) => number) =>
+    sequences.from(records, {
+      inputs: ({ letters }) => letters,
+      label: ({ majority }) => majority,
+      ...(weight && { weight }),
+      split: [1, 0, 0],
+    });
+
+  test('go with them into batches, whatever their order, and say how much each counts', async () => {
+    const weight = ({ majority }: (typeof records)[number], index: number) => (majority === 'a' ? index : 0.5);
+    const { train, labels } = await read(weight);
+    const batches = train.batches({ batchSize: 7, seed: 3 });
+    const order = batches.order(0).flat();
+    const given = [...batches].flatMap(({ weights }) => Array.from(weights!.data));
+    expect(given).toEqual(order.map((index) => weight(records[index]!, index)));
+    const model = sequential([embedding(4, 4), lstm(6, { output: 'last' }), linear(labels!.size)], { seed: 2 });
+    const lossOf = async (weight?: Parameters<typeof read>[0]) =>
+      (await model.evaluate((await read(weight)).train.batches({ batchSize: 16 }), { loss: crossEntropy() })).loss;
+    const share = records.filter(({ majority }) => majority === 'a').length / records.length;
+    const one = await lossOf(({ majority }) => Number(majority === 'a'));
+    const other = await lossOf(({ majority }) => Number(majority !== 'a'));
+    expect(await lossOf()).toBeCloseTo(share * one + (1 - share) * other, 5);
+    expect(await lossOf(() => 3)).toBeCloseTo(await lossOf(), 6);
+  });
+
+  test('that are none are refused, with their record', async () => {
+    for (const wrong of [-1, NaN, Infinity, 1e39, '1', null])
+      await expect(read((_, index) => (index === 4 ? (wrong as number) : 1))).rejects.toThrow(
+        'sequences: record 4: weight: expected a finite number of 0 or more, received',
+      );
+    await expect(read(2 as never)).rejects.toThrow('sequences: weight: expected a function of a record, received 2');
+  });
+});

@@ -10,10 +10,15 @@ export class ReferenceStore implements Store {
   allocate(states: readonly StateSpec[]): void {
     for (const state of states) {
       if (this.states.has(state.name)) throw new StateError(`the store has a state '${state.name}' already`);
-      const size = elementCount(state.shape);
-      this.states.set(state.name, state);
-      this.arrays.set(state.name, state.dtype === 'int32' ? new Int32Array(size) : new Float64Array(size));
     }
+    // All of them before any is kept: memory may not suffice.
+    const arrays = states.map(({ dtype, shape }) =>
+      dtype === 'int32' ? new Int32Array(elementCount(shape)) : new Float64Array(elementCount(shape)),
+    );
+    states.forEach((state, index) => {
+      this.states.set(state.name, state);
+      this.arrays.set(state.name, arrays[index]!);
+    });
   }
 
   /** The live array of a state; the interpreter reads and replaces it. */

@@ -25,6 +25,8 @@ export interface SequenceSource {
   readonly targets: Targets | null;
   /** Numbers for each step; null for tokens. */
   readonly features: number | null;
+  /** How much each counts in the loss; without them, all alike. */
+  readonly weights?: readonly number[];
   readonly labels?: Labels;
   readonly vocabulary?: Vocabulary;
 }
@@ -37,7 +39,7 @@ const batchOrder = 0x9e3779b9;
 
 /**
  * Padded batches of sequences: inputs float32 [B, T, F] or int32 [B, T], `lengths` int32 [B], targets int32 [B] or [B, T], or
- * float32 [B, M] or [B, T, M]. T is the longest of the batch, at least 1. Padding is 0 and never counts: nothing past a length has any part.
+ * float32 [B, M] or [B, T, M], where sequences have weights `weights` float32 [B]. T is the longest of the batch, at least 1. Padding is 0 and never counts: nothing past a length has any part.
  */
 export class SequenceBatches implements Iterable<Batch<Tensor>>, DataTraits {
   readonly length: number;
@@ -92,7 +94,7 @@ export class SequenceBatches implements Iterable<Batch<Tensor>>, DataTraits {
   }
 
   private batch(members: readonly number[]): Batch<Tensor> {
-    const { inputs, targets, features } = this.source;
+    const { inputs, targets, features, weights } = this.source;
     const B = members.length;
     const steps = members.map((index) => inputs[index]!.steps);
     const T = steps.reduce((longest, count) => Math.max(longest, count), 1);
@@ -119,7 +121,9 @@ export class SequenceBatches implements Iterable<Batch<Tensor>>, DataTraits {
     const target = size === null ? new Int32Array(B * rows) : new Float32Array(B * rows);
     members.forEach((index, b) => target.set(values[index]!, b * rows));
     const shape = [B, ...(perStep ? [T] : []), ...(size === null ? [] : [size])];
-    return { inputs: input, targets: { data: target, shape }, lengths };
+    const batch = { inputs: input, targets: { data: target, shape }, lengths };
+    if (!weights) return batch;
+    return { ...batch, weights: { data: Float32Array.from(members, (index) => weights[index]!), shape: [B] } };
   }
 }
 

@@ -1,6 +1,6 @@
 /** What a trained model makes of new sequences, in the user's terms. */
-import { DataError, StateError } from '../../errors';
-import { checkOptions, positiveInteger } from '../../options';
+import { DataError, OptionError, StateError } from '../../errors';
+import { abortSignal, checkOptions, describe, positiveInteger } from '../../options';
 import { formatShape } from '../../ops/shape';
 import type { Batch } from '../batch';
 import type { Labels } from '../labels';
@@ -39,7 +39,7 @@ export interface Recognition {
 /**
  * The likeliest class of each sequence, by a model that gives [B, K] for K labels.
  *
- *     const [first] = await sequences.classify(model, ['a text', 'another']); // first.label, first.probability
+ *     const recognised = await sequences.classify(model, ['a text', 'another']); // [{ label, probability, probabilities }, ...]
  *
  * @throws StateError where the model has no labels, DataError for inputs that do not fit it.
  */
@@ -54,7 +54,7 @@ export async function classify(
 /**
  * The likeliest class of each step of each sequence, by a model that gives [B, T, K] for K labels. An empty sequence has none.
  *
- *     const [sentence] = await sequences.tag(model, [['time', 'flies']]); // sentence.map(({ label }) => label)
+ *     for (const steps of await sequences.tag(model, [['time', 'flies']])) console.log(steps.map(({ label }) => label));
  *
  * @throws StateError where the model has no labels, DataError for inputs that do not fit it.
  */
@@ -76,6 +76,9 @@ async function recognize(
   checkOptions(owner, options, ['batchSize', 'features', 'signal']);
   const { batchSize = 32, features = 1, signal } = options;
   positiveInteger(owner, 'features', features);
+  if (typeof (model as Partial<Recognizer> | null | undefined)?.predict !== 'function')
+    throw new OptionError(`${owner}: expected a model, received ${describe(model)}`);
+  abortSignal(owner, signal);
   const { labels, vocabulary } = model;
   if (!labels)
     throw new StateError(`${owner}: the model has no labels; train it on labelled sequences, or set model.labels`);

@@ -1,13 +1,15 @@
 /** Labelled sequences of unequal length, for classification, tagging and regression. */
+import { isFiniteFloat32 } from '../../arrays';
 import { DataError, OptionError } from '../../errors';
 import { checkOptions, describe, flag, positiveInteger } from '../../options';
 import { checkSeed } from '../draws';
 import type { Labels } from '../labels';
+import { checkFractions, type Fractions, type PartName } from '../split';
 import type { Vocabulary } from '../vocabulary';
 import { SequenceBatches, type SequenceBatchOptions, type SequenceSource } from './batches';
 import { InputReader, type SequenceInput } from './inputs';
 import { classify, tag } from './predict';
-import { checkFractions, chosenParts, randomParts, type Fractions, type Parts, type SequencePartName } from './split';
+import { chosenParts, randomParts, type Parts } from './split';
 import { readLabels, readNumbers, type Label } from './targets';
 
 export interface SequenceOptions<R> {
@@ -17,6 +19,8 @@ export interface SequenceOptions<R> {
   readonly label?: (record: R, index: number) => Label | readonly (Label | null)[];
   /** Numbers that belong to it: one, several, or for each step an array of them. */
   readonly target?: (record: R, index: number) => number | readonly number[] | readonly (readonly number[])[];
+  /** How much it counts in the loss and in metrics, 0 or more: to make up for classes that are rare, for example. Default 1. */
+  readonly weight?: (record: R, index: number) => number;
   /** Numbers for each step where inputs are plain arrays of numbers. Default 1. */
   readonly features?: number;
   /** Those of a model, `model.labels`, for data that it shall read. Default: the labels that there are. */
@@ -28,7 +32,7 @@ export interface SequenceOptions<R> {
   /** With `unknown: 'map'`: strings that occur less often in the training part are unknown too, so that their token is learned. Default 1. */
   readonly minCount?: number;
   /** Fractions for training, validation and test, drawn at random, or a function that says where a record belongs. Default 0.8, 0.1, 0.1. */
-  readonly split?: Fractions | ((record: R, index: number) => SequencePartName);
+  readonly split?: Fractions | ((record: R, index: number) => PartName);
   /** Each class is split by these fractions. Needs one label for each sequence. Default false. */
   readonly stratify?: boolean;
   /** Decides the random split: an integer in 0..2³²−1. Default 0. */
@@ -39,6 +43,7 @@ const optionNames = [
   'inputs',
   'label',
   'target',
+  'weight',
   'features',
   'labels',
   'vocabulary',
@@ -64,7 +69,7 @@ export interface SequenceCorpus {
 /** Some of the sequences. */
 export class SequencePart {
   constructor(
-    readonly name: SequencePartName,
+    readonly name: PartName,
     private readonly source: SequenceSource,
     /** Which of the records they are. */
     readonly indices: readonly number[],
@@ -90,9 +95,10 @@ export const sequences = {
    *
    * @example
    * const reviews = await sequences.from(records, { inputs: (r) => r.words, label: (r) => r.mood, unknown: 'map' });
-   * const model = sequential([embedding(reviews.vocabulary.size, 32), lstm(64, { output: 'last' }), linear(reviews.labels.size)]);
+   * const layers = [embedding(reviews.vocabulary!.size, 32), lstm(64, { output: 'last' }), linear(reviews.labels!.size)];
+   * const model = sequential(layers);
    * await model.fit(reviews.train.batches({ batchSize: 32 }), { loss: crossEntropy(), optimizer: adam(), metrics: ['accuracy'] });
-   * const [{ label, probability }] = await sequences.classify(model, [['a', 'fine', 'film']]);
+   * for (const { label, probability } of await sequences.classify(model, [['a', 'fine', 'film']])) console.log(label, probability);
    *
    * @throws OptionError for bad options, DataError for records that do not fit, with their index.
    */
@@ -115,10 +121,11 @@ export const sequences = {
       inputs: read.inputs,
       features: read.features,
       targets,
+      ...(options.weight && { weights: readWeights(all, options.weight) }),
       ...(known && { labels: known }),
       ...(read.vocabulary && { vocabulary: read.vocabulary }),
     };
-    const part = (name: SequencePartName) => new SequencePart(name, source, parts[name]);
+    const part = (name: PartName) => new SequencePart(name, source, parts[name]);
     return {
       train: part('train'),
       validation: part('validation'),
@@ -135,8 +142,19 @@ export const sequences = {
 
 function checkSequenceOptions<R>(options: SequenceOptions<R>): void {
   checkOptions(owner, options, optionNames);
-  const { inputs, label, target, features = 1, unknown, minCount = 1, split, stratify = false, seed = 0 } = options;
-  for (const [name, value] of Object.entries({ inputs, label, target })) {
+  const {
+    inputs,
+    label,
+    target,
+    weight,
+    features = 1,
+    unknown,
+    minCount = 1,
+    split,
+    stratify = false,
+    seed = 0,
+  } = options;
+  for (const [name, value] of Object.entries({ inputs, label, target, weight })) {
     if (typeof value !== 'function' && !(value === undefined && name !== 'inputs'))
       throw new OptionError(`${owner}: ${name}: expected a function of a record, received ${describe(value)}`);
   }
@@ -150,11 +168,21 @@ function checkSequenceOptions<R>(options: SequenceOptions<R>): void {
   if (options.vocabulary && (unknown !== undefined || options.minCount !== undefined))
     throw new OptionError(`${owner}: vocabulary: one that is given says itself what becomes of unknown strings`);
   if (minCount > 1 && unknown !== 'map') throw new OptionError(`${owner}: minCount: needs unknown: 'map'`);
-  if (split !== undefined && typeof split !== 'function') checkFractions(owner, split);
+  if (split !== undefined && typeof split !== 'function') checkFractions(owner, split, ', or a function');
   flag(owner, 'stratify', stratify);
   if (stratify && (target || typeof split === 'function'))
     throw new OptionError(`${owner}: stratify: needs labels and fractions to split by`);
   checkSeed(owner, seed);
+}
+
+function readWeights<R>(records: readonly R[], weight: (record: R, index: number) => unknown): number[] {
+  return records.map((record, index) => {
+    const value = weight(record, index);
+    if (typeof value === 'number' && value >= 0 && isFiniteFloat32(value)) return value;
+    throw new DataError(
+      `${owner}: record ${index}: weight: expected a finite number of 0 or more, received ${describe(value)}`,
+    );
+  });
 }
 
 async function collect<R>(records: Iterable<R> | AsyncIterable<R>): Promise<R[]> {

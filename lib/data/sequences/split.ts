@@ -1,22 +1,10 @@
 import { OptionError } from '../../errors';
 import { describe } from '../../options';
 import { permutation } from '../permutation';
-
-export type SequencePartName = 'train' | 'validation' | 'test';
-export const partNames: readonly SequencePartName[] = ['train', 'validation', 'test'];
-
-export type Fractions = readonly [train: number, validation: number, test: number];
+import { boundariesOf, partNames, type Fractions, type PartName } from '../split';
 
 /** The records of each part, by their index, in their order. */
-export type Parts = Readonly<Record<SequencePartName, readonly number[]>>;
-
-export function checkFractions(owner: string, split: Fractions): void {
-  const valid = Array.isArray(split) && split.length === 3 && split.every((part) => part >= 0 && part <= 1);
-  if (!valid || Math.abs(split[0] + split[1] + split[2] - 1) > 1e-9)
-    throw new OptionError(
-      `${owner}: split: expected three fractions that add up to 1, or a function, received ${Array.isArray(split) ? JSON.stringify(split) : describe(split)}`,
-    );
-}
+export type Parts = Readonly<Record<PartName, readonly number[]>>;
 
 /** Apart from the passes over the batches, which count from 0. */
 const splitPass = 0xffffffff;
@@ -33,8 +21,7 @@ export function randomParts(count: number, split: Fractions, seed: number, group
   }
   const parts = { train: [] as number[], validation: [] as number[], test: [] as number[] };
   for (const members of byGroup.values()) {
-    const trainEnd = Math.round(split[0] * members.length);
-    const validationEnd = Math.round((split[0] + split[1]) * members.length);
+    const [trainEnd, validationEnd] = boundariesOf(split, members.length);
     // One by one: as arguments of one call, some hundred thousands overflow the stack.
     members.forEach((member, at) =>
       parts[at < trainEnd ? 'train' : at < validationEnd ? 'validation' : 'test'].push(member),
@@ -48,7 +35,7 @@ export function randomParts(count: number, split: Fractions, seed: number, group
 export function chosenParts<R>(
   owner: string,
   records: readonly R[],
-  choose: (record: R, index: number) => SequencePartName,
+  choose: (record: R, index: number) => PartName,
 ): Parts {
   const parts = { train: [] as number[], validation: [] as number[], test: [] as number[] };
   records.forEach((record, index) => {

@@ -1,6 +1,7 @@
 /** What the calendar says of a time, as numbers: known for every day to come, so a covariate for the future. In UTC. */
 import { DataError, OptionError } from '../../errors';
 import { checkOptions, describe } from '../../options';
+import { dayOfYear, daysInMonth, millisecondsPerDay, monthOf, yearBegin } from './day';
 
 export type CalendarFeature = 'minute' | 'hour' | 'weekday' | 'dayOfMonth' | 'dayOfYear' | 'month' | 'quarter';
 
@@ -27,9 +28,6 @@ interface Cycle {
   period?(date: Date): number;
 }
 
-const day = 86_400_000;
-const yearBegin = (date: Date, after = 0) => Date.UTC(date.getUTCFullYear() + after, 0, 1);
-
 /** Positions go on between whole ones where the time does: at 6:30 the hour is 6.5, in the one-hot encoding 6. */
 const cycles: Readonly<Record<CalendarFeature, Cycle>> = {
   minute: {
@@ -42,12 +40,12 @@ const cycles: Readonly<Record<CalendarFeature, Cycle>> = {
   dayOfMonth: {
     size: 31,
     position: (date) => date.getUTCDate() - 1,
-    period: (date) => new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 0)).getUTCDate(),
+    period: (date) => daysInMonth(monthOf(date)),
   },
   dayOfYear: {
     size: 366,
-    position: (date) => Math.floor((date.getTime() - yearBegin(date)) / day),
-    period: (date) => (yearBegin(date, 1) - yearBegin(date)) / day,
+    position: dayOfYear,
+    period: (date) => (yearBegin(date, 1) - yearBegin(date)) / millisecondsPerDay,
   },
   month: { size: 12, position: (date) => date.getUTCMonth() },
   quarter: { size: 4, position: (date) => Math.floor(date.getUTCMonth() / 3) },
@@ -144,9 +142,8 @@ export function callOwn(name: string, own: CalendarFunction | undefined, date: D
       `calendar: the function ${name} is not in the model file; pass calendar(${name}) as option 'calendar'`,
     );
   const given = own(date);
-  const values = Array.isArray(given) ? (given as readonly number[]) : [Number(given)];
-  const valid = values.every(Number.isFinite) && (Array.isArray(given) || ['number', 'boolean'].includes(typeof given));
-  if (valid) return values;
+  const values = (Array.isArray(given) ? given : [typeof given === 'boolean' ? Number(given) : given]) as number[];
+  if (values.length > 0 && values.every(Number.isFinite)) return values;
   throw new DataError(
     `calendar: ${name}: expected a finite number, true, false or an array of numbers, received ${describe(given)} for ${date.toISOString()}`,
   );

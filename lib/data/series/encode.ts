@@ -6,9 +6,11 @@ import { calendarNames, writeCalendar } from './calendar';
 import { notPositive, placeOf } from './fitFormat';
 import { futureTableColumns } from './options';
 import { ownOf, type SeriesFormat } from './format';
+import { formatTime } from './frequency';
 import { scale, type Scaler } from './scaling';
 import type { Range } from './split';
-import { someOf, type SeriesTable } from './table';
+import { someOf } from './rows';
+import type { SeriesTable } from './table';
 
 /** Numbers of a column within a row. */
 interface Place {
@@ -196,11 +198,12 @@ export class EncodedSeries {
   }
 
   private expectKnown(row: number): void {
-    const [column] = futureTableColumns(this.layout.format.spec.future);
-    if (column === undefined) return;
-    const last = placeOf(this.table, this.table.rows - 1);
+    const columns = futureTableColumns(this.layout.format.spec.future);
+    if (columns.length === 0) return;
+    const last = formatTime(this.table.grid.at(this.table.rows - 1));
     throw new DataError(
-      `${placeOf(this.table, row)}: ${column}: expected to be known so far ahead, received values up to ${last}; add rows without targets`,
+      `${placeOf(this.table, row)}: ${columns.join(', ')}: expected to be known so far ahead, received rows up to ${last}; ` +
+        'give more to forecast as future, or add rows without targets to the table',
     );
   }
 

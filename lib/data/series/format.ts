@@ -1,7 +1,7 @@
 /** What a model must know of the series that it was trained on, to read new ones and to say its forecasts in their units. */
 import { z } from 'zod';
 import { DataError } from '../../errors';
-import { describe } from '../../options';
+import { checkOptions, describe } from '../../options';
 import { calendarNames, type CalendarFunction } from './calendar';
 import { unscale, type Scaler, type ScalingOf } from './scaling';
 
@@ -163,6 +163,9 @@ export class SeriesFormat {
 
   /** What a model says of a target (the first by default), in the units of the series. */
   unscale(values: ArrayLike<number>, options: { readonly key?: string; readonly target?: string } = {}): Float64Array {
+    checkOptions('unscale', options, ['key', 'target']);
+    if (typeof values !== 'object' || typeof values?.length !== 'number')
+      throw new DataError(`unscale: expected an array of numbers, received ${describe(values)}`);
     const scaler = this.scaler(options.target ?? this.targets[0]!, options.key);
     return Float64Array.from(values, (value) => unscale(scaler, value));
   }

@@ -1,6 +1,7 @@
 /** Regular times: how far rows are apart, and which time a row has. All in UTC, so no day has 23 or 25 hours. */
 import { OptionError } from '../../errors';
 import { describe } from '../../options';
+import { daysInMonth, millisecondsPerDay, monthOf } from './day';
 
 /** Months differ in milliseconds, so they are counted by the calendar. */
 export interface Frequency {
@@ -18,7 +19,7 @@ const named: Readonly<Record<FrequencyName, Frequency>> = {
   second: milliseconds(1000),
   minute: milliseconds(60_000),
   hour: milliseconds(3_600_000),
-  day: milliseconds(86_400_000),
+  day: milliseconds(millisecondsPerDay),
   week: milliseconds(604_800_000),
   month: months(1),
   quarter: months(3),
@@ -43,13 +44,6 @@ export function formatFrequency({ unit, count }: Frequency): string {
 }
 
 export const formatTime = (time: number): string => new Date(time).toISOString().replace(/T00:00:00.000Z$|\.000Z$/, '');
-
-const monthOf = (date: Date): number => date.getUTCFullYear() * 12 + date.getUTCMonth();
-/** Of a month counted from year 0. */
-export const daysInMonth = (month: number): number =>
-  new Date(Date.UTC(Math.floor(month / 12), (month % 12) + 1, 0)).getUTCDate();
-
-const millisecondsPerDay = 86_400_000;
 
 /** The times of the rows of one series: row 0 at `start`, then one every `frequency`. */
 export class TimeGrid {

@@ -4,6 +4,7 @@ import { checkOptions, describe } from '../../options';
 import { Calendar } from './calendar';
 import type { MissingPolicy, OwnFunctions, SeriesFormat } from './format';
 import { frequencyOf, type Frequency, type FrequencyName } from './frequency';
+import { missingAdvice } from './rows';
 import { scalingOptions, type Scaling, type ScalingKind, type ScalingOf } from './scaling';
 import { checkSplit, type Split } from './split';
 
@@ -126,9 +127,7 @@ export function layoutOf(options: SeriesOptions<never> | FormatOptions<never>, m
   const table = { gaps, split, missingText: new Set(columns('missingText', options.missingText ?? [])) };
   const layout = hasFormat ? ofFormat(options, table) : ofOptions(options, table);
   if (gaps === 'fill' && layout.missing === 'refuse')
-    throw new OptionError(
-      "series: gaps: rows that are filled in are missing values; choose missing: 'forwardFill' or 'mask'",
-    );
+    throw new OptionError(`series: gaps: rows that are filled in are missing values; ${missingAdvice(layout)}`);
   return layout;
 }
 
@@ -168,7 +167,7 @@ function ofOptions(options: SeriesOptions<never>, table: Pick<Layout, 'gaps' | '
 function ofFormat(options: FormatOptions<never>, table: Pick<Layout, 'gaps' | 'split' | 'missingText'>): Layout {
   const { format, calendar } = options;
   // By shape and not by class: the format may come from another copy of this package.
-  if (typeof format?.spec !== 'object')
+  if (!Array.isArray(format?.spec?.targets) || !Array.isArray(format.spec.future))
     throw new OptionError(
       `series: format: expected that of a trained model, model.series, received ${describe(format)}`,
     );

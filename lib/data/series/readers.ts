@@ -6,7 +6,8 @@ import { DataError, OptionError } from '../../errors';
 import { describe } from '../../options';
 import { layoutOf, type FormatOptions, type Layout, type SeriesOptions } from './options';
 import { Series, type SeriesContents } from './series';
-import { TableBuilder, type Row } from './table';
+import type { Row } from './rows';
+import { TableBuilder } from './table';
 
 /** A row of CSV: text by the names of the first line. */
 export type CsvRow = Readonly<Record<string, string>>;
@@ -78,6 +79,10 @@ async function readCsv(source: string | Readable, delimiter: string, builder: Ta
   if (typeof delimiter !== 'string' || delimiter === '')
     throw new OptionError(`series: delimiter: expected one or more characters, received ${describe(delimiter)}`);
   const isPath = typeof source === 'string' && source !== '';
+  if (isPath && /[\r\n]/.test(source))
+    throw new OptionError(
+      'series: expected the path of a CSV file or a Readable stream, received text of several lines; is it the table itself? Readable.from([text]) makes a stream of it',
+    );
   if (!isPath && typeof (source as Partial<Readable> | null)?.pipe !== 'function')
     throw new OptionError(`series: expected the path of a CSV file or a Readable stream, received ${describe(source)}`);
   const input = isPath ? createReadStream(source) : (source as Readable);
@@ -90,7 +95,7 @@ async function readCsv(source: string | Readable, delimiter: string, builder: Ta
     trim: true,
     columns: (header: string[]) => {
       checkHeader(header);
-      builder.expectColumns(header);
+      builder.expectColumns(header, delimiterHint(header, delimiter));
       return header;
     },
   });
@@ -101,11 +106,22 @@ async function readCsv(source: string | Readable, delimiter: string, builder: Ta
       builder.add(record, info.lines);
     }
   } catch (error) {
-    throw csvError(error, isPath ? `${source}: ` : '');
+    throw csvError(error, isPath ? `${shortened(source)}: ` : '');
   } finally {
     input.destroy();
   }
 }
+
+/** A line that holds none of the delimiters, but many of another. */
+function delimiterHint(header: readonly string[], delimiter: string): string {
+  const other = [';', '\t', '|', ','].find(
+    (one) => one !== delimiter && header.length === 1 && header[0]!.includes(one),
+  );
+  return other === undefined ? '' : `; are the cells apart by ${JSON.stringify(other)}? Then pass it as delimiter`;
+}
+
+/** A path in a message, which a long one would flood. */
+const shortened = (path: string): string => (path.length > 200 ? `${path.slice(0, 80)}...${path.slice(-80)}` : path);
 
 function checkHeader(header: readonly string[]): void {
   const twice = header.find((name, index) => header.indexOf(name) < index);

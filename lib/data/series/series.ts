@@ -4,10 +4,13 @@ import { checkOptions, describe, positiveInteger } from '../../options';
 import type { BatchInputs } from '../batch';
 import { EncodedSeries, RowLayout } from './encode';
 import { fitFormat } from './fitFormat';
+import { withFutureRows } from './future';
 import { ownOf, type SeriesFormat } from './format';
 import type { Layout } from './options';
-import { checkSplit, partNames, splitRows, type PartName, type Range, type Split } from './split';
-import { someOf, type Table } from './table';
+import { partNames, type PartName } from '../split';
+import { checkSplit, splitRows, type Range, type Split } from './split';
+import { someOf } from './rows';
+import type { Table } from './table';
 import {
   checkOriginOptions,
   Origins,
@@ -153,9 +156,11 @@ export class Series {
     const { lookback, horizon, given } = options;
     positiveInteger('windowAt', 'lookback', lookback);
     positiveInteger('windowAt', 'horizon', horizon);
-    const places = origins.map((origin) => this.place(origin, lookback));
+    if (!Array.isArray(origins) || !origins.every((origin) => typeof origin === 'object' && origin !== null))
+      throw new DataError(`windowAt: expected an array of origins { key, row }, received ${describe(origins)}`);
+    const places = origins.map((origin: Pick<Origin, 'key' | 'row'>) => this.place(origin, lookback));
     const assembler = new WindowAssembler(this.rowLayout, { lookback, horizon });
-    if (!given) return { inputs: assembler.inputs(places) };
+    if (given === undefined) return { inputs: assembler.inputs(places) };
     const steps = this.givenSteps(given, origins.length);
     const later = places.map(({ series, row }) => ({ series, row: row + steps }));
     const width = this.rowLayout.size.past;
@@ -176,12 +181,15 @@ export class Series {
 
   /** What a target (the first by default) was from an origin on, in the units of the table; NaN where missing or not known yet. */
   values(origin: Pick<Origin, 'key' | 'row'>, horizon: number, target = this.format.targets[0]!): Float64Array {
+    checkStretch('values', origin, horizon);
     const column = this.column(target, origin.key);
     return Float64Array.from({ length: horizon }, (_, step) => column[origin.row + step] ?? NaN);
   }
 
   /** The times of the rows from an origin on. */
-  times({ key, row }: Pick<Origin, 'key' | 'row'>, horizon: number): Date[] {
+  times(origin: Pick<Origin, 'key' | 'row'>, horizon: number): Date[] {
+    checkStretch('times', origin, horizon);
+    const { key, row } = origin;
     const { grid } = this.find(key).table;
     return Array.from({ length: horizon }, (_, step) => new Date(grid.at(row + step)));
   }
@@ -204,10 +212,27 @@ export class Series {
     checkOptions('withSplit', options, ['keepScaling']);
     checkSplit(split);
     const { layout, table } = this.contents;
-    const format = options.keepScaling ? this.format : null;
-    // Of the same class: rooms above extend this one.
+    return this.remade({ layout: { ...layout, split }, table, format: options.keepScaling ? this.format : null });
+  }
+
+  /**
+   * The same table, scaled as before, with rows of days to come: records that have the table's time, its key where there is
+   * one, and its covariates of the future.
+   *
+   *     const known = sales.withFuture([{ date: '2024-03-01', promotion: 1 }, { date: '2024-03-02', promotion: 0 }]);
+   *
+   * @throws OptionError where the table has no such covariates; DataError for a record that lacks one, and for a day that
+   *   is past already, comes twice or is left out.
+   */
+  withFuture(records: Iterable<object>): this {
+    const { layout, table } = this.contents;
+    return this.remade({ layout, table: withFutureRows(layout, table, records), format: this.format });
+  }
+
+  /** Of the same class: rooms above extend this one. */
+  private remade(contents: SeriesContents): this {
     const make = this.constructor as new (contents: SeriesContents) => this;
-    return new make({ layout: { ...layout, split }, table, format });
+    return new make(contents);
   }
 
   private part(name: PartName, ranges: ReadonlyMap<string, Record<PartName, Range>>): SeriesPart {
@@ -227,21 +252,33 @@ export class Series {
     const { length } = series.table;
     if (Number.isInteger(row) && row >= lookback && row <= length) return { series, row };
     throw new DataError(
-      `windowAt: expected an origin with ${lookback} rows before it, so a row in ${lookback}..${length}, received ${describe(row)}`,
+      `windowAt: expected an origin with ${lookback} rows before it, ` +
+        (lookback > length
+          ? `received a series of ${length} rows`
+          : `so a row in ${lookback}..${length}, received ${describe(row)}`),
     );
   }
 
-  private givenSteps({ data, shape }: NonNullable<WindowAtOptions['given']>, batch: number): number {
+  private givenSteps(given: NonNullable<WindowAtOptions['given']>, batch: number): number {
     const { past, targets } = this.format.spec;
     if (past.length > 0)
       throw new DataError(
         `windowAt: given: expected series without covariates of the past, as none is known after the origin, received ${someOf(past)}`,
       );
-    const [rows, steps = 0, size] = shape;
-    const fits = rows === batch && size === targets.length && data.length === batch * steps * size;
-    if (fits && shape.length === 3) return steps;
+    const shape: readonly unknown[] = Array.isArray(given?.shape) ? given.shape : [];
+    const [rows, steps, size] = shape as readonly [number, number, number];
+    const fits = shape.length === 3 && rows === batch && size === targets.length;
+    if (fits && given.data?.length === batch * steps * size) return steps;
     throw new DataError(
-      `windowAt: given: expected [${batch}, k, ${targets.length}] numbers, received ${data.length} of shape [${shape.join(', ')}]`,
+      `windowAt: given: expected [${batch}, k, ${targets.length}] numbers as { data, shape }, received ` +
+        (shape.length > 0 ? `${given.data?.length} of shape [${shape.join(', ')}]` : describe(given)),
     );
   }
+}
+
+/** Throws unless these are a place in a series and a number of rows from there on. */
+function checkStretch(owner: string, origin: Pick<Origin, 'key' | 'row'>, rows: number): void {
+  if (!Number.isInteger(origin?.row))
+    throw new DataError(`${owner}: expected an origin { key, row }, received ${describe(origin)}`);
+  positiveInteger(owner, 'horizon', rows);
 }

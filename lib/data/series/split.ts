@@ -1,6 +1,7 @@
 /** Parts of a series in order of time. */
 import { DataError, OptionError } from '../../errors';
 import { describe } from '../../options';
+import { boundariesOf, checkFractions, type Fractions, type PartName } from '../split';
 import { readTime } from './cells';
 import { formatTime, type TimeGrid } from './frequency';
 
@@ -8,12 +9,7 @@ import { formatTime, type TimeGrid } from './frequency';
  * Fractions of the rows of each series that add up to 1; or where validation and test begin: a time (a Date, or ISO 8601),
  * or a number, the rows that the part has.
  */
-export type Split =
-  | readonly [train: number, validation: number, test: number]
-  | { readonly validation: number | Date | string; readonly test: number | Date | string };
-
-export type PartName = 'train' | 'validation' | 'test';
-export const partNames: readonly PartName[] = ['train', 'validation', 'test'];
+export type Split = Fractions | { readonly validation: number | Date | string; readonly test: number | Date | string };
 
 /** Rows `[begin, end)` of a series. */
 export interface Range {
@@ -21,16 +17,10 @@ export interface Range {
   readonly end: number;
 }
 
-const isFractions = (split: Split): split is readonly [number, number, number] => Array.isArray(split);
+const isFractions = (split: Split): split is Fractions => Array.isArray(split);
 
 export function checkSplit(split: Split): void {
-  if (isFractions(split)) {
-    const valid = split.length === 3 && split.every((part) => part >= 0 && part <= 1);
-    if (valid && Math.abs(split[0] + split[1] + split[2] - 1) <= 1e-9) return;
-    throw new OptionError(
-      `series: split: expected three fractions that add up to 1, received ${JSON.stringify(split)}`,
-    );
-  }
+  if (isFractions(split)) return checkFractions('series', split);
   for (const name of ['validation', 'test'] as const) {
     const boundary: unknown = split?.[name];
     const isCount = Number.isSafeInteger(boundary) && (boundary as number) >= 0;
@@ -43,10 +33,7 @@ export function checkSplit(split: Split): void {
 
 /** The rows of each part of a series of `length` rows. */
 export function splitRows(split: Split, length: number, grid: TimeGrid, series: string): Record<PartName, Range> {
-  const [validation, test] = isFractions(split)
-    ? // Rounding, not flooring: 0.7 + 0.15 is a little less than 0.85.
-      [Math.round(split[0] * length), Math.round((split[0] + split[1]) * length)]
-    : boundaries(split, length, grid);
+  const [validation, test] = isFractions(split) ? boundariesOf(split, length) : boundaries(split, length, grid);
   if (!(validation >= 0 && validation <= test && test <= length)) {
     throw new DataError(
       `series${series}: split: expected validation and test to begin in this order among ${length} rows from ${formatTime(grid.start)} on, ` +

@@ -1,9 +1,9 @@
 /** Rows of a table, as they come, gathered by series and column, and set on regular times. */
 import { DataError } from '../../errors';
 import { describe } from '../../options';
-import { readCategory, readNumber, readTime } from './cells';
 import { formatFrequency, formatTime, inferFrequency, largestDay, TimeGrid, type Frequency } from './frequency';
 import { changingColumns, futureTableColumns, type Layout } from './options';
+import { missingAdvice, RowReader, someOf, type Row } from './rows';
 
 /** One series on regular times, in the units of the table. */
 export interface SeriesTable {
@@ -26,8 +26,6 @@ export interface Table {
   readonly categories: ReadonlyMap<string, readonly string[]>;
 }
 
-export type Row = Readonly<Record<string, unknown>>;
-
 /** What came of one series. */
 interface Gathered {
   readonly times: number[];
@@ -38,12 +36,12 @@ interface Gathered {
 }
 
 /** The largest number of rows that filling gaps may make: more is a frequency that does not fit. */
-const maxRows = 2 ** 27;
+export const maxRows = 2 ** 27;
 
 export class TableBuilder {
   private readonly series = new Map<string, Gathered>();
   private readonly changing: readonly string[];
-  private readonly categories: ReadonlyMap<string, Map<string, number>>;
+  private readonly read: RowReader;
   private readonly seen = new Set<string>();
 
   /** `place` names a row of the source: `line 17`. */
@@ -54,11 +52,11 @@ export class TableBuilder {
     this.changing = changingColumns(layout);
     for (const column of [...this.changing, ...layout.still, layout.time, layout.key])
       refusePrototype('series', 'a column', column);
-    this.categories = new Map([...layout.categories.keys()].map((column) => [column, new Map()]));
+    this.read = new RowReader(layout, place);
   }
 
-  /** Throws unless a table with these columns has all that are asked for. */
-  expectColumns(names: readonly string[]): void {
+  /** Throws unless a table with these columns has all that are asked for; `hint` says why it may not. */
+  expectColumns(names: readonly string[], hint = ''): void {
     const { time, key, still } = this.layout;
     const asked = [
       ...(typeof time === 'string' ? [time] : []),
@@ -68,19 +66,20 @@ export class TableBuilder {
     ];
     const absent = asked.find((name) => !names.includes(name));
     if (absent !== undefined)
-      throw new DataError(
-        `series: expected a column ${describe(absent)}, received ${names.map(describe).join(', ') || 'none'}`,
-      );
+      throw new DataError(`series: expected a column ${describe(absent)}, received ${someOf(names) || 'none'}${hint}`);
   }
 
   add(row: Row, place: number): void {
-    const time = this.time(row, place);
-    const key = this.key(row, place);
+    const time = this.read.time(row, place);
+    const key = this.read.key(row, place);
     const gathered = this.series.get(key) ?? this.begin(key, row, place);
     this.checkOrder(gathered, time, place);
     gathered.times.push(time);
     gathered.places.push(place);
-    for (const column of this.changing) gathered.columns.get(column)!.push(this.cell(row, column, place));
+    for (const column of this.changing) {
+      if (row[column] !== undefined) this.seen.add(column);
+      gathered.columns.get(column)!.push(this.read.cell(row, column, place));
+    }
     for (const column of this.layout.still) this.checkStill(gathered, row, column, place);
   }
 
@@ -96,28 +95,8 @@ export class TableBuilder {
     return {
       series: [...this.series].map(([key, gathered]) => this.onGrid(key, gathered, frequency)),
       frequency,
-      categories: new Map([...this.categories].map(([column, indices]) => [column, [...indices.keys()]])),
+      categories: this.read.categories,
     };
-  }
-
-  private time(row: Row, place: number): number {
-    const { time } = this.layout;
-    const value = typeof time === 'string' ? row[time] : time(row as never);
-    const read = readTime(value);
-    if (read !== null) return read;
-    throw new DataError(
-      `${this.place(place)}: ${typeof time === 'string' ? time : 'time'}: expected a time (a Date, milliseconds, or ISO 8601 such as 2024-03-01), received ${describe(value)}`,
-    );
-  }
-
-  private key(row: Row, place: number): string {
-    const { key } = this.layout;
-    if (key === null) return '';
-    const value = readCategory(row[key]);
-    if (typeof value === 'string') return value;
-    throw new DataError(
-      `${this.place(place)}: ${key}: expected text or a number that names the series, received ${describe(row[key])}`,
-    );
   }
 
   private begin(key: string, row: Row, place: number): Gathered {
@@ -131,37 +110,26 @@ export class TableBuilder {
       times: [],
       places: [],
       columns: new Map(this.changing.map((column) => [column, []])),
-      statics: new Map(still.map((column) => [column, this.cell(row, column, place)])),
+      statics: new Map(still.map((column) => [column, this.read.cell(row, column, place)])),
     };
     this.series.set(key, gathered);
     return gathered;
-  }
-
-  private cell(row: Row, column: string, place: number): number {
-    const given = row[column];
-    if (given !== undefined) this.seen.add(column);
-    const cell = this.layout.missingText.has(given) ? undefined : given;
-    const indices = this.categories.get(column);
-    const value = indices ? categoryIndex(indices, readCategory(cell)) : readNumber(cell);
-    if (value !== null) return value;
-    throw new DataError(
-      `${this.place(place)}: ${column}: expected ${indices ? 'text' : 'a number'}, received ${describe(cell)}`,
-    );
   }
 
   private checkOrder({ times, places }: Gathered, time: number, place: number): void {
     const before = times.at(-1);
     if (before === undefined || time > before) return;
     const last = this.place(places.at(-1)!);
+    const hint = this.layout.key === null ? '; rows of several series need key, the column that tells them apart' : '';
     throw new DataError(
       time === before
-        ? `${this.place(place)}: time: expected each time once, received ${formatTime(time)} again, after ${last}`
-        : `${this.place(place)}: time: expected a time after ${formatTime(before)} (${last}), received ${formatTime(time)}`,
+        ? `${this.place(place)}: time: expected each time once, received ${formatTime(time)} again, after ${last}${hint}`
+        : `${this.place(place)}: time: expected a time after ${formatTime(before)} (${last}), received ${formatTime(time)}${hint}`,
     );
   }
 
   private checkStill({ statics, places }: Gathered, row: Row, column: string, place: number): void {
-    const value = this.cell(row, column, place);
+    const value = this.read.cell(row, column, place);
     if (Number.isNaN(value))
       throw new DataError(`${this.place(place)}: ${column}: expected a value, as it is static, received none`);
     if (value === statics.get(column)) return;
@@ -205,8 +173,15 @@ export class TableBuilder {
     if (gap < 0) return (index) => rows[index]!;
     throw new DataError(
       `${this.place(places[gap]!)}: time: expected ${formatTime(grid.at(gap))}, one ${formatFrequency(grid.frequency)} after ${this.place(places[gap - 1]!)}, ` +
-        `received ${formatTime(times[gap]!)}; gaps: 'fill' takes rows that are left out as missing`,
+        `received ${formatTime(times[gap]!)}; ${this.gapAdvice}`,
     );
+  }
+
+  private get gapAdvice(): string {
+    const { format, missing } = this.layout;
+    return format && missing === 'refuse'
+      ? missingAdvice(this.layout)
+      : "gaps: 'fill' takes rows that are left out as missing";
   }
 
   /** Where future covariates are known further than targets, the rows with targets alone have been. */
@@ -224,7 +199,7 @@ export class TableBuilder {
       const index = values.findIndex(Number.isNaN);
       if (index < 0 || (index >= length && !known.includes(column))) continue;
       throw new DataError(
-        `${this.place(places[index]!)}: ${column}: expected a value, received none; missing: 'forwardFill' or 'mask' takes such rows`,
+        `${this.place(places[index]!)}: ${column}: expected a value, received none; ${missingAdvice(this.layout)}`,
       );
     }
   }
@@ -234,15 +209,3 @@ export class TableBuilder {
 function refusePrototype(place: string, what: string, name: unknown): void {
   if (name === '__proto__') throw new DataError(`${place}: expected ${what} of another name than '__proto__'`);
 }
-
-function categoryIndex(indices: Map<string, number>, category: string | null | undefined): number | null {
-  if (category === null) return null;
-  if (category === undefined) return NaN;
-  const index = indices.get(category) ?? indices.size;
-  indices.set(category, index);
-  return index;
-}
-
-/** A list for a message. */
-export const someOf = (names: readonly string[]): string =>
-  names.slice(0, 10).map(describe).join(', ') + (names.length > 10 ? `, ... (${names.length})` : '');

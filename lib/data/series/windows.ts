@@ -6,7 +6,8 @@ import { checkSeed } from '../draws';
 import { permutation } from '../permutation';
 import type { EncodedSeries, RowLayout } from './encode';
 import type { SeriesFormat } from './format';
-import type { PartName, Range } from './split';
+import type { PartName } from '../split';
+import type { Range } from './split';
 
 export interface WindowSizes {
   /** Rows before the origin that a model sees. */
@@ -51,7 +52,7 @@ export function checkOriginOptions(
   checkOptions(owner, options, known);
   positiveInteger(owner, 'lookback', options.lookback);
   positiveInteger(owner, 'horizon', options.horizon);
-  positiveInteger(owner, 'stride', options.stride ?? 1);
+  if (options.stride !== undefined) positiveInteger(owner, 'stride', options.stride);
 }
 
 export function checkWindowOptions(options: WindowOptions): void {
@@ -200,7 +201,8 @@ export class SeriesWindows implements Iterable<Batch>, DataTraits {
 
   constructor(name: PartName, parts: readonly PartOfSeries[], layout: RowLayout, options: WindowOptions) {
     checkWindowOptions(options);
-    this.options = { stride: 1, batchSize: 32, shuffle: name === 'train', seed: 0, ...options };
+    const { lookback, horizon, stride = 1, batchSize = 32, shuffle = name === 'train', seed = 0 } = options;
+    this.options = { lookback, horizon, stride, batchSize, shuffle, seed };
     this.series = layout.format.withWindow(options);
     this.origins = new Origins(name, parts, options);
     this.assembler = new WindowAssembler(layout, options);

@@ -72,7 +72,7 @@ async function eachChunk(
     return bytes;
   };
   const invalid = (at: number, cause?: unknown) =>
-    new DataError(`${source.name}: expected UTF-8 text, at byte ${at}`, { cause });
+    new DataError(`${source.name}: expected UTF-8 text, at byte ${at}; level: 'bytes' reads any file`, { cause });
   let next = read(begin);
   for (let position = begin; position < source.size;) {
     const bytes = await next;

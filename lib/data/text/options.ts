@@ -1,5 +1,6 @@
 import { OptionError } from '../../errors';
 import { checkOptions, describe, filePath, flag } from '../../options';
+import { checkFractions, type Fractions } from '../split';
 import { byteVocabulary } from '../vocabularies/bytes';
 import { TokenizerVocabulary, type Tokenizer } from '../vocabularies/tokenizer';
 import { CharacterVocabulary } from '../vocabularies/characters';
@@ -7,7 +8,7 @@ import type { Vocabulary } from '../vocabulary';
 
 export interface TextOptions {
   /** Fractions of the text for training, validation and test, in reading order. Default 0.9, 0.05, 0.05. */
-  readonly split?: readonly [train: number, validation: number, test: number];
+  readonly split?: Fractions;
   /** What a token is: a character (Unicode code point), or a byte of UTF-8, of which there are 256. Default 'characters'. */
   readonly level?: 'characters' | 'bytes';
   /**
@@ -36,7 +37,7 @@ const textOptionNames = ['split', 'level', 'tokenizer', 'vocabulary'];
 const defaultSplit = [0.9, 0.05, 0.05] as const;
 
 export interface CheckedTextOptions {
-  readonly split: readonly [number, number, number];
+  readonly split: Fractions;
   /** Null for the characters that there are. */
   readonly vocabulary: Vocabulary | null;
 }
@@ -55,7 +56,7 @@ export function checkTextFileOptions(options: TextFileOptions): CheckedTextOptio
 
 function checkedCommon(options: TextOptions): CheckedTextOptions {
   const { split = defaultSplit } = options;
-  checkSplit(split);
+  checkFractions('text', split);
   return { split, vocabulary: vocabularyOf(options) };
 }
 
@@ -76,11 +77,4 @@ function vocabularyOf({ level, tokenizer, vocabulary }: TextOptions): Vocabulary
   if (level !== undefined && !isOfLevel)
     throw new OptionError(`text: level: the vocabulary is not one of ${level}; leave the level out`);
   return vocabulary;
-}
-
-function checkSplit(split: readonly number[]): void {
-  const fractions = Array.isArray(split) && split.length === 3 && split.every((part) => part >= 0 && part <= 1);
-  if (!fractions || Math.abs(split[0]! + split[1]! + split[2]! - 1) > 1e-9) {
-    throw new OptionError(`text: split: expected three fractions that add up to 1, received ${JSON.stringify(split)}`);
-  }
 }

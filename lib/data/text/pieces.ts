@@ -1,4 +1,5 @@
 /** Text as a tokenizer gets it: in pieces, whose tokens stand one after another. */
+import { joined } from '../../arrays';
 import { DataError } from '../../errors';
 import type { ByteSource } from './sources';
 import { Spool } from './spool';
@@ -46,7 +47,7 @@ export async function* decoded(sources: readonly ByteSource[]): AsyncGenerator<s
       try {
         text = decoder.decode(bytes, { stream: position + readSize <= source.size });
       } catch (cause) {
-        throw new DataError(`${source.name}: expected UTF-8 text`, { cause });
+        throw new DataError(`${source.name}: expected UTF-8 text; level: 'bytes' reads any file`, { cause });
       }
       yield text;
     }
@@ -61,18 +62,7 @@ export function encodePieces(text: string, vocabulary: TokenizerVocabulary): Int
     encoded.push(vocabulary.encode(rest.slice(0, end)));
     rest = rest.slice(end);
   }
-  return joined(encoded);
-}
-
-function joined(parts: readonly Int32Array[]): Int32Array {
-  if (parts.length === 1) return parts[0]!;
-  const all = new Int32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    all.set(part, offset);
-    offset += part.length;
-  }
-  return all;
+  return joined(Int32Array, encoded);
 }
 
 /** Tokens of a text on a disk: in memory, or where that is to be spared, packed in a temporary file. */

@@ -1,6 +1,7 @@
 /** Text as a language model reads it: tokens, cut into parts in reading order, fed as contiguous batches. */
 import { DataError, OptionError } from '../../errors';
 import { describe, filePath } from '../../options';
+import { boundariesOf } from '../split';
 import { byteVocabulary } from '../vocabularies/bytes';
 import { TokenizerVocabulary } from '../vocabularies/tokenizer';
 import { CharacterVocabulary } from '../vocabularies/characters';
@@ -124,9 +125,7 @@ function corpusOfString(source: string, checked: CheckedTextOptions): Corpus {
 function corpusOf(store: TokenStore, vocabulary: Vocabulary, { split }: CheckedTextOptions): Corpus {
   const { length } = store;
   if (length === 0) throw new DataError('text: expected at least one character, received none');
-  // Rounding, not flooring: 0.7 + 0.2 is a little less than 0.9.
-  const trainEnd = Math.round(split[0] * length);
-  const validationEnd = Math.round((split[0] + split[1]) * length);
+  const [trainEnd, validationEnd] = boundariesOf(split, length);
   return {
     vocabulary,
     train: new TextPart('train', store, vocabulary, 0, trainEnd),

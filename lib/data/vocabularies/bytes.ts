@@ -1,5 +1,5 @@
 import type { Vocabulary } from '../vocabulary';
-import { checkTokens } from './checkTokens';
+import { checkText, checkTokens } from './checkTokens';
 
 /**
  * The 256 bytes, of which UTF-8 makes any text: nothing is unknown. Decoding replaces what is no UTF-8 by U+FFFD.
@@ -11,6 +11,7 @@ class ByteVocabulary implements Vocabulary {
   readonly size = 256;
 
   encode(text: string): Int32Array {
+    checkText(text);
     return Int32Array.from(new TextEncoder().encode(text));
   }
 

@@ -1,6 +1,8 @@
 import { DataError } from '../../errors';
+import { describe } from '../../options';
+import { stringsOf } from '../strings';
 import type { Vocabulary } from '../vocabulary';
-import { checkTokens } from './checkTokens';
+import { checkText, checkTokens } from './checkTokens';
 
 /** What `toJSON` of a vocabulary of characters gives and a model file keeps. */
 export interface VocabularyJson {
@@ -23,8 +25,9 @@ export class CharacterVocabulary implements Vocabulary {
     characters.forEach((character, token) => this.tokens.set(codePoint(character), token));
   }
 
-  /** The characters that occur in `text`. */
+  /** The characters that occur in `text`, a string or a list of characters. @throws DataError for anything else. */
   static of(text: Iterable<string>): CharacterVocabulary {
+    if (typeof text !== 'string') checkCharacters((text = stringsOf('vocabulary', text)));
     return new CharacterVocabulary([...new Set(text)].sort((a, b) => codePoint(a) - codePoint(b)));
   }
 
@@ -53,6 +56,7 @@ export class CharacterVocabulary implements Vocabulary {
 
   /** @throws DataError naming the first character that the vocabulary lacks and its index in the string. */
   encode(text: string): Int32Array {
+    checkText(text);
     const result = new Int32Array(text.length);
     let length = 0;
     for (let index = 0; index < text.length;) {
@@ -93,6 +97,14 @@ export class CharacterVocabulary implements Vocabulary {
 const codePoint = (character: string): number => character.codePointAt(0)!;
 
 const isCharacter = (value: unknown): value is string => typeof value === 'string' && [...value].length === 1;
+
+function checkCharacters(characters: readonly string[]): void {
+  const index = characters.findIndex((one) => !isCharacter(one));
+  if (index >= 0)
+    throw new DataError(
+      `vocabulary: expected a text, or a list of single characters, received ${describe(characters[index])} at index ${index}`,
+    );
+}
 
 const isAscending = (characters: readonly string[]): boolean =>
   characters.every((character, index) => index === 0 || codePoint(characters[index - 1]!) < codePoint(character));

@@ -1,7 +1,8 @@
 import { DataError } from '../../errors';
-import { describe } from '../../options';
+import { checkOptions, describe, flag, positiveInteger } from '../../options';
+import { stringsOf } from '../strings';
 import type { Vocabulary } from '../vocabulary';
-import { checkTokens } from './checkTokens';
+import { checkText, checkTokens } from './checkTokens';
 
 export interface WordVocabularyJson {
   /** In the order of their tokens, without the one for unknown words. */
@@ -36,9 +37,15 @@ export class WordVocabulary implements Vocabulary {
     this.tokens = new Map(words.map((word, index) => [word, index + Number(unknown)]));
   }
 
-  static of(words: Iterable<string>, { unknown = false, minCount = 1 }: WordVocabularyOptions = {}): WordVocabulary {
+  /** @throws DataError unless they are strings (of one string, its characters), OptionError for bad options. */
+  static of(words: Iterable<string>, options: WordVocabularyOptions = {}): WordVocabulary {
+    checkOptions('WordVocabulary', options, ['unknown', 'minCount']);
+    const { unknown = false, minCount = 1 } = options;
+    flag('WordVocabulary', 'unknown', unknown);
+    positiveInteger('WordVocabulary', 'minCount', minCount);
+    const all = typeof words === 'string' ? words : stringsOf('vocabulary', words);
     const counts = new Map<string, number>();
-    for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1);
+    for (const word of all) counts.set(word, (counts.get(word) ?? 0) + 1);
     const kept = [...counts].filter(([, count]) => count >= minCount).map(([word]) => word);
     return new WordVocabulary(kept.sort(), unknown);
   }
@@ -61,6 +68,8 @@ export class WordVocabulary implements Vocabulary {
 
   /** The token of each word. @throws DataError naming the first that the vocabulary lacks, unless one token stands for them. */
   encodeAll(words: readonly string[]): Int32Array {
+    const isList: boolean = Array.isArray(words);
+    if (!isList) throw new DataError(`tokens: expected an array of words, received ${describe(words)}`);
     return Int32Array.from(words, (word, index) => {
       const token = this.tokens.get(word) ?? (this.unknown ? 0 : -1);
       if (token >= 0) return token;
@@ -71,9 +80,19 @@ export class WordVocabulary implements Vocabulary {
     });
   }
 
-  /** The token of each character (code point). */
+  /**
+   * The token of each character (code point), where the vocabulary is one of characters.
+   *
+   * @throws DataError where it is one of words: how a text becomes words, it does not know.
+   */
   encode(text: string): Int32Array {
-    return this.encodeAll([...text]);
+    checkText(text);
+    const word = this.words.find((one) => [...one].length !== 1);
+    if (word === undefined) return this.encodeAll([...text]);
+    throw new DataError(
+      `tokens: expected an array of words, as the vocabulary is one of words such as ${describe(word)}, ` +
+        `received ${describe(text)}; split the text as that of the training was`,
+    );
   }
 
   /** Words one after another without a space; U+FFFD for what is unknown. */

@@ -16,8 +16,6 @@ export interface Distribution {
   quantile(parameters: ArrayLike<number>, p: number): number;
   /** The expected value; of a quantile head, the median; of a point head, the point. */
   mean(parameters: ArrayLike<number>): number;
-  /** A draw, from `uniform()` in (0, 1). Distributions without it are none to draw from. */
-  sample?(parameters: ArrayLike<number>, uniform: () => number): number;
 }
 
 /** Throws unless this is a probability of a quantile. */
@@ -63,11 +61,10 @@ export function quantilesDistribution(levels: readonly number[]): Distribution {
       return at(parameters, p);
     },
     mean: (parameters) => at(parameters, 0.5),
-    sample: (parameters, uniform) => at(parameters, uniform()),
   };
 }
 
-/** A distribution that is drawn from by its quantiles: at a uniform number. */
+/** A distribution that says its quantiles; one at a uniform number is a draw. */
 function continuous(
   kind: Distribution['kind'],
   owner: string,
@@ -83,7 +80,6 @@ function continuous(
       return quantile(parameters, p);
     },
     mean,
-    sample: (parameters, uniform) => quantile(parameters, uniform()),
   };
 }
 

@@ -25,7 +25,7 @@ export interface HeadOptions {
   /**
    * What a prediction is the difference from: `'last'`, the last observed targets; or those of one season before, `{ season: 7 }`
    * for days of the same weekday. Observed targets are the first M columns of the network's input, in its units. Default:
-   * none. A season needs a horizon and at least as many observed steps, of which missing ones count as 0.
+   * none. A season needs a horizon and, in every sequence, at least as many observed steps.
    */
   readonly anchor?: 'last' | { readonly season: number };
 }
@@ -175,9 +175,34 @@ export abstract class Head extends Layer {
     if (anchor === 'last') return lastSteps(observed, lengths);
     const { season } = anchor;
     refuseSteps(`${this.kind}: anchor: a season`);
+    this.requireSeason(season, past, lengths);
     const before = lastSteps(observed, lengths, season);
     const whole = Array.from({ length: Math.floor(horizon / season) }, () => before);
     const rest = horizon % season;
     return concat(rest === 0 ? whole : [...whole, slice(before, 1, 0, rest)], 1);
+  }
+
+  /** How many steps there are is known when a batch comes. */
+  private requireSeason(season: number, past: Variable, lengths: Variable | null): void {
+    const purpose = `${this.kind}: anchor: season ${season} within the lookback`;
+    const steps = past.type.shape[0]!;
+    past.builder.requireLeast(steps, season, purpose);
+    lengths?.builder.requireRange(lengths, { from: season, below: steps, inclusive: true, purpose });
+  }
+
+  /**
+   * Throws unless the windows of series go with this head; `ends` where its output is compared with their targets.
+   * Earlier than a batch would tell.
+   */
+  checkWindow(path: string, window: { readonly lookback: number; readonly horizon: number }, ends: boolean): void {
+    const { anchor, horizon } = this.options;
+    const place = path ? `${path}: ${this.kind}` : this.kind;
+    if (typeof anchor === 'object' && anchor.season > window.lookback)
+      throw new OptionError(
+        `${place}: anchor: season: expected at most ${window.lookback}, the lookback of the windows, received ${anchor.season}`,
+      );
+    if (!ends || horizon === window.horizon) return;
+    const received = horizon === undefined ? 'none, which predicts at every step' : String(horizon);
+    throw new OptionError(`${place}: horizon: expected ${window.horizon}, that of the windows, received ${received}`);
   }
 }

@@ -62,7 +62,8 @@ export function mean(x: Variable, axis?: number | readonly number[], options: Re
  * @returns A scalar; NaN where all weights are 0.
  * @throws ShapeError when the weights do not broadcast to x.
  * @example
- * const loss = (output, targets, weights) => weightedMean(mean(square(subtract(output, targets)), -1), weights);
+ * const loss: LossFunction = (output, targets, weights) =>
+ *   weightedMean(mean(square(subtract(output, targets)), -1), weights);
  */
 export function weightedMean(x: Variable, weights: Variable | null): Variable {
   if (!weights) return mean(x);

@@ -109,7 +109,7 @@ describe('a table is refused, naming row and column,', () => {
     [
       'with a missing number',
       ['2024-01-01,1', '2024-01-02,', '2024-01-03,4'],
-      "line 3: births: expected a value, received none; missing: 'forwardFill' or 'mask'",
+      "line 3: births: expected a value, received none; choose missing: 'forwardFill' or 'mask'",
     ],
     [
       'with a day that is none',
@@ -280,6 +280,6 @@ test('rows without targets after the last one are the future of covariates', () 
   >;
   expect([0, 3, 6].map((index) => future!.data[index])).toEqual([9, 10, 11]);
   expect(() => table.windowAt([table.end()], { lookback: 2, horizon: 4 })).toThrow(
-    'series: 2024-01-13: price: expected to be known so far ahead, received values up to series: 2024-01-12; add rows without targets',
+    'series: 2024-01-13: price: expected to be known so far ahead, received rows up to 2024-01-12; give more to forecast as future, or add rows without targets to the table',
   );
 });

@@ -53,7 +53,9 @@ test('alarms less than a minute apart are one', () => {
 
 test('thresholds keep to the budget of false alarms, and would not if they were lower', () => {
   const motes = [2, 3].map(readMote);
-  const { detector, chosen } = calibrate(new RollingZScore(), motes, [], 0.5);
+  const zScore = new RollingZScore();
+  const trials = motes.map(({ readings }) => ({ detector: zScore, readings, injected: [] }));
+  const { detector, chosen } = calibrate(zScore, trials, 0.5);
   const [{ index, threshold }] = chosen as [(typeof chosen)[0]];
   const alarmsAbove = (least: number) =>
     motes.reduce((sum, { readings }) => {
