@@ -13,6 +13,6 @@ export const timelessHistory = ({ epochs, steps, skipped, best, ended }: History
 
 export const metricsIn = async (runDir: string): Promise<unknown[]> =>
   (await readFile(join(runDir, 'metrics.jsonl'), 'utf8'))
-    .trimEnd()
     .split('\n')
+    .filter((line) => line !== '')
     .map((line) => timeless(JSON.parse(line)));

@@ -27,20 +27,21 @@ afterEach(() => rm(folder, { recursive: true }));
 const data = [1, 2, 3].map((seed) => tokenBatch(seed, 2, 3));
 /** Few parameters, for few calls. */
 const make = () => sequential([embedding(vocabularySize, 4), linear(vocabularySize)], { backend: 'reference' });
-const options = (runDir: string, onFailure: 'stop' | 'continue' = 'continue'): FitOptions => ({
+const checkpoint = { everySteps: 1, keepLast: 1 };
+const options = (runDir: string): FitOptions => ({
   loss: crossEntropy(),
   optimizer: sgd({ momentum: 0.9 }),
   runDir,
-  checkpoint: { everySteps: 1, keepLast: 1, onFailure },
+  checkpoint,
 });
 
 /** A training whose files go through this file system. */
-function train(runDir: string, fileSystem: FaultyFileSystem, onFailure?: 'stop' | 'continue'): Run {
+function train(runDir: string, fileSystem: FaultyFileSystem, others: Partial<FitOptions> = {}): Run {
   const model = make();
   return fit(
     model.network,
     data,
-    options(runDir, onFailure),
+    { ...options(runDir), ...others },
     {},
     {
       check: () => {},
@@ -73,16 +74,16 @@ test('new names are synced with their folders, metrics before the checkpoint tha
   const calls = await untroubled(join(folder, 'run'));
   // Lines are written when they come.
   const inOrder = calls.filter((call) => call !== 'write metrics').join(', ');
-  const checkpoint = `sync metrics, ${writtenFile}`;
+  const written = `sync metrics, ${writtenFile}`;
   const expected = [
     `make folder, ${syncedFolder}`,
     // There is none yet, so it is made.
     `open metrics, open metrics, ${syncedFolder}, cut metrics`,
     `sync metrics, make folder, ${syncedFolder}, ${writtenFile}`,
-    `${checkpoint}, remove`,
-    `${checkpoint}, remove`,
+    `${written}, remove`,
+    `${written}, remove`,
     // The last one is written again at the end of the pass; then the model.
-    checkpoint,
+    written,
     writtenFile,
     'close metrics',
   ];
@@ -173,8 +174,30 @@ test('a call that fails once keeps the checkpoint before, is told of, and the tr
 test('by choice, a full disk ends the training', async () => {
   const fileSystem = new FaultyFileSystem((calls) => calls.filter((call) => call === 'open file').length === 2);
   const runDir = join(folder, 'stops');
-  const run = train(runDir, fileSystem, 'stop');
+  const run = train(runDir, fileSystem, { checkpoint: { ...checkpoint, onFailure: 'stop' } });
   await expect(run).rejects.toThrow(CheckpointError);
   await expect(run).rejects.toThrow('step-00000002.safetensors: could not be written: ENOSPC');
   expect(await wholeSteps(runDir)).toEqual([1]);
 });
+
+test('a process that stops while it removes a run leaves one to go on with, or a folder to begin in', async () => {
+  const expected = await uninterrupted();
+  const again = { overwrite: true, checkpoint };
+  const beginning = async (runDir: string, fileSystem: FaultyFileSystem) => {
+    await make().fit(data, options(runDir));
+    return train(runDir, fileSystem, again);
+  };
+  const whole = new FaultyFileSystem();
+  await beginning(join(folder, 'removed'), whole);
+  const calls = whole.calls.slice(0, whole.calls.indexOf('open metrics'));
+  expect(calls.filter((call) => call !== 'make folder').join(', ')).toBe(
+    // The run's file of the model and of its metrics, and then its checkpoint.
+    [syncedFolder, 'remove, remove', syncedFolder, 'remove', syncedFolder].join(', '),
+  );
+  for (let at = 0; at < calls.length; at++) {
+    const runDir = join(folder, `removed-${at}`);
+    await expect(beginning(runDir, new FaultyFileSystem(at, 'stop'))).rejects.toThrow(CheckpointError);
+    const { weights } = await resumed(runDir);
+    expect(weights).toEqual(expected.weights);
+  }
+}, 60_000);
