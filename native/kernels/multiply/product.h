@@ -43,7 +43,9 @@ inline void multiply_listed(const float* const* rows, int64_t count, const float
       FetchList list;
       if (last) before(tile, list);
       const Segment segment = {tile_rows, 1, block_columns, block};
-      if (t < kTilesToFetch || list.count > 0) {
+      if (count == 1) {
+        multiply_row_streaming(segment, from, to);
+      } else if (t < kTilesToFetch || list.count > 0) {
         multiply_tile_fetching(tile.size(), segment, t < kTilesToFetch ? coming : block_columns, list, from, to);
       } else {
         multiply_tile(tile.size(), &segment, 1, from, to);

@@ -123,6 +123,18 @@ struct FetchNext {
   }
 };
 
+// The columns themselves, some way ahead: where a panel passes once, memory sets the pace.
+constexpr int64_t kStreamAhead = 64;  // of k
+struct FetchStream {
+  const float* columns;
+
+  LSTM_INLINE void operator()() {
+    LSTM_UNROLL
+    for (int i = 0; i < 4 * kTileColumns / kLine; ++i) prefetch(columns + i * kLine);
+    columns += 4 * kTileColumns;
+  }
+};
+
 // sums += the segment's products: for each element one chain of FMAs in increasing k. on_four() after every four of them.
 template <class SegmentColumns, int kRows, class OnFour = NothingNext>
 LSTM_INLINE void accumulate(const Segment& segment, Vector (&sums)[kRows][kTileVectors], OnFour on_four = {}) {
@@ -187,6 +199,13 @@ LSTM_NOINLINE inline void multiply_rows_fetching(const Segment& segment, const f
   Vector sums[kRows][kTileVectors];
   load_tile(start, sums);
   accumulate<WholePanel>(segment, sums, FetchNext{next, list.lines, list.lines + list.count});
+  store_tile(sums, end);
+}
+// The same for one segment over a single row.
+LSTM_NOINLINE inline void multiply_row_streaming(const Segment& segment, TileStart start, TileEnd end) noexcept {
+  Vector sums[1][kTileVectors];
+  load_tile(start, sums);
+  accumulate<WholePanel>(segment, sums, FetchStream{segment.columns + kStreamAhead * kTileColumns});
   store_tile(sums, end);
 }
 template <int kRows = kTileRows>

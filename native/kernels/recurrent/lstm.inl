@@ -71,9 +71,9 @@ inline void lstm_multiply_ahead(const LstmForward& op, const LstmMemory& memory,
   }
   for (int64_t panel = share.panels.begin; panel < share.panels.end; ++panel) {
     const float* columns = op.packed_ih + panel * I * kTileColumns;
-    multiply_listed(memory.x_rows, listed, columns, I, columns + I * kTileColumns,
-                    {memory.bias + panel * kTileColumns, 0},
-                    {memory.ahead_of(op, panel, share.rows.begin), kTileColumns}, [](Range, FetchList&) {}, [](Range) {});
+    multiply_listed(
+        memory.x_rows, listed, columns, I, columns + I * kTileColumns, {memory.bias + panel * kTileColumns, 0},
+        {memory.ahead_of(op, panel, share.rows.begin), kTileColumns}, [](Range, FetchList&) {}, [](Range) {});
   }
 }
 
@@ -128,9 +128,9 @@ inline void lstm_step_rows(const LstmForward& op, const LstmMemory& memory, int6
     if (ahead) {
       z = memory.ahead_of(op, panel, share.rows.begin) + memory.rows_ahead[step % memory.steps_ahead] * kTileColumns;
     } else {
-      multiply_listed(memory.x_rows, active, op.packed_ih + panel * I * kTileColumns, I,
-                      op.packed_ih + next * I * kTileColumns, {memory.bias + panel * kTileColumns, 0},
-                      {z, kTileColumns}, [](Range, FetchList&) {}, [](Range) {});
+      multiply_listed(
+          memory.x_rows, active, op.packed_ih + panel * I * kTileColumns, I, op.packed_ih + next * I * kTileColumns,
+          {memory.bias + panel * kTileColumns, 0}, {z, kTileColumns}, [](Range, FetchList&) {}, [](Range) {});
     }
     const TileEnd end = {z, kTileColumns};
     multiply_listed(
@@ -260,6 +260,14 @@ inline void lstm_read_cell(LstmForward& op, const Call& call, int attribute) noe
   op.plain = op.kind.plain() && !has_lstm_options(call);
 }
 
+// The multiply-adds of a step for each row: of what it has from the step before, and of all.
+inline int64_t lstm_recurrent_work(const LstmForward& op) noexcept {
+  return kLstmGates * op.hidden_size * op.output_size + kRecurrentGates * op.hidden_size * op.recurrent_gates();
+}
+inline int64_t lstm_work(const LstmForward& op) noexcept {
+  return kLstmGates * op.hidden_size * op.input_size + lstm_recurrent_work(op);
+}
+
 // What both write for the way back, from output `slot` on.
 inline void lstm_read_saved(LstmForward& op, const Call& call, int slot) noexcept {
   op.bounds = call.output(slot).f32();
@@ -267,14 +275,10 @@ inline void lstm_read_saved(LstmForward& op, const Call& call, int slot) noexcep
   op.normalized_cell = call.output(slot + 3).f32(), op.scales = call.output(slot + 4).f32();
 }
 
-// The packs that all LSTMs have, and the multiply-adds of a step for each row.
+// The packs that all LSTMs have.
 inline void lstm_read_packs(LstmForward& op, const Call& call) noexcept {
   op.packed_ih = call.packs[0], op.packed_hh = call.packs[1], op.packed_hr = call.packs[2];
   op.packed_gate = call.packs[3];
-}
-inline int64_t lstm_work(const LstmForward& op) noexcept {
-  return kLstmGates * op.hidden_size * (op.input_size + op.output_size) +
-         kRecurrentGates * op.hidden_size * op.recurrent_gates();
 }
 
 inline void lstm_run(LstmForward op, const Call& call, Team& team) noexcept {
@@ -300,7 +304,7 @@ inline LstmForward lstm_forward_of(const Call& call, int lengths_slot = kSlotsAf
   const Tensor& x = call.operand(0);
   LstmForward op = {};
   lstm_read_cell(op, call, 1);
-  op.walk = {x.dim(0), x.dim(1), call.operand_i32(lengths_slot), call.flag(0)};
+  op.walk = {x.dim(0), x.dim(1), call.operand_i32(lengths_slot), call.flag(0), lstm_recurrent_work(op)};
   op.x = x.f32(), op.h0 = call.operand_f32(1), op.c0 = call.operand_f32(2);
   op.y = call.output(0).f32(), op.h_n = call.output(1).f32(), op.c_n = call.output(2).f32();
   op.gates = call.output(3).f32(), op.cells = call.output(4).f32(), op.unprojected = call.output(5).f32();
@@ -328,7 +332,7 @@ inline LstmForward lstm_step_of(const Call& call) noexcept {
   const Tensor& x = call.operand(0);
   LstmForward op = {};
   lstm_read_cell(op, call, 0);
-  op.walk = {1, x.dim(0), nullptr, false};
+  op.walk = {1, x.dim(0), nullptr, false, lstm_recurrent_work(op)};
   op.x = x.f32(), op.h0 = call.operand(1).f32(), op.c0 = call.operand(2).f32();
   op.y = call.output(0).f32(), op.cells = call.output(1).f32(), op.gates = call.output(2).f32();
   op.unprojected = call.output(3).f32(), op.recurred = call.output(4).f32();

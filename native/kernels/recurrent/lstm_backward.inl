@@ -185,6 +185,11 @@ inline void lstm_initial_gradient(const LstmBackward& op, const LstmBackwardMemo
   }
 }
 
+// The multiply-adds of a step for each row.
+inline int64_t lstm_work(const LstmBackward& op) noexcept {
+  return kLstmGates * op.hidden_size * op.output_size + kRecurrentGates * op.hidden_size * op.recurrent_gates();
+}
+
 // lstm_backward
 // Computes  the gradients of lstm before its activations, of its initial state and of what its projection gives (without
 //           one, of h)
@@ -218,6 +223,7 @@ inline LstmBackward lstm_backward_of(const Call& call, int lengths_slot = kSlots
   op.normalized_cell = call.operand_f32(kSlotsAfterOptions + 3);
   op.scales = call.operand_f32(kSlotsAfterOptions + 4);
   op.kind = lstm_kind_of(call, 1);
+  op.walk.weights = lstm_work(op);
   op.dgates = call.output(0).f32(), op.dh0 = call.output(1).f32(), op.dc0 = call.output(2).f32();
   op.dprojected = call.output(3).f32(), op.dg0 = call.output(4).f32();
   op.dh = call.output(5).f32(), op.dcells = call.output(6).f32();
@@ -291,12 +297,9 @@ inline void lstm_walk_back(const LstmBackward& op, void* workspace, Team& team) 
   if (op.dg0 && op.gates_recur) lstm_gates_through_next(op, memory, gates, -1, op.dg0);
 }
 
-// The packs that all LSTMs have, and the multiply-adds of a step for each row.
+// The packs that all LSTMs have.
 inline void lstm_read_packs(LstmBackward& op, const Call& call) noexcept {
   op.packed_hh = call.packs[0], op.packed_hr = call.packs[1], op.packed_gate = call.packs[2];
-}
-inline int64_t lstm_work(const LstmBackward& op) noexcept {
-  return kLstmGates * op.hidden_size * op.output_size + kRecurrentGates * op.hidden_size * op.recurrent_gates();
 }
 
 void lstm_backward(const Call& call, Team& team) noexcept {

@@ -11,6 +11,7 @@ struct SequenceWalk {
   int64_t steps, batch;
   const int32_t* lengths;  // null: every row has all steps
   bool reverse;
+  int64_t weights = 0;  // multiply-adds of a step for each row, where the kernel says so
 
   int64_t length(int64_t row) const { return lengths ? lengths[row] : steps; }
   int64_t time(int64_t row, int64_t step) const { return reverse ? length(row) - 1 - step : step; }
@@ -19,6 +20,27 @@ struct SequenceWalk {
   // The step at which a row is at a time within its length.
   int64_t step(int64_t row, int64_t time) const { return reverse ? length(row) - 1 - time : time; }
 };
+
+// What a meeting of two threads costs, in multiply-adds: about 1.3 µs of one AVX2 core.
+constexpr int64_t kMeeting = 1 << 17;
+
+// More weights than this, 16 MB, do not stay in the L3: the memory then gives each thread one for 24 multiply-adds or so.
+constexpr int64_t kFarWeights = 1 << 22;
+constexpr int64_t kFarCost = 24;
+
+// Whether threads have rows of the batch, rather than columns of every row. Tiles are as high as they are, so that 8 rows
+// are 3 tiles for all, or 2 for each of two threads; but sharing columns costs a meeting after each step, and sharing rows
+// has each thread read all weights.
+inline bool splits_rows(const SequenceWalk& walk, int size) noexcept {
+  const int64_t batch = walk.batch, own = (batch + size - 1) / size;
+  if (batch < kTileRows * size) return false;
+  const auto cost = [&](int64_t rows, int64_t readers) {
+    const int64_t multiply = (rows + kTileRows - 1) / kTileRows * kTileRows * walk.weights / readers;
+    const int64_t read = walk.weights > kFarWeights ? kFarCost * walk.weights / readers : 0;
+    return multiply > read ? multiply : read;
+  };
+  return cost(own, 1) <= cost(batch, size) + (size > 1 ? kMeeting : 0);
+}
 
 // A thread's part of a step: rows of the batch and panels of columns. With enough rows the batch is split, and no thread
 // waits for another between steps; otherwise the columns are, every thread reads what all wrote, and each step ends with
@@ -30,7 +52,7 @@ struct Share {
   int64_t steps;  // after which none of the rows has any
 
   Share(const SequenceWalk& walk, int64_t panel_total, const Team& team)
-      : by_rows(walk.batch >= kTileRows * team.size()),
+      : by_rows(splits_rows(walk, team.size())),
         rows(by_rows ? split_by_length(walk.lengths, walk.batch, team) : Range{0, walk.batch}),
         panels(by_rows ? Range{0, panel_total} : team.split(panel_total)),
         steps(longest_of(rows, walk.lengths, walk.steps)) {}
@@ -40,26 +62,22 @@ struct Share {
   }
 };
 
-// Multiply-adds of a step below which threads had better not meet for it: about 9 µs of one AVX-512 core. At B 1, H 64,
+// Multiply-adds of a step below which threads had better not meet for it: about 2 µs of one AVX2 core. At B 1, H 64,
 // T 3000, beside other processes, two threads took 37 ms and one 1.7 ms.
-constexpr int64_t kSharedStep = 1 << 20;
+constexpr int64_t kSharedStep = 1 << 17;
 
 // Calls body(team); where its members would meet after each step, with no more of them than there are CPUs, or with rank
 // 0 alone where the team adapts and the steps are too small. `work` counts the multiply-adds of a step for each row.
 template <class Body>
-inline void on_step_team(Team& team, int64_t batch, int64_t work, const Body& body) noexcept {
-  const bool meets = team.size() > 1 && batch < kTileRows * team.size();
+inline void on_step_team(Team& team, const SequenceWalk& walk, int64_t work, const Body& body) noexcept {
+  const bool meets = team.size() > 1 && !splits_rows(walk, team.size());
   if (!meets) return body(team);
-  const bool alone = team.adapts() && batch * work < kSharedStep;
+  // Rows that may end early count for what they have.
+  const int64_t step = walk.batch * active_work(work, walk.lengths, walk.batch);
+  const bool alone = team.adapts() && step < kSharedStep;
   if (team.rank() >= (alone ? 1 : team.meeting_size())) return;
   Team own = alone ? Team(0, 1, nullptr) : team.meeting();
   body(own);
-}
-
-// The same for a batch whose rows may end early.
-template <class Body>
-inline void on_step_team(Team& team, const SequenceWalk& walk, int64_t work, const Body& body) noexcept {
-  on_step_team(team, walk.batch, active_work(work, walk.lengths, walk.batch), body);
 }
 
 // Hands out 64-byte aligned pieces of a workspace; over a null base it only counts.
