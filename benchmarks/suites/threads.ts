@@ -11,10 +11,11 @@ import { passes, sizes as layerSizes } from './layer';
 
 /** The last one is split by hidden units: its threads meet after each of its steps. */
 const crowded: readonly LayerSize[] = [...layerSizes, { T: 50, B: 8, I: 128, H: 128 }];
-/** Layers whose work should divide by two. */
+/** More layers whose work should divide by two. */
 const shared: readonly LayerSize[] = [
-  ...[16, 32].map((B) => ({ T: 50, B, I: 256, H: 256 })),
-  ...[16, 64].map((B) => ({ T: 25, B, I: 512, H: 512 })),
+  { T: 50, B: 16, I: 256, H: 256 },
+  { T: 50, B: 32, I: 256, H: 256 },
+  { T: 25, B: 16, I: 512, H: 512 },
 ];
 const groups = [
   { teams: [1, 2, 4, 8], sizes: crowded },

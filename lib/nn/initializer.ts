@@ -1,4 +1,4 @@
-import { hashText, philox } from '../ops/philox';
+import { hashText, philoxInto } from '../ops/philox';
 
 /** How a layer of your own draws a parameter: `this.parameter('weight', [4, 3], uniform(0.5))`. The draw depends on the seed and the parameter's path alone, whatever the order of construction. */
 export type Initializer =
@@ -54,24 +54,30 @@ export function draw(initializer: Initializer, seed: number, path: string, size:
   const values = new Float32Array(size);
   if (initializer.kind === 'constant') return values.fill(initializer.value);
   const key = [seed >>> 0, hashText(path)] as const;
-  for (let block = 0; block * 4 < size; block++) {
+  const words = new Uint32Array(4);
+  const drawn = new Float64Array(4);
+  for (let begin = 0; begin < size; begin += 4) {
+    philoxInto(words, key, begin / 4, 0, 0, 0);
     // Each counter gives four 32-bit words, mapped to the open interval (0, 1).
-    const unit = philox(key, [block, 0, 0, 0]).map((word) => (word + 0.5) / 2 ** 32);
-    const drawn =
-      initializer.kind === 'uniform'
-        ? unit.map((u) => (2 * u - 1) * initializer.bound)
-        : boxMuller(unit, initializer.standardDeviation);
-    for (let lane = 0; lane < 4 && block * 4 + lane < size; lane++) values[block * 4 + lane] = drawn[lane]!;
+    for (let lane = 0; lane < 4; lane++) drawn[lane] = (words[lane]! + 0.5) / 2 ** 32;
+    if (initializer.kind === 'uniform') spread(drawn, initializer.bound);
+    else boxMuller(drawn, initializer.standardDeviation);
+    for (let lane = 0; lane < 4 && begin + lane < size; lane++) values[begin + lane] = drawn[lane]!;
   }
   return values;
 }
 
-function boxMuller([u0, u1, u2, u3]: readonly number[], standardDeviation: number): number[] {
-  return [
-    [u0!, u1!],
-    [u2!, u3!],
-  ].flatMap(([radius, angle]) => {
-    const r = standardDeviation * Math.sqrt(-2 * Math.log(radius!));
-    return [r * Math.cos(2 * Math.PI * angle!), r * Math.sin(2 * Math.PI * angle!)];
-  });
+/** Numbers of U(0, 1) become those of U(-bound, bound). */
+function spread(numbers: Float64Array, bound: number): void {
+  for (let lane = 0; lane < numbers.length; lane++) numbers[lane] = (2 * numbers[lane]! - 1) * bound;
+}
+
+/** Pairs of U(0, 1) become pairs of N(0, standardDeviation²). */
+function boxMuller(numbers: Float64Array, standardDeviation: number): void {
+  for (let lane = 0; lane < numbers.length; lane += 2) {
+    const r = standardDeviation * Math.sqrt(-2 * Math.log(numbers[lane]!));
+    const angle = 2 * Math.PI * numbers[lane + 1]!;
+    numbers[lane] = r * Math.cos(angle);
+    numbers[lane + 1] = r * Math.sin(angle);
+  }
 }

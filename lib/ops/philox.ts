@@ -20,18 +20,30 @@ function multiplyHigh(a: number, b: number): number {
 
 /** Words are unsigned 32-bit integers. */
 export function philox(key: Words2, counter: Words4): Words4 {
-  let [c0, c1, c2, c3] = counter;
+  const words = new Uint32Array(4);
+  philoxInto(words, key, ...counter);
+  return [words[0]!, words[1]!, words[2]!, words[3]!];
+}
+
+/** As `philox`, into `words`: millions of draws in a row leave no garbage. */
+export function philoxInto(words: Uint32Array, key: Words2, c0: number, c1: number, c2: number, c3: number): void {
   let [k0, k1] = key;
   for (let round = 0; round < rounds; round++) {
     const high0 = multiplyHigh(multipliers[0], c0);
     const low0 = Math.imul(multipliers[0], c0) >>> 0;
     const high1 = multiplyHigh(multipliers[1], c2);
     const low1 = Math.imul(multipliers[1], c2) >>> 0;
-    [c0, c1, c2, c3] = [(high1 ^ c1 ^ k0) >>> 0, low1, (high0 ^ c3 ^ k1) >>> 0, low0];
+    c0 = (high1 ^ c1 ^ k0) >>> 0;
+    c1 = low1;
+    c2 = (high0 ^ c3 ^ k1) >>> 0;
+    c3 = low0;
     k0 = (k0 + keyIncrements[0]) >>> 0;
     k1 = (k1 + keyIncrements[1]) >>> 0;
   }
-  return [c0, c1, c2, c3];
+  words[0] = c0;
+  words[1] = c1;
+  words[2] = c2;
+  words[3] = c3;
 }
 
 /** FNV-1a over UTF-16 code units: 32 bits of a text, for a key or a counter. */
