@@ -34,19 +34,24 @@ const leastSample = 5e-3;
 /** Relative, over all elements: float32 in another order of additions, with activations of a few ULP. */
 const agreement = 1e-3;
 
+/** A peer whose outputs are not ours: nothing that is measured beside it would mean anything. */
+export class Disagreement extends Error {}
+
 export async function contest(given: Contest, { rounds, peers, bandwidths }: Setting): Promise<Row> {
   const contenders: Record<string, Contender> = { peak: measurePeak, ours: await repeated(given.time) };
   const skipped: Record<string, string> = {};
   for (const peer of peers) {
-    const reason = await open(peer, given);
-    if (reason === null) contenders[peer.name] = await repeated((count) => peer.time(count));
-    else skipped[peer.name] = reason;
+    await unlessItFails(peer, skipped, async () => {
+      const theirs = await peer.open(given.asked, getThreads(), await given.inputs());
+      compare(peer.name, given, theirs, await given.outputs());
+      const time = await repeated((count) => peer.time(count));
+      contenders[peer.name] = async () => (await unlessItFails(peer, skipped, time)) ?? NaN;
+    });
   }
   const { peak, ours, ...theirs } = await alternate(contenders, rounds);
   given.dispose();
-  const ratio = Object.fromEntries(
-    Object.entries(theirs).map(([name, seconds]) => [name, medianRatio(seconds, ours!)]),
-  );
+  const finished = Object.entries(theirs).filter(([name]) => !(name in skipped));
+  const ratio = Object.fromEntries(finished.map(([name, seconds]) => [name, medianRatio(seconds, ours!)]));
   const { suite, case: name, pass, operations, traffic } = given;
   return rowBesideRoofline(
     { suite, case: name, pass },
@@ -56,16 +61,19 @@ export async function contest(given: Contest, { rounds, peers, bandwidths }: Set
   );
 }
 
-/** Makes the peer ready; or says why it has no such case or is no contender. */
-async function open(peer: Peer, given: Contest): Promise<string | null> {
+/** What the peer does; one that cannot, or whose process ends, takes part no more, and the reason is kept. */
+async function unlessItFails<T>(
+  { name }: Peer,
+  skipped: Record<string, string>,
+  work: () => Promise<T>,
+): Promise<T | undefined> {
+  if (name in skipped) return undefined;
   try {
-    const theirs = await peer.open(given.asked, getThreads(), await given.inputs());
-    if (!theirs) return 'its first call took more than 10 s';
-    compare(peer.name, given, theirs, await given.outputs());
-    return null;
+    return await work();
   } catch (error) {
-    if (error instanceof PeerError && error.isRefusal) return (error.cause as Error).message;
-    throw error;
+    if (!(error instanceof PeerError)) throw error;
+    skipped[name] = error.message;
+    return undefined;
   }
 }
 
@@ -79,11 +87,12 @@ function compare(peer: string, { case: name, pass }: Contest, theirs: Tensors, o
     });
     const relative = Math.sqrt(difference / size);
     if (!(relative <= agreement))
-      throw new PeerError(`${peer}: ${name}, ${pass}: ${tensor} differs from ours by ${relative.toExponential(1)}`);
+      throw new Disagreement(`${peer}: ${name}, ${pass}: ${tensor} differs from ours by ${relative.toExponential(1)}`);
   }
 }
 
-async function repeated(time: (count: number) => Promise<number>): Promise<Contender> {
+/** A contender that runs as often as a sample must be long. */
+export async function repeated(time: (count: number) => Promise<number>): Promise<Contender> {
   await time(1);
   const count = Math.max(1, Math.ceil(leastSample / (await time(3))));
   return () => time(count);

@@ -1,20 +1,18 @@
 /** Single LSTM layers beside the peers. */
 import { contest, type Contest, type Setting } from './contest';
 import { LstmLayer, nameOf, operationsOf, type LayerSize } from './lstmLayer';
-import type { Row } from './report';
+import type { Rows } from './report';
 import type { Traffic } from './roofline';
 
-export async function layerRows(
+export async function* layerRows(
   suite: string,
   sizes: readonly LayerSize[],
   passes: readonly ('infer' | 'train')[],
   setting: Setting,
-): Promise<Row[]> {
-  const rows: Row[] = [];
+): Rows {
   for (const size of sizes.filter((size) => setting.wanted(nameOf(size)))) {
-    for (const pass of passes) rows.push(await contest(layerCase(suite, size, pass), setting));
+    for (const pass of passes) yield await contest(layerCase(suite, size, pass), setting);
   }
-  return rows;
 }
 
 /** Each step reads the recurrent weights; those of the input can be read once for all steps. */

@@ -23,6 +23,9 @@ export interface Row {
   readonly figures?: Readonly<Record<string, number>>;
 }
 
+/** What a suite measures, row by row, so that nothing is lost of a run that ends early. */
+export type Rows = AsyncGenerator<Row, void, undefined>;
+
 export interface Report {
   readonly machine: Readonly<Record<string, string | number>>;
   readonly rows: readonly Row[];
@@ -97,48 +100,60 @@ export function geometricMeans(rows: readonly Row[]): Report['geomean'] {
 }
 
 export function formatReport({ machine, rows, geomean }: Report): string {
-  const peers = [...new Set(rows.flatMap(({ ratio }) => Object.keys(ratio)))];
-  const hasSkipped = rows.some(({ skipped }) => skipped);
-  const columns = [...new Set(rows.flatMap(({ figures = {} }) => Object.keys(figures)))];
-  const header = [
-    'suite',
-    'case',
-    'pass',
-    'ms',
-    'GFLOP/s',
-    '% of roof',
-    ...peers.map((peer) => `x ${peer}`),
-    ...columns,
-    ...(hasSkipped ? ['skipped'] : []),
-  ];
-  const lines = rows.map(({ suite, case: name, pass, ms, gflops, rooflinePercent, ratio, figures, skipped = {} }) => [
-    suite,
-    name,
-    pass,
-    ms.toPrecision(4),
-    gflops.toFixed(1),
-    rooflinePercent.toFixed(0),
-    ...peers.map((peer) => ratio[peer]?.toFixed(2) ?? ''),
-    ...columns.map((column) => figures?.[column]?.toFixed(2) ?? ''),
-    ...(hasSkipped ? [listed(skipped)] : []),
-  ]);
-  const table = [header, ...lines];
-  const widths = header.map((_, column) => Math.max(...table.map((cells) => cells[column]!.length)));
-  // Words to the left, numbers to the right.
-  const align = (text: string, column: number) =>
-    column < 3 ? text.padEnd(widths[column]!) : text.padStart(widths[column]!);
   const means = Object.entries(geomean).flatMap(([key, ratios]) =>
     Object.entries(ratios).map(([peer, ratio]) => `${key}: ${ratio.toFixed(2)} x ${peer} in the geometric mean`),
   );
-  return [
-    describe(machine),
-    '',
-    ...table.map((cells) => cells.map(align).join('  ').trimEnd()),
-    ...(means.length > 0 ? ['', ...means] : []),
-  ].join('\n');
+  const suites = [...new Set(rows.map(({ suite }) => suite))];
+  const tables = suites.map((suite) => formatTable(tableOf(rows.filter((row) => row.suite === suite))));
+  return [describe(machine), ...tables, ...(means.length > 0 ? [means.join('\n')] : [])].join('\n\n');
 }
 
-function describe({ cpu, isa, threads, peakGflops, date, ...others }: Report['machine']): string {
+/** Columns of words, which come first, and the cells of a table: its header, then its rows. */
+export interface Table {
+  readonly words: number;
+  readonly cells: readonly (readonly string[])[];
+}
+
+/** The rows of one suite; why a peer was skipped stands in a last column, where `reasons` are wanted and there are some. */
+export function tableOf(rows: readonly Row[], reasons = true): Table {
+  const peers = [...new Set(rows.flatMap(({ ratio }) => Object.keys(ratio)))];
+  const columns = [...new Set(rows.flatMap(({ figures = {} }) => Object.keys(figures)))];
+  const skipped = reasons && rows.some(({ skipped }) => skipped) ? ['skipped'] : [];
+  const header = ['suite', 'case', 'pass', 'ms', 'GFLOP/s', '% of roof', ...peers.map((peer) => `x ${peer}`)];
+  const lines = rows.map((row) => [
+    row.suite,
+    row.case,
+    row.pass,
+    row.ms.toPrecision(4),
+    row.gflops.toFixed(1),
+    row.rooflinePercent.toFixed(0),
+    ...peers.map((peer) => row.ratio[peer]?.toFixed(2) ?? (row.skipped?.[peer] === undefined ? '' : '-')),
+    ...columns.map((column) => figure(column, row.figures?.[column])),
+    ...skipped.map(() => listed(row.skipped ?? {})),
+  ]);
+  return { words: 3, cells: [[...header, ...columns, ...skipped], ...lines] };
+}
+
+/** Words to the left, numbers to the right. */
+function formatTable({ words, cells }: Table): string {
+  const widths = cells[0]!.map((_, column) => Math.max(...cells.map((line) => line[column]!.length)));
+  const align = (text: string, column: number) =>
+    column < words ? text.padEnd(widths[column]!) : text.padStart(widths[column]!);
+  return cells.map((line) => line.map(align).join('  ').trimEnd()).join('\n');
+}
+
+/** Two digits after the point, but for a figure whose distance from 1 counts. */
+function figure(column: string, value: number | undefined): string {
+  if (value === undefined) return '';
+  if (column === 'rSquared') return value.toFixed(5);
+  return Number.isInteger(value) ? String(value) : value.toFixed(value >= 1000 ? 0 : 2);
+}
+
+/** A row as it is said while the run goes on. */
+export const progressOf = ({ suite, case: name, pass, ms }: Row): string =>
+  `${suite}  ${name}  ${pass}  ${ms.toPrecision(4)} ms`;
+
+export function describe({ cpu, isa, threads, peakGflops, date, ...others }: Report['machine']): string {
   const more = Object.entries(others)
     .filter(([name]) => name !== 'cpus')
     .map(([name, value]) => `${name} ${typeof value === 'number' ? value.toFixed(0) : value}`);

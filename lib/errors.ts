@@ -27,7 +27,7 @@ export class OptionError extends LstmNativeError {
   readonly code = 'ERR_OPTION';
 }
 
-/** A call came at the wrong time: before sizes are known, a second `fit` during training, or on a disposed object. */
+/** A call came at the wrong time: before sizes are known, a second `fit` during training, in a run folder that is in use, or on a disposed object. */
 export class StateError extends LstmNativeError {
   readonly code = 'ERR_STATE';
 }

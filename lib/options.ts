@@ -51,11 +51,12 @@ export function flag(owner: string, name: string, value: unknown): void {
     throw new OptionError(`${owner}: ${name}: expected true or false, received ${describe(value)}`);
 }
 
-/** By what it does: a signal may come from another realm. */
+/** Also one of another realm; none is one, too. */
 export function abortSignal(owner: string, value: unknown): void {
-  const { throwIfAborted } = Object(value ?? {}) as Partial<AbortSignal>;
-  if (value === undefined || typeof throwIfAborted === 'function') return;
-  throw new OptionError(`${owner}: signal: expected an AbortSignal, received ${describe(value)}`);
+  if (value === undefined) return;
+  const { aborted, addEventListener, throwIfAborted } = Object(value) as Partial<AbortSignal>;
+  if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function' || typeof throwIfAborted !== 'function')
+    throw new OptionError(`${owner}: signal: expected an AbortSignal, received ${describe(value)}`);
 }
 
 export function filePath(owner: string, value: unknown): void {

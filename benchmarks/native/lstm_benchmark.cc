@@ -1,5 +1,5 @@
 // The LSTM's kernels beside the FMA peak of the same threads, in GFLOP/s: the contenders alternate, medians are printed.
-//   lstm_benchmark [threads] [rounds]          LSTM_NATIVE_ISA chooses the kernels
+//   lstm_benchmark [threads] [rounds] [T B I H]          LSTM_NATIVE_ISA chooses the kernels
 // Inference is lstm with its packs. Training adds lstm_backward and the gradients of x, both weights and the bias, with
 // every pack made once a step. They count 2 * T * B * 4H * (I + H) operations, and three times as many.
 #include <algorithm>
@@ -163,6 +163,10 @@ int main(int count, char** arguments) {
   const int threads = count > 1 ? std::atoi(arguments[1]) : default_threads();
   const int rounds = count > 2 ? std::atoi(arguments[2]) : 15;
   std::printf("%s, %d threads, medians of %d, GFLOP/s\n", active_isa().kernels->isa, threads, rounds);
+  if (count > 6) {
+    const auto size = [&](int at) { return static_cast<int64_t>(std::atoi(arguments[at])); };
+    return measure({size(3), size(4), size(5), size(6)}, threads, rounds), 0;
+  }
   for (const Shape shape : {Shape{50, 64, 128, 128}, Shape{25, 64, 512, 512}}) measure(shape, threads, rounds);
   return 0;
 }

@@ -22,6 +22,8 @@ export async function serve(version: string, open: Open): Promise<void> {
     try {
       if (question.open) {
         await opened?.close();
+        // It is closed also where the next case is refused.
+        opened = null;
         opened = await open(question.open, readTensors(question.open));
         writeOutputs(question.open, opened.outputs);
         say({ opened: true });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { Peer, PeerError, type PeerKind } from './peer';
 
-const node = (script: string) => [process.execPath, '--import', 'tsx', join(__dirname, script)];
+const node = (script: string): PeerKind['command'] => [process.execPath, '--import', 'tsx', join(__dirname, script)];
 
 /** The first of these that has PyTorch: a newer one may have been installed beside the system's own. */
 function pythonWithTorch(): string {

@@ -12,62 +12,104 @@ export type Tensors = Readonly<Record<string, Float32Array>>;
 
 /** What starts a peer, and what to install where that fails. */
 export interface PeerKind {
-  readonly command: readonly string[];
+  readonly command: readonly [string, ...string[]];
   readonly install: string;
 }
 
 type Answer = Partial<Readonly<Record<'version' | 'error', string> & Record<'seconds', number>>>;
 
-/** A first call that takes longer than this is no contender. */
-const longestFirstCall = 10;
-
 /** The threads of other engines spin a while after a run: they are given the time to fall asleep, so that they disturb nobody. */
 const pause = 20;
 
-export class PeerError extends Error {
-  /** Whether the peer said that it has no such case; `cause` is its answer. */
-  get isRefusal(): boolean {
-    return this.cause instanceof Refusal;
+/** What a peer does not do: it says that it has no such case, it takes too long, or its process has ended. */
+export class PeerError extends Error {}
+
+/** One process of a peer, from its start to its end. */
+class PeerProcess {
+  private said = '';
+  private readonly child: ChildProcess;
+  private readonly lines: AsyncIterator<string>;
+  private readonly failed: Promise<never>;
+
+  constructor([program, ...rest]: readonly [string, ...string[]]) {
+    const child = spawn(program, rest, { stdio: ['pipe', 'pipe', 'pipe'] });
+    child.stderr.on('data', (text: Buffer) => (this.said = (this.said + text.toString()).slice(-2000)));
+    this.failed = new Promise<never>((_, reject) => child.once('error', reject));
+    this.failed.catch(() => {});
+    child.stdin.on('error', () => {});
+    this.lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    this.child = child;
+  }
+
+  get stderr(): string {
+    return this.said.trim();
+  }
+
+  ask(question: object): Promise<Answer> {
+    this.child.stdin!.write(`${JSON.stringify(question)}\n`);
+    return this.answer();
+  }
+
+  /** The next answer. Lines that are no answers, such as a library's greeting, are passed over. */
+  async answer(): Promise<Answer> {
+    for (;;) {
+      const line = await Promise.race([this.lines.next(), this.failed]);
+      if (line.done) throw new ProcessEnded(this.ending());
+      if (!line.value.startsWith('{')) continue;
+      const parsed = JSON.parse(line.value) as Answer;
+      if (parsed.error !== undefined) throw new PeerError(parsed.error);
+      return parsed;
+    }
+  }
+
+  kill(): void {
+    // One that computes would not hear of anything less.
+    this.child.kill('SIGKILL');
+  }
+
+  private ending(): string {
+    const last = this.stderr.split('\n').at(-1);
+    return `its process has ended${last ? `: ${last}` : ''}`;
   }
 }
 
-/** What a peer answers instead. */
-class Refusal extends Error {}
+class ProcessEnded extends PeerError {}
 
 export class Peer {
   private constructor(
     readonly name: string,
     readonly version: string,
-    private readonly child: ChildProcess,
-    private readonly lines: AsyncIterator<string>,
+    private readonly kind: PeerKind,
+    private readonly longestFirstCall: number,
+    /** Null after one that ended, or was ended for taking too long; the next case starts another. */
+    private process: PeerProcess | null,
     private readonly folder: string,
   ) {}
 
-  static async start(name: string, { command, install }: PeerKind): Promise<Peer> {
-    const [program, ...rest] = command as [string, ...string[]];
-    const child = spawn(program, rest, { stdio: ['pipe', 'pipe', 'pipe'] });
-    let said = '';
-    child.stderr.on('data', (text: Buffer) => (said = (said + text.toString()).slice(-2000)));
-    const failed = new Promise<never>((_, reject) => child.once('error', reject));
-    failed.catch(() => {});
-    child.stdin.on('error', () => {});
-    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  /** `longestFirstCall`: seconds after which a peer that has not opened a case is ended. */
+  static async start(name: string, kind: PeerKind, longestFirstCall = 10): Promise<Peer> {
+    const { process, version } = await Peer.startProcess(name, kind);
+    return new Peer(name, version, kind, longestFirstCall, process, mkdtempSync(join(tmpdir(), 'lstm-native-peer-')));
+  }
+
+  private static async startProcess(name: string, { command, install }: PeerKind) {
+    const process = new PeerProcess(command);
     try {
-      const { version } = await Promise.race([answer(lines), failed]);
-      return new Peer(name, version!, child, lines, mkdtempSync(join(tmpdir(), 'lstm-native-peer-')));
+      const { version } = await process.answer();
+      return { process, version: version! };
     } catch (cause) {
-      child.kill();
-      throw new PeerError(`${name}: could not be started: ${said.trim() || (cause as Error).message}\n  ${install}`);
+      process.kill();
+      const reason = process.stderr || (cause as Error).message;
+      throw new PeerError(`${name}: could not be started: ${reason}\n  ${install}`);
     }
   }
 
-  /** Prepares a case, runs it once, and gives its outputs; null when that takes too long. */
-  async open(given: LayerCase | LanguageModelCase, threads: number, tensors: Tensors): Promise<Tensors | null> {
+  /** Prepares a case, runs it once, and gives its outputs. */
+  async open(given: LayerCase | LanguageModelCase, threads: number, tensors: Tensors): Promise<Tensors> {
+    this.process ??= (await Peer.startProcess(this.name, this.kind)).process;
     const paths = { inputs: join(this.folder, 'inputs.bin'), outputs: join(this.folder, 'outputs.bin') };
     writeFileSync(paths.inputs, Buffer.concat(inputsOf(given).map(([name]) => bytesOf(tensors[name]!))));
-    const started = performance.now();
-    await this.ask({ open: { ...given, threads, ...paths } satisfies PeerCase });
-    if ((performance.now() - started) / 1e3 > longestFirstCall) return null;
+    await this.ask({ open: { ...given, threads, ...paths } satisfies PeerCase }, this.longestFirstCall);
     const bytes = readFileSync(paths.outputs);
     let offset = 0;
     const next = (shape: readonly number[]) => {
@@ -86,30 +128,34 @@ export class Peer {
   }
 
   close(): void {
-    this.child.kill();
+    this.end();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  private async ask(question: object): Promise<Answer> {
-    this.child.stdin!.write(`${JSON.stringify(question)}\n`);
+  private end(): void {
+    this.process?.kill();
+    this.process = null;
+  }
+
+  /** With a limit in seconds a process that has not answered by then is ended. */
+  private async ask(question: object, limit?: number): Promise<Answer> {
+    if (!this.process) throw new PeerError('its process has ended');
+    const timer = new AbortController();
+    const late = limit === undefined ? [] : [tooLate(limit, timer.signal)];
     try {
-      return await answer(this.lines);
-    } catch (cause) {
-      throw new PeerError(`${this.name}: ${(cause as Error).message}`, { cause });
+      return await Promise.race([this.process.ask(question), ...late]);
+    } catch (error) {
+      if (!(error instanceof PeerError) || error instanceof ProcessEnded) this.end();
+      throw error instanceof PeerError ? error : new PeerError((error as Error).message, { cause: error });
+    } finally {
+      timer.abort();
     }
   }
 }
 
-const bytesOf = (array: Float32Array): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-
-/** Lines that are no answers, such as a library's greeting, are passed over. */
-async function answer(lines: AsyncIterator<string>): Promise<Answer> {
-  for (;;) {
-    const line = await lines.next();
-    if (line.done) throw new Error('its process has ended');
-    if (!line.value.startsWith('{')) continue;
-    const parsed = JSON.parse(line.value) as Answer;
-    if (parsed.error !== undefined) throw new Refusal(parsed.error);
-    return parsed;
-  }
+async function tooLate(limit: number, signal: AbortSignal): Promise<never> {
+  await sleep(limit * 1e3, undefined, { signal }).catch(() => {});
+  throw new ProcessEnded(`its first call took more than ${limit} s`);
 }
+
+const bytesOf = (array: Float32Array): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);

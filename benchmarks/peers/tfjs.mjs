@@ -39,7 +39,8 @@ function openLayer(given, tensors) {
   if (given.pass === 'step') throw new Error('has no step that keeps a state');
   const shapes = Object.fromEntries(inputsOf(given));
   const layer = lstmLayer(given.shape);
-  layer.build([null, null, given.shape.I]);
+  // Builds it: `build` alone leaves it to be built again by the next `apply`.
+  layer.apply(tf.input({ shape: [null, given.shape.I] }));
   setLstm(layer, given.shape, tensors);
   const x = tf.variable(batchFirst(tensors.x, shapes.x));
   const close = () => tf.disposeVariables();

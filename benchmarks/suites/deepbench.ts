@@ -2,7 +2,7 @@
 import type { Setting } from '../contest';
 import { layerRows } from '../layerContest';
 import type { LayerSize } from '../lstmLayer';
-import type { Row } from '../report';
+import type { Rows } from '../report';
 
 const of = (H: number, batches: readonly number[], T: number): LayerSize[] => batches.map((B) => ({ T, B, I: H, H }));
 
@@ -17,7 +17,7 @@ const fewRows = [
   ...of(256, [1, 2, 4], 150),
 ];
 
-export const deepbench = async (setting: Setting): Promise<Row[]> => [
-  ...(await layerRows('deepbench', sizes, ['infer', 'train'], setting)),
-  ...(await layerRows('deepbench', fewRows, ['infer'], setting)),
-];
+export async function* deepbench(setting: Setting): Rows {
+  yield* layerRows('deepbench', sizes, ['infer', 'train'], setting);
+  yield* layerRows('deepbench', fewRows, ['infer'], setting);
+}

@@ -1,24 +1,26 @@
 /**
  * A whole training step as users take it, `model.trainStep`: embedding, one LSTM layer, linear, cross-entropy, clipping, Adam.
  * `charactersPerSecond` are those of the batch; `otherShare` is what is left of the step beside the LSTM's own training
- * step, timed in turn with it, and the multiplies of the output layer at the peak, over the whole step.
+ * step, timed in turn with it, and the multiplies of the output layer at the peak, over the whole step: embedding, loss,
+ * optimizer, JavaScript, and what the output layer takes longer than at the peak. The LSTM's own step is that of
+ * `LstmLayer`: in it are the packing of its weights, the norm of its gradients and a plain update.
  */
 import { adam, crossEntropy, embedding, linear, lstm, sequential } from '../../lib';
 import { measurePeak } from '../../lib/backend/native/native';
 import { contest, type Contest, type Setting } from '../contest';
 import { LstmLayer, operationsOf } from '../lstmLayer';
 import { alternate, median, medianRatio } from '../measure';
-import type { Row } from '../report';
+import type { Rows } from '../report';
 
 const shape = { T: 64, B: 32, I: 64, H: 256, V: 96 };
 const { T, B, I, H, V } = shape;
 
-export async function endToEnd(setting: Setting): Promise<Row[]> {
+export async function* endToEnd(setting: Setting): Rows {
   const name = `E ${I}, H ${H}, V ${V}, T ${T}, B ${B}`;
-  if (!setting.wanted(name)) return [];
+  if (!setting.wanted(name)) return;
   const row = await contest(languageModel(name), setting);
   const figures = { charactersPerSecond: (T * B) / (row.ms / 1e3), otherShare: await otherShare(setting) };
-  return [{ ...row, figures }];
+  yield { ...row, figures };
 }
 
 const outputOperations = 3 * 2 * T * B * H * V;

@@ -7,14 +7,12 @@ import { measurePeak } from '../../lib/backend/native/native';
 import { nameOf, operationsOf, type LayerSize } from '../lstmLayer';
 import type { Setting } from '../contest';
 import { alternate, secondsOf } from '../measure';
-import { rowBesidePeak, type Row } from '../report';
+import { rowBesidePeak, type Row, type Rows } from '../report';
 import { numbers } from '../trainStep';
 import { sizes } from './layer';
 
-export async function predict({ rounds, wanted }: Setting): Promise<Row[]> {
-  const rows: Row[] = [];
-  for (const size of sizes.filter((size) => wanted(nameOf(size)))) rows.push(await measureRow(size, rounds));
-  return rows;
+export async function* predict({ rounds, wanted }: Setting): Rows {
+  for (const size of sizes.filter((size) => wanted(nameOf(size)))) yield await measureRow(size, rounds);
 }
 
 async function measureRow(size: LayerSize, rounds: number): Promise<Row> {

@@ -1,25 +1,58 @@
 /**
  * One step of one stream through the public API, T 1 and B 1, I = H: `session.step` on the calling thread, and
- * `model.predict` off the event loop, whose case says so. Each step begins at the state in which the last one ended; a prediction begins at zeros.
+ * `model.predict` off the event loop, whose case says so. Each step begins at the state in which the last one ended; a prediction
+ * begins at zeros. Steps are measured on one thread, of the peers too. `collections` are the garbage collections in 100,000 steps; from H 256 on, in 10,000.
  */
-import { lstm, sequential, type Sequential } from '../../lib';
+import { getThreads, lstm, sequential, setThreads, type Sequential } from '../../lib';
 import { contest, type Contest, type Setting } from '../contest';
 import { operationsOf, type LayerSize } from '../lstmLayer';
 import { secondsOf } from '../measure';
-import type { Row } from '../report';
+import { collectionsDuring } from '../../test/support/collections';
+import type { Row, Rows } from '../report';
+import { measureBandwidths } from '../roofline';
 import { numbers } from '../trainStep';
 
 const sizes: readonly LayerSize[] = [64, 128, 256, 512, 1024].map((H) => ({ T: 1, B: 1, I: H, H }));
 
-export async function serving(setting: Setting): Promise<Row[]> {
-  const rows: Row[] = [];
+export async function* serving(setting: Setting): Rows {
   for (const size of sizes) {
     for (const call of ['step', 'predict'] as const) {
       const name = `H ${size.H}, ${call}`;
-      if (setting.wanted(name)) rows.push(await contest(servingCase(name, size, call), setting));
+      if (!setting.wanted(name)) continue;
+      const row = await (call === 'step' ? onOneThread : contest)(servingCase(name, size, call), setting);
+      const figures = { microseconds: row.ms * 1e3, ...(call === 'step' && { collections: await collections(size) }) };
+      yield { ...row, figures };
     }
   }
-  return rows;
+}
+
+/** A step runs on the calling thread alone; so do those of the peers, and the roof is that of one thread. */
+async function onOneThread(given: Contest, setting: Setting): Promise<Row> {
+  const before = getThreads();
+  setThreads(1);
+  try {
+    return await contest(given, { ...setting, bandwidths: await measureBandwidths() });
+  } finally {
+    setThreads(before);
+  }
+}
+
+const manySteps = 100_000;
+
+/** Garbage collections in many steps, after as many: a tenth of them for large layers, which take long. */
+async function collections({ H }: LayerSize): Promise<number> {
+  const model = sequential([lstm(H)], { seed: 1 });
+  const x = numbers(H, 1);
+  model.bind({ inputs: { data: x, shape: [1, 1, H] } });
+  const session = model.session();
+  const run = () => {
+    for (let k = 0; k < (H > 128 ? manySteps / 10 : manySteps); k++) session.step(x);
+  };
+  run();
+  const count = await collectionsDuring(run);
+  session.dispose();
+  model.dispose();
+  return count;
 }
 
 function servingCase(name: string, size: LayerSize, call: 'step' | 'predict'): Contest {

@@ -9,7 +9,7 @@ import { operationsOf, type LayerSize } from '../lstmLayer';
 import type { Setting } from '../contest';
 import { alternate, medianRatio } from '../measure';
 import { RecurrentStep, type RecurrentLayer } from '../recurrentStep';
-import { rowBesidePeak, type Row } from '../report';
+import { rowBesidePeak, type Row, type Rows } from '../report';
 
 const sizes: readonly LayerSize[] = [128, 256, 512].map((H) => ({ T: 50, B: 32, I: H, H }));
 
@@ -101,15 +101,13 @@ function operationsOfVariant({ multiplies = gates(4), ragged }: Variant, size: L
   return 3 * 2 * steps * multiplies(size);
 }
 
-export async function variants({ rounds, wanted }: Setting): Promise<Row[]> {
-  const rows: Row[] = [];
+export async function* variants({ rounds, wanted }: Setting): Rows {
   for (const size of sizes) {
     for (const variant of entries) {
       const name = `${variant.name}, H ${size.H}`;
-      if (wanted(name)) rows.push(await measureRow(name, variant, size, rounds));
+      if (wanted(name)) yield await measureRow(name, variant, size, rounds);
     }
   }
-  return rows;
 }
 
 async function measureRow(name: string, variant: Variant, size: LayerSize, rounds: number): Promise<Row> {

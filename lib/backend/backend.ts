@@ -57,6 +57,11 @@ export interface Executable {
   run(store: Store, inputs: Readonly<Record<string, ArrayView>>, options?: RunOptions): Promise<RunResult>;
   /** On the calling thread, for steps of microseconds. */
   runSync(store: Store, inputs: Readonly<Record<string, ArrayView>>): RunResult;
+  /**
+   * A run on the calling thread that will be repeated, of a program without guards: each call reads what then stands in
+   * these arrays. The outputs are views that are valid until the next call. Native makes no JavaScript object in a call.
+   */
+  repeatSync(store: Store, inputs: Readonly<Record<string, ArrayView>>): () => RunResult['outputs'];
   dispose(): void;
 }
 

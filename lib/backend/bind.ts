@@ -47,9 +47,16 @@ export function bindInputs(program: Program, capacities: Counts, inputs: Readonl
       );
     }
   }
+  const binding = { counts: complete, arrays };
   checkLeastSizes(program, complete);
-  program.inputs.forEach((input, index) => checkContent(program, input, arrays[index]!, complete));
-  return { counts: complete, arrays };
+  checkContents(program, binding);
+  return binding;
+}
+
+/** Whether the arrays of a binding hold what the program may read; of sizes that are fixed, without making an object. */
+export function checkContents(program: Program, { counts, arrays }: Binding): void {
+  for (let index = 0; index < arrays.length; index++)
+    checkContent(program, program.inputs[index]!, arrays[index]!, counts);
 }
 
 const shapeOf = (program: Program, input: ProgramInput): Shape => program.values[input.value]!.shape;
@@ -114,13 +121,13 @@ function checkLeastSizes(program: Program, counts: Counts): void {
 }
 
 function checkContent(program: Program, { name, value, ranges }: ProgramInput, { data }: ArrayView, counts: Counts) {
-  const { dtype } = program.values[value]!;
-  if (dtype !== 'int32') {
-    checkFinite(name, data, dtype === 'float32' ? float32Limit : Infinity);
-    for (const range of ranges) checkBounds(name, data, evaluateDim(range.below, counts));
-    return;
+  const isInteger = program.values[value]!.dtype === 'int32';
+  if (!isInteger) checkFinite(name, data, program.values[value]!.dtype === 'float32' ? float32Limit : Infinity);
+  // By index: a stream of steps is to leave no garbage, and an iterator is an object.
+  for (let index = 0; index < ranges.length; index++) {
+    if (isInteger) checkRange(name, data, ranges[index]!, counts);
+    else checkBounds(name, data, evaluateDim(ranges[index]!.below, counts));
   }
-  for (const range of ranges) checkRange(name, data, range, counts);
 }
 
 function checkRange(name: string, data: ArrayLike<number>, range: IntegerRange, counts: Counts): void {

@@ -3,15 +3,21 @@ import * as nodeFileSystem from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { CheckpointError } from '../errors';
 
+/** What writing needs of an open file, or of a folder that was opened to be synced. */
 export interface OpenFile {
   writeFile(data: Uint8Array): Promise<void>;
+  write(data: Uint8Array, begin: number, length: number, position: number): Promise<{ bytesWritten: number }>;
+  truncate(length: number): Promise<void>;
+  stat(): Promise<{ size: number }>;
   sync(): Promise<void>;
+  datasync(): Promise<void>;
   close(): Promise<void>;
 }
 
 /** What writing needs of `node:fs/promises`. */
 export interface FileSystem {
   open(path: string, flags: string): Promise<OpenFile>;
+  mkdir(path: string): Promise<unknown>;
   rename(from: string, to: string): Promise<void>;
   rm(path: string, options: { force: true }): Promise<void>;
 }
@@ -39,7 +45,7 @@ export async function writeFileAtomically(
       await file.sync();
     });
     await fileSystem.rename(temporary, path);
-    await withFile(fileSystem, folder, 'r', (file) => file.sync());
+    await syncFolder(folder, fileSystem);
   } catch (cause) {
     // What matters is why writing failed, not whether the clean-up did.
     await fileSystem.rm(temporary, { force: true }).catch(() => undefined);
@@ -47,6 +53,26 @@ export async function writeFileAtomically(
     throw new CheckpointError(`${path}: could not be written: ${reason}`, { cause });
   }
 }
+
+/** Makes a folder and those above it where there are none, so that a power failure afterwards takes none of them away. */
+export async function makeFolder(path: string, fileSystem: FileSystem = nodeFileSystem): Promise<void> {
+  const above = dirname(path);
+  try {
+    await fileSystem.mkdir(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' && above !== path) {
+      await makeFolder(above, fileSystem);
+      await fileSystem.mkdir(path);
+    } else if (code !== 'EEXIST') throw error;
+  }
+  // Also where it was there: whoever made it may have been killed before this.
+  await syncFolder(above, fileSystem);
+}
+
+/** Brings to disk which files a folder holds. */
+export const syncFolder = (path: string, fileSystem: FileSystem = nodeFileSystem): Promise<void> =>
+  withFile(fileSystem, path, 'r', (file) => file.sync());
 
 /** Removes what writers of `folder` left behind that were killed. Nobody may be writing there. */
 export async function removeTemporaries(folder: string, fileSystem: FileSystem = nodeFileSystem): Promise<void> {

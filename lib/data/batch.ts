@@ -48,6 +48,13 @@ export interface DataTraits {
 /** Anything that can be iterated once per pass, or a function that returns such a thing for each pass. */
 export type Data<I extends BatchInputs = BatchInputs> = (Batches<I> | (() => Batches<I>)) & DataTraits;
 
+/** Whether a value can be iterated, or may give what can. */
+export const isData = (value: unknown): value is Data => {
+  const { pass } = Object(value) as Partial<DataTraits>;
+  const isNamed = [Symbol.asyncIterator, Symbol.iterator].some((key) => isIterable(Object(value) as object, key));
+  return typeof value === 'function' || typeof pass === 'function' || (typeof value === 'object' && isNamed);
+};
+
 /** The number of batches in a pass. A function's own `length` counts its parameters, so it says nothing. */
 export function batchCount(data: Data): number | undefined {
   return typeof data === 'function' ? undefined : data?.length;
@@ -62,17 +69,19 @@ export interface PassBegin {
   readonly epoch?: number;
   /** Batches of it that are left out. Default 0. */
   readonly begin?: number;
+  /** How many of these there need not be: the end of a pass may cut a list of batches short. Default 0. */
+  readonly optional?: number;
 }
 
 /**
  * One pass over the data.
  *
- * @throws DataError for what is no data set, for a value that is no batch, and for a second pass over an iterator
- *   (a generator object, say), which would silently yield nothing.
+ * @throws DataError for what is no data set, for a value that is no batch, for a pass that ends before it begins, and for a
+ *   second pass over an iterator (a generator object, say), which would silently yield nothing.
  */
 export async function* iterate<I extends BatchInputs>(
   data: Data<I>,
-  { epoch = 0, begin = 0 }: PassBegin = {},
+  { epoch = 0, begin = 0, optional = 0 }: PassBegin = {},
 ): AsyncGenerator<Batch<I>, void, undefined> {
   const canBegin = typeof data?.pass === 'function';
   const source = canBegin ? (data.pass(epoch, begin) as Batches<I>) : typeof data === 'function' ? data() : data;
@@ -86,6 +95,10 @@ export async function* iterate<I extends BatchInputs>(
     if (position >= begin) yield batch;
     position++;
   }
+  if (position < begin - optional)
+    throw new DataError(
+      `data: expected at least the ${begin - optional} batches of this pass that have been taken before, received ${position}`,
+    );
 }
 
 function freshPass<I extends BatchInputs>(source: Batches<I>): Batches<I> {

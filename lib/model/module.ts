@@ -11,7 +11,7 @@ import { Network, singleOutput } from '../nn/network';
 import { signatureOf } from '../nn/signature';
 import type { Variable } from '../ops/op';
 import type { Shape } from '../ops/shape';
-import { checkOptions, filePath } from '../options';
+import { abortSignal, checkOptions, filePath } from '../options';
 import { print } from '../program/print';
 import { inputArrays } from '../train/batch';
 import type { Objective } from '../train/step';
@@ -185,6 +185,7 @@ export abstract class Module extends Layer implements Keepsakes {
     options: PredictOptions = {},
   ): Promise<Prediction<Elements>> {
     checkOptions('predict', options, ['signal']);
+    abortSignal('predict', options.signal);
     const arrays = inputArrays(batch);
     const outputs = await this.network.predict(arrays, signatureOf(arrays, this.readings()), options);
     const isSingle = Object.keys(outputs).length === 1;

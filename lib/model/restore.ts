@@ -1,7 +1,7 @@
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import { OptionError } from '../errors';
 import type { Network } from '../nn/network';
-import { differences } from '../train/differences';
+import { differences, inLines } from '../train/differences';
 import type { Keepsakes } from './keepsakes';
 import { metadataKey, parseMetadata } from './metadata';
 import { modelMetadata } from './save';
@@ -19,7 +19,7 @@ export function restoreModel(network: Network, keepsakes: Keepsakes, checkpoint:
   const found = differences(JSON.parse(metadata[metadataKey]!), JSON.parse(own));
   if (found.length > 0)
     throw new OptionError(
-      `fit: resume: expected the model and data of the run, for it to go on with the same bits:\n  ${found.join('\n  ')}`,
+      `fit: resume: expected the model and data of the run, for it to go on with the same bits:\n  ${inLines(found)}`,
     );
   if (network.signature) return loadState(network, parameters, '');
   network.bind(stored.inputs, (specs) => {

@@ -1,5 +1,5 @@
 /** One file is a model: weights under PyTorch's names and, in the metadata, the architecture and all that prediction needs. */
-import { writeFileAtomically } from '../checkpoint/atomic';
+import { writeFileAtomically, type FileSystem } from '../checkpoint/atomic';
 import { serializeChunks } from '../checkpoint/safetensors';
 import type { Vocabulary } from '../data/vocabulary';
 import { layerPaths } from '../nn/layer';
@@ -13,11 +13,16 @@ export interface SaveOptions {
   readonly text?: { readonly vocabulary: Vocabulary };
 }
 
-export async function saveModel(network: Network, keepsakes: Keepsakes, path: string): Promise<void> {
+export async function saveModel(
+  network: Network,
+  keepsakes: Keepsakes,
+  path: string,
+  fileSystem?: FileSystem,
+): Promise<void> {
   const metadata = modelMetadata(network, keepsakes, network.requireBound());
   // As the backend keeps them (the reference in float64), so that a loaded model predicts the same bits.
   const tensors = Object.fromEntries(await network.readParameters());
-  await writeFileAtomically(path, serializeChunks(tensors, metadata));
+  await writeFileAtomically(path, serializeChunks(tensors, metadata), fileSystem);
 }
 
 /** What a file says of a model with these inputs, beside the weights. */

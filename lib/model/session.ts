@@ -1,6 +1,7 @@
 import { isFiniteFloat32 } from '../arrays';
 import { CheckpointError, DataError, OptionError } from '../errors';
 import type { ArrayView, Executable, NumberArray, Store } from '../backend/backend';
+import { checkElements } from '../backend/bind';
 import { parse, serialize, type FileContent } from '../checkpoint/safetensors';
 import { carriedStates, singleOutput, type Network } from '../nn/network';
 import { lengthsInput, singleInput, type Signature } from '../nn/signature';
@@ -15,6 +16,13 @@ export type StepInput = number | ArrayLike<number> | Readonly<Record<string, Arr
 const counts: Counts = { T: 1, B: 1, S: 1 };
 const namespace = 'session';
 
+/** The array that each step's numbers are copied to, and the step that reads it. */
+interface SingleInput {
+  readonly data: Int32Array | Float64Array;
+  readonly shape: readonly number[];
+  readonly run: () => Readonly<Record<string, ArrayView>>;
+}
+
 /** One stream: recurrent state that goes on from step to step, over a snapshot of the parameters. */
 export class Session {
   private readonly store: Store;
@@ -24,6 +32,10 @@ export class Session {
   private readonly states: readonly StateSpec[];
   private readonly carried: ReadonlyMap<string, CarriedState>;
   private readonly signature: Signature;
+  /** The output that `step` gives. */
+  private readonly main: string;
+  /** Of a network that takes a single array. */
+  private readonly single: SingleInput | null;
 
   constructor(network: Network) {
     this.signature = Object.fromEntries(
@@ -38,29 +50,48 @@ export class Session {
     this.prepare = (slots) => network.backend.prepare(written.program, { ...counts, S: slots });
     this.executable = this.prepare(counts.S);
     this.store = network.snapshotParameters(this.states);
+    const outputs = written.program.outputs.map(({ name }) => name);
+    this.main = outputs.includes(singleOutput) ? singleOutput : outputs[0]!;
+    this.single = this.singleInput();
     this.reset();
+  }
+
+  private singleInput(): SingleInput | null {
+    const type = this.signature[singleInput];
+    if (!type || Object.keys(this.signature).length > 1) return null;
+    const shape = evaluateShape(type.shape, counts);
+    const size = elementCount(shape);
+    const data = type.dtype === 'int32' ? new Int32Array(size) : new Float64Array(size);
+    return { data, shape, run: this.executable.repeatSync(this.store, { [singleInput]: { data, shape } }) };
   }
 
   /**
    * The output after one more step: a view that is valid until the next. Of several outputs by name, the one called
    * `output`, or the first; `stepAll` gives all. On the reference backend `step<Float64Array>(input)`.
+   *
+   * A network that takes a single array writes its output to the same array in every step: native makes no JavaScript
+   * object in a step, so streams leave nothing to collect. Copy what is to be kept: `session.step(x).slice()`.
    */
   step<Elements extends NumberArray = Float32Array>(input: StepInput): Elements {
-    const outputs = this.stepAll(input);
-    const output = outputs[singleOutput] ?? Object.values(outputs)[0]!;
-    return output.data as Elements;
+    return this.stepAll(input)[this.main]!.data as Elements;
   }
 
   /** As `step`, with all outputs by name. */
   stepAll(input: StepInput): Readonly<Record<string, ArrayView>> {
-    const arrays = this.arrays(input);
-    const slots = slotsOf(this.signature, arrays);
+    const { single } = this;
+    if (single) {
+      take(input, single);
+      return single.run();
+    }
+    if (typeof input !== 'object' || input === null || 'length' in input)
+      throw new DataError('step: expected arrays by input name for this network');
+    const slots = slotsOf(this.signature, input);
     if (slots > this.executable.capacities.S) {
       const larger = this.prepare(slots);
       this.executable.dispose();
       this.executable = larger;
     }
-    return this.executable.runSync(this.store, arrays).outputs;
+    return this.executable.runSync(this.store, input).outputs;
   }
 
   /** Goes back to the state before the first step: the learned one where there is one, else zeros. */
@@ -108,22 +139,27 @@ export class Session {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
 
-  private arrays(input: StepInput): Readonly<Record<string, ArrayView>> {
-    const type = this.signature[singleInput];
-    if (!type || Object.keys(this.signature).length > 1) {
-      if (typeof input !== 'object' || input === null || 'length' in input)
-        throw new DataError('step: expected arrays by input name for this network');
-      return input;
-    }
-    if (typeof input !== 'number' && typeof input?.length !== 'number')
-      throw new DataError(`step: expected a number or the numbers of one step, received ${describe(input)}`);
-    const shape = evaluateShape(type.shape, counts);
-    const numbers = typeof input === 'number' ? [input] : (input as ArrayLike<number>);
-    const data = type.dtype === 'int32' ? Int32Array.from(numbers) : Float64Array.from(numbers);
-    if (type.dtype === 'int32' && !data.every((value, index) => value === numbers[index]))
-      throw new DataError(`step: expected tokens, integers, received ${Array.from(numbers).join(', ')}`);
-    return { [singleInput]: { data, shape } };
+/** Copies the numbers of one step to where its runs read them. */
+function take(input: StepInput, { data, shape }: SingleInput): void {
+  if (typeof input !== 'number' && typeof input?.length !== 'number')
+    throw new DataError(`step: expected a number or the numbers of one step, received ${describe(input)}`);
+  const numbers = input as number | ArrayLike<number>;
+  const length = typeof numbers === 'number' ? 1 : numbers.length;
+  if (length !== data.length)
+    checkElements(singleInput, { data: Float64Array.from(typeof numbers === 'number' ? [numbers] : numbers), shape });
+  if (typeof numbers === 'number') data[0] = numbers;
+  else data.set(numbers);
+  if (data instanceof Int32Array) checkTokens(data, numbers);
+}
+
+function checkTokens(data: NumberArray, numbers: number | ArrayLike<number>): void {
+  for (let index = 0; index < data.length; index++) {
+    const given = typeof numbers === 'number' ? numbers : numbers[index];
+    if (data[index] === given) continue;
+    const all = typeof numbers === 'number' ? [numbers] : Array.from(numbers);
+    throw new DataError(`step: expected tokens, integers, received ${all.join(', ')}`);
   }
 }
 

@@ -24,6 +24,14 @@ export interface Schedule {
   (point: SchedulePoint): number;
   /** What tells it apart from others, as plain JSON. A schedule of one's own needs none. */
   readonly settings?: Json;
+  /** Figures of passes on which it depends, so that `fit` can refuse those that there are not, before its first step. */
+  readonly watches?: readonly WatchedFigure[];
+}
+
+export interface WatchedFigure {
+  readonly figure: string;
+  /** The option that names it, for messages. */
+  readonly option: string;
 }
 
 export function scheduleOf(lr: number | Schedule, owner = 'lr'): Schedule {
@@ -53,7 +61,8 @@ export const schedule = (
   name: string,
   settings: Readonly<Record<string, Json | undefined>>,
   rate: (point: SchedulePoint) => number,
-): Schedule => Object.assign(rate, { settings: { schedule: name, ...withoutUndefined(settings) } });
+  watches: readonly WatchedFigure[] = [],
+): Schedule => Object.assign(rate, { settings: { schedule: name, ...withoutUndefined(settings) }, watches });
 
 const withoutUndefined = (settings: Readonly<Record<string, Json | undefined>>) =>
   Object.fromEntries(Object.entries(settings).filter((entry): entry is [string, Json] => entry[1] !== undefined));

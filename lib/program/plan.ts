@@ -17,6 +17,8 @@ export interface Plan {
   /** By value. */
   readonly placements: readonly Placement[];
   readonly arenaBytes: number;
+  /** What is alive at the worst equation: no arena can be smaller. */
+  readonly liveBytes: number;
 }
 
 export const alignment = 64;
@@ -47,7 +49,7 @@ export function plan(program: Program, capacities: Counts): Plan {
     lifetimes,
     (value, offset, bytes) => (placements[value] = { kind: 'arena', offset, bytes }),
   );
-  return { capacities, placements, arenaBytes };
+  return { capacities, placements, arenaBytes, liveBytes: mostAlive(lifetimes) };
 }
 
 function findLifetimes(program: Program, byteSize: (value: ValueId) => number): Lifetime[] {
@@ -73,6 +75,18 @@ function plannedOutputs(equation: Equation, reads: ReadonlySet<ValueId>): ValueI
   return Object.entries(equation.outputs).flatMap(([slot, ids]) =>
     idsIn(ids).filter((value) => opOf(equation).outputs[slot]!.arity !== 'onDemand' || reads.has(value)),
   );
+}
+
+/** The largest sum of the bytes that are kept during one equation. */
+function mostAlive(lifetimes: readonly Lifetime[]): number {
+  const last = Math.max(0, ...lifetimes.map(({ end }) => end));
+  const changes = new Float64Array(last + 2);
+  for (const { begin, end, bytes } of lifetimes) {
+    changes[begin]! += bytes;
+    changes[end + 1]! -= bytes;
+  }
+  let alive = 0;
+  return changes.reduce((most, change) => Math.max(most, (alive += change)), 0);
 }
 
 /** Largest first, each at the lowest offset that is free during its lifetime. */

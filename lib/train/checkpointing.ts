@@ -1,5 +1,4 @@
-import * as nodeFileSystem from 'node:fs/promises';
-import { writeFileAtomically, type FileSystem } from '../checkpoint/atomic';
+import { makeFolder, writeFileAtomically } from '../checkpoint/atomic';
 import { checkpointChunks, type Tensors } from '../checkpoint/checkpoint';
 import { CheckpointError } from '../errors';
 import type { WatchOptions } from './earlyStopping';
@@ -57,6 +56,7 @@ export interface CheckpointListener {
 export class Checkpointer {
   private writing: Promise<void> | null = null;
   private failure: { readonly error: unknown } | null = null;
+  private hasFolder = false;
   private lastStep: number;
   private lastTime = performance.now();
 
@@ -65,7 +65,6 @@ export class Checkpointer {
     private readonly settings: CheckpointSettings,
     private readonly listener: CheckpointListener,
     step: number,
-    private readonly fileSystem: FileSystem = nodeFileSystem,
   ) {
     this.lastStep = step;
   }
@@ -104,19 +103,23 @@ export class Checkpointer {
 
   private async write(snapshot: Snapshot): Promise<void> {
     const { moment, bestStep, parameters, states, metadata, record } = snapshot;
+    const { checkpointFolder, fileSystem } = this.folder;
     const path = this.folder.checkpointPath(moment.step);
     try {
       await this.listener.before();
-      await nodeFileSystem.mkdir(this.folder.checkpointFolder, { recursive: true });
-      await writeFileAtomically(path, await checkpointChunks(parameters, states, metadata, record), this.fileSystem);
+      if (!this.hasFolder) await makeFolder(checkpointFolder, fileSystem);
+      this.hasFolder = true;
+      await writeFileAtomically(path, await checkpointChunks(parameters, states, metadata, record), fileSystem);
     } catch (error) {
+      // It may be what was removed.
+      this.hasFolder = false;
       return this.fail(`${path}: could not be written`, error);
     }
     this.listener.written(snapshot, path);
     try {
       await this.prune(moment.step, bestStep);
     } catch (error) {
-      this.fail(`${this.folder.checkpointFolder}: an old checkpoint could not be removed`, error);
+      this.fail(`${checkpointFolder}: an old checkpoint could not be removed`, error);
     }
   }
 
@@ -131,6 +134,6 @@ export class Checkpointer {
   private async prune(newest: number, best: number | null): Promise<void> {
     const older = (await this.folder.checkpoints()).filter(({ step }) => step < newest);
     for (const { step, path } of older.slice(this.settings.keepLast - 1))
-      if (step !== best) await this.fileSystem.rm(path, { force: true });
+      if (step !== best) await this.folder.fileSystem.rm(path, { force: true });
   }
 }

@@ -5,7 +5,7 @@ import { checkOptions, describe, flag, positiveInteger } from '../options';
 import type { Figures } from './figures';
 
 export interface WatchOptions {
-  /** A figure of the validation. Default `loss`. */
+  /** A figure of the validation: the loss, what follows from it, or one of `metrics`. Default `loss`. */
   readonly metric?: string;
   /** Which values are better. Default `min` for the loss and what follows from it; for other metrics it must be said. */
   readonly mode?: 'min' | 'max';
@@ -30,11 +30,23 @@ export interface Best {
   readonly value: number;
 }
 
-/** The options in full. `derived` names the figures that follow from the loss, for which less is better. */
-export function earlyStoppingSettings(
-  options: number | EarlyStoppingOptions,
-  derived: readonly string[],
-): WatchSettings {
+/** Names of the figures that there are. */
+export interface KnownFigures {
+  readonly all: readonly string[];
+  /** Those that follow from the loss, for which less is better. */
+  readonly derived: readonly string[];
+}
+
+/** @throws OptionError unless there is a figure of this name. */
+export function expectFigure(option: string, name: unknown, { all }: KnownFigures): void {
+  if (!all.includes(name as string))
+    throw new OptionError(
+      `${option}: expected one of the figures, ${all.join(', ')}, received ${describe(name)}; others have to be among metrics`,
+    );
+}
+
+/** The options in full. */
+export function earlyStoppingSettings(options: number | EarlyStoppingOptions, figures: KnownFigures): WatchSettings {
   const given = typeof options === 'number' ? { patience: options } : options;
   checkOptions('fit: earlyStopping', given, ['patience', 'metric', 'mode', 'minDelta', 'restoreBest']);
   const { patience = 3, minDelta = 0, restoreBest = true } = given;
@@ -42,25 +54,24 @@ export function earlyStoppingSettings(
   if (typeof minDelta !== 'number' || !(minDelta >= 0 && minDelta < Infinity))
     throw new OptionError(`fit: earlyStopping: minDelta: expected a number >= 0, received ${describe(minDelta)}`);
   flag('fit: earlyStopping', 'restoreBest', restoreBest);
-  return { ...watched('fit: earlyStopping', given, derived), patience, minDelta, restoreBest };
+  return { ...watched('fit: earlyStopping', given, figures), patience, minDelta, restoreBest };
 }
 
 /** What only decides which checkpoint is kept as the best. */
-export const bestSettings = (options: string | WatchOptions, derived: readonly string[]): WatchSettings => {
+export const bestSettings = (options: string | WatchOptions, figures: KnownFigures): WatchSettings => {
   const given = typeof options === 'string' ? { metric: options } : options;
   checkOptions('fit: checkpoint: best', given, ['metric', 'mode']);
   return {
-    ...watched('fit: checkpoint: best', given, derived),
+    ...watched('fit: checkpoint: best', given, figures),
     patience: Infinity,
     minDelta: 0,
     restoreBest: false,
   };
 };
 
-function watched(owner: string, { metric = 'loss', mode }: WatchOptions, derived: readonly string[]) {
-  if (typeof metric !== 'string')
-    throw new OptionError(`${owner}: metric: expected the name of a figure, received ${describe(metric)}`);
-  const isLoss = metric === 'loss' || derived.includes(metric);
+function watched(owner: string, { metric = 'loss', mode }: WatchOptions, figures: KnownFigures) {
+  expectFigure(`${owner}: metric`, metric, figures);
+  const isLoss = metric === 'loss' || figures.derived.includes(metric);
   if (mode === undefined && !isLoss)
     throw new OptionError(`${owner}: mode: expected 'min' or 'max', to say which ${metric} is better, received none`);
   if (mode !== undefined && mode !== 'min' && mode !== 'max')
@@ -82,14 +93,9 @@ export class Watch {
     return this.waited >= this.settings.patience;
   }
 
-  /** @throws OptionError when the validation has no such figure. */
   async note(figures: Figures, { epoch, step }: { epoch: number; step: number }, network: Network): Promise<void> {
     const { metric, restoreBest } = this.settings;
-    const value = figures[metric];
-    if (value === undefined)
-      throw new OptionError(
-        `fit: metric: expected one of the validation's figures, ${Object.keys(figures).join(', ')}, received ${metric}`,
-      );
+    const value = figures[metric] ?? NaN;
     if (!this.isBetter(value)) {
       this.waited++;
       return;

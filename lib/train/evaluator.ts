@@ -5,7 +5,7 @@ import type { AnyOutputs, Outputs } from '../nn/loss';
 import type { Network } from '../nn/network';
 import { streamBeginsInput, type RecurrentState } from '../nn/trace';
 import type { Shape } from '../ops/shape';
-import { checkOptions } from '../options';
+import { abortSignal, checkOptions, flag } from '../options';
 import { prepareBatch, type PreparedBatch } from './batch';
 import { Feed } from './feed';
 import { MeanFigures, measure, type Figures } from './figures';
@@ -43,6 +43,8 @@ export async function evaluate(
 ): Promise<Figures> {
   checkOptions('evaluate', options ?? {}, ['loss', 'metrics', 'carryState', 'signal']);
   checkObjective('evaluate', options ?? {});
+  abortSignal('evaluate', options.signal);
+  if (options.carryState !== undefined) flag('evaluate', 'carryState', options.carryState);
   const carries = options.carryState ?? data?.continuesState ?? false;
   const pass = (states: string | null) => onePass(network, data, options, declaredShapes, states);
   return carries ? withOwnStates(network, (number) => pass(`evaluation ${number}`)) : pass(null);

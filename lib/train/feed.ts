@@ -14,7 +14,7 @@ export class Feed<Item extends Batch | readonly Batch[] = Batch> {
   private isWaiting = false;
 
   constructor(data: Data, { epoch, begin = 0 }: PassBegin = {}, accumulate = 1) {
-    const batches = iterate(data, { epoch, begin: begin * accumulate });
+    const batches = iterate(data, { epoch, begin: begin * accumulate, optional: accumulate - 1 });
     this.batches = (accumulate === 1 ? batches : lists(batches, accumulate)) as AsyncGenerator<Item, void, undefined>;
   }
 

@@ -1,11 +1,18 @@
 import { resolve } from 'node:path';
-import { OptionError } from '../errors';
-import type { Data } from '../data/batch';
+import { DataError, OptionError } from '../errors';
+import { batchCount, isData, type Data } from '../data/batch';
 import type { AnyOutputs, Outputs } from '../nn/loss';
-import { checkOptions, describe, flag, positiveInteger } from '../options';
+import { abortSignal, checkOptions, describe, flag, positiveInteger } from '../options';
 import type { CheckpointOptions, CheckpointSettings } from './checkpointing';
-import { bestSettings, earlyStoppingSettings, type EarlyStoppingOptions, type WatchSettings } from './earlyStopping';
-import { lossOf } from './step';
+import {
+  bestSettings,
+  earlyStoppingSettings,
+  expectFigure,
+  type EarlyStoppingOptions,
+  type KnownFigures,
+  type WatchSettings,
+} from './earlyStopping';
+import { derivedNames, figureNames } from './step';
 import { checkStepOptions, type StepOptions } from './stepper';
 
 export interface FitOptions<O extends Outputs = AnyOutputs> extends Omit<StepOptions<O>, 'carryState'> {
@@ -31,7 +38,8 @@ export interface FitOptions<O extends Outputs = AnyOutputs> extends Omit<StepOpt
   readonly carryState?: boolean;
   /**
    * Ends the training when the validation has not become better for so many epochs (`earlyStopping: 3`), and leaves the
-   * model with the weights of its best epoch.
+   * model with the weights of its best epoch. Needs `validation`, and the most that the training may take: `epochs`,
+   * `maxSteps` or `maxSeconds`.
    */
   readonly earlyStopping?: number | EarlyStoppingOptions;
   /**
@@ -42,7 +50,10 @@ export interface FitOptions<O extends Outputs = AnyOutputs> extends Omit<StepOpt
   readonly onNonFinite?: 'stop' | 'skip' | { readonly maxInARow: number };
   /** A bar on a terminal, plain lines elsewhere, on standard error, with the loss, metrics, and bits per character of text. Default false. */
   readonly progress?: boolean;
-  /** A folder for `metrics.jsonl`, `checkpoints/` and, at the end, `model.safetensors`. One that holds a run is refused, but for `resume` and `overwrite`. */
+  /**
+   * A folder for `metrics.jsonl`, `checkpoints/` and, at the end, `model.safetensors`. One that holds a run is refused, but
+   * for `resume` and `overwrite`; one in which another training is at work, always (StateError, which names its process).
+   */
   readonly runDir?: string;
   /** Removes the run that `runDir` holds, and begins a new one. Default false. */
   readonly overwrite?: boolean;
@@ -114,12 +125,25 @@ export function fitSettings(data: Data, options: FitOptions<never>): FitSettings
         `fit: ${name}: expected a positive ${name === 'maxSeconds' ? 'number' : 'integer'}, received ${describe(value)}`,
       );
   }
-  const { maxSteps, maxSeconds, carryState } = options;
+  const { maxSteps, maxSeconds, carryState, progress, signal, validation } = options;
+  for (const [name, value] of Object.entries({ carryState, progress }))
+    if (value !== undefined) flag('fit', name, value);
+  abortSignal('fit', signal);
+  if (validation !== undefined && !isData(validation))
+    throw new DataError(
+      `fit: validation: expected an iterable of batches or a function that returns one, received ${describe(validation)}`,
+    );
+  if (validation && batchCount(validation) === 0)
+    throw new DataError('fit: validation: expected at least one batch, received none');
   const place = runPlace(options);
+  const figures = { all: figureNames(options), derived: derivedNames(options) };
+  for (const { learningRate } of options.optimizer.groups)
+    for (const { figure, option } of learningRate.watches ?? [])
+      expectFigure(`fit: optimizer: ${option}`, figure, figures);
   return {
     epochs: options.epochs ?? (maxSteps === undefined && maxSeconds === undefined ? 1 : Infinity),
     carries: carryState ?? data?.continuesState ?? false,
-    watch: watchSettings(options, place),
+    watch: watchSettings(options, place, figures),
     maxSkipped: maxSkipped(options),
     place,
     checkpoints: checkpointSettings(options, place),
@@ -147,14 +171,12 @@ function runPlace({ runDir, resume = false, overwrite = false }: FitOptions<neve
   return { path: runDir, purpose: resume ? 'go on or begin' : overwrite ? 'overwrite' : 'begin' };
 }
 
-/** Names of figures that follow from the loss, for which less is better. */
-const derivedNames = (options: FitOptions<never>): string[] => {
-  const loss = lossOf(options);
-  return typeof loss === 'function' ? [] : Object.keys(loss.derived(0));
-};
-
-function watchSettings(options: FitOptions<never>, place: RunPlace | null): WatchSettings | null {
-  const { earlyStopping, checkpoint, validation } = options;
+function watchSettings(
+  options: FitOptions<never>,
+  place: RunPlace | null,
+  figures: KnownFigures,
+): WatchSettings | null {
+  const { earlyStopping, checkpoint, validation, epochs, maxSteps, maxSeconds } = options;
   const best = checkpoint ? checkpoint.best : undefined;
   const asks = { earlyStopping, 'checkpoint: best': best };
   for (const [name, asked] of Object.entries(asks))
@@ -162,9 +184,14 @@ function watchSettings(options: FitOptions<never>, place: RunPlace | null): Watc
       throw new OptionError(`fit: ${name}: expected validation data, whose figures it watches, received none`);
   if (earlyStopping !== undefined && best !== undefined)
     throw new OptionError('fit: checkpoint: best: expected none, for early stopping says what is best, received one');
-  if (earlyStopping !== undefined) return earlyStoppingSettings(earlyStopping, derivedNames(options));
+  // The default, one epoch, would end before there is anything to compare.
+  if (earlyStopping !== undefined && epochs === undefined && maxSteps === undefined && maxSeconds === undefined)
+    throw new OptionError(
+      'fit: earlyStopping: expected epochs, maxSteps or maxSeconds too, the most that the training may take, received none',
+    );
+  if (earlyStopping !== undefined) return earlyStoppingSettings(earlyStopping, figures);
   const keepsBest = validation && place && checkpoint !== false && best !== false;
-  return keepsBest ? bestSettings(best ?? 'loss', derivedNames(options)) : null;
+  return keepsBest ? bestSettings(best ?? 'loss', figures) : null;
 }
 
 function maxSkipped({ onNonFinite = 'stop' }: FitOptions<never>): number {

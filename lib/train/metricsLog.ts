@@ -1,5 +1,6 @@
-import { constants } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
+import * as nodeFileSystem from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { syncFolder, type FileSystem, type OpenFile } from '../checkpoint/atomic';
 import { CheckpointError } from '../errors';
 import type { TrainingEvent } from './run';
 
@@ -13,7 +14,7 @@ export class MetricsLog {
 
   private constructor(
     private readonly path: string,
-    private readonly file: FileHandle,
+    private readonly file: OpenFile,
     /** Of all lines so far, those that wait included. */
     private total: number,
     private readonly onFailure: (error: CheckpointError) => void,
@@ -25,16 +26,25 @@ export class MetricsLog {
    * Keeps the first `bytes` bytes of what is there, so that lines after a checkpoint are not told twice. `onFailure` hears
    * why lines could not be written, once until that is possible again; they are kept until then.
    */
-  static async open(path: string, bytes: number, onFailure: (error: CheckpointError) => void): Promise<MetricsLog> {
-    let file: FileHandle | null = null;
+  static async open(
+    path: string,
+    bytes: number,
+    onFailure: (error: CheckpointError) => void,
+    fileSystem: FileSystem = nodeFileSystem,
+  ): Promise<MetricsLog> {
+    let file: OpenFile | null = null;
     try {
-      file = await open(path, constants.O_RDWR | constants.O_CREAT);
-      // A file that has lost lines goes on from its end.
-      const kept = Math.min(bytes, (await file.stat()).size);
+      const existing = await openExisting(path, fileSystem);
+      file = existing ?? (await fileSystem.open(path, 'wx+'));
+      if (!existing) await syncFolder(dirname(path), fileSystem);
+      const { size } = await file.stat();
+      // A file that has lost lines goes on after its last whole one.
+      const kept = size >= bytes ? bytes : size === 0 ? 0 : await wholeLines(path);
       await unlessSpecial(file.truncate(kept));
       return new MetricsLog(path, file, kept, onFailure);
     } catch (error) {
-      await file?.close();
+      // What matters is why it could not be opened.
+      await file?.close().catch(() => {});
       throw cannotBeWritten(path, error);
     }
   }
@@ -94,6 +104,15 @@ export class MetricsLog {
     }
   }
 }
+
+const openExisting = (path: string, fileSystem: FileSystem): Promise<OpenFile | null> =>
+  fileSystem.open(path, 'r+').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw error;
+  });
+
+/** The length of the lines that have an end. */
+const wholeLines = async (path: string): Promise<number> => (await nodeFileSystem.readFile(path)).lastIndexOf('\n') + 1;
 
 /** A device or pipe has no length, and nothing to sync. */
 async function unlessSpecial(operation: Promise<void>): Promise<void> {

@@ -1,14 +1,40 @@
 /** What a checkpoint says of a training beside its tensors. */
 import { z } from 'zod';
 import { CheckpointError } from '../errors';
+import type { MeansRecord } from './figures';
 import type { EpochEvent } from './run';
+import type { StepperRecord } from './stepperRecord';
 
 export const recordVersion = 1;
 
 /** Also NaN and the infinities. */
 const number = z.custom<number>((value) => typeof value === 'number');
 const count = z.number().int().min(0);
-const epochEvent = z.custom<EpochEvent>((event) => (event as Partial<EpochEvent> | null)?.type === 'epoch');
+const figures = z.object({ loss: number }).catchall(number);
+
+const epochEvent: z.ZodType<EpochEvent> = z.object({
+  type: z.literal('epoch'),
+  epoch: count,
+  step: count,
+  train: figures,
+  validation: figures.nullable(),
+  seconds: number,
+});
+
+const stepperRecord: z.ZodType<StepperRecord> = z.object({
+  step: count,
+  batches: count,
+  figures: z.array(z.record(z.string(), number.nullable())),
+  carriedBatchSize: count.nullable(),
+  streamBegins: z.boolean(),
+});
+
+const meansRecord: z.ZodType<MeansRecord> = z.object({
+  means: z.array(z.tuple([z.string(), number])),
+  sums: z.record(z.string(), z.record(z.string(), z.array(number))),
+  weight: number,
+  batches: count,
+});
 
 const recordSchema = z.object({
   version: z.literal(recordVersion),
@@ -18,8 +44,8 @@ const recordSchema = z.object({
   epoch: count.min(1),
   batch: count,
   seconds: number,
-  stepper: z.unknown(),
-  means: z.unknown(),
+  stepper: stepperRecord,
+  means: meansRecord,
   epochs: z.array(epochEvent),
   skipped: count,
   skippedInARow: count,

@@ -4,7 +4,7 @@ import { CheckpointError, OptionError } from '../errors';
 import { batchCount, type Data } from '../data/batch';
 import type { LossFunction } from '../nn/loss';
 import type { Network } from '../nn/network';
-import { differences } from './differences';
+import { differences, inLines } from './differences';
 import type { FitOptions, FitSettings } from './fitOptions';
 import { parseRecord, type TrainingRecord } from './record';
 import type { RunFolder } from './runFolder';
@@ -85,6 +85,6 @@ export function expectSameOptions(folder: RunFolder, before: unknown, now: unkno
   const found = differences(before, JSON.parse(JSON.stringify(now)));
   if (found.length === 0) return;
   throw new OptionError(
-    `fit: resume: expected the options of the run in ${folder.path}, for it to go on with the same bits:\n  ${found.join('\n  ')}`,
+    `fit: resume: expected the options of the run in ${folder.path}, for it to go on with the same bits:\n  ${inLines(found)}`,
   );
 }

@@ -27,7 +27,7 @@ export interface EpochEvent {
 
 /** Where in a training something happened. */
 interface Moment {
-  /** Counted from 1. */
+  /** The pass of the last step, counted from 1. */
   readonly epoch: number;
   /** Steps taken so far, those that were skipped included. */
   readonly step: number;

@@ -11,6 +11,7 @@ import { showProgress, type Progress } from './progress';
 import { expectSameOptions, newestCheckpoint, trainingOptions, type ResumePoint } from './resume';
 import type { BestEpoch, History, TrainingEvent, WarningEvent } from './run';
 import { RunFolder } from './runFolder';
+import { RunLock } from './runLock';
 import type { TrainingState } from './trainingState';
 
 /** What the files need to know of the model. */
@@ -28,6 +29,9 @@ export class RunFiles {
   readonly folder: RunFolder | null;
   private readonly options: Record<string, unknown>;
   private readonly warnings: WarningEvent[] = [];
+  /** What a resumption warns of, once it has told where it begins. */
+  private readonly found: string[] = [];
+  private lock: RunLock | null = null;
   private log: MetricsLog | null = null;
   private checkpointer: Checkpointer | null = null;
   private progress: Progress | null = null;
@@ -48,7 +52,7 @@ export class RunFiles {
     private readonly display: { readonly totalSteps: number | null; readonly figures: readonly string[] },
     private readonly emit: (event: TrainingEvent) => void,
   ) {
-    this.folder = settings.place && new RunFolder(settings.place.path);
+    this.folder = settings.place && new RunFolder(settings.place.path, hooks.fileSystem);
     this.options = trainingOptions(network, data, fitOptions, settings);
   }
 
@@ -58,43 +62,52 @@ export class RunFiles {
     if (this.fitOptions.progress) this.progress = showProgress(display.totalSteps, display.figures);
     if (!folder) return false;
     const point = await this.enter(folder);
-    this.log = await MetricsLog.open(folder.metricsPath, point?.record.metricsBytes ?? 0, (error) =>
-      this.trouble(error),
-    );
+    await this.openLog(folder, point?.record.metricsBytes ?? 0);
     if (settings.checkpoints) {
       const listener = {
         written: this.checkpointed.bind(this),
         failed: (error: CheckpointError) => this.trouble(error),
         before: () => this.log!.sync().catch((error: CheckpointError) => this.trouble(error)),
       };
-      const { fileSystem } = this.hooks;
-      this.checkpointer = new Checkpointer(folder, settings.checkpoints, listener, state.step, fileSystem);
+      this.checkpointer = new Checkpointer(folder, settings.checkpoints, listener, state.step);
     }
     if (point) this.report({ type: 'resume', ...state.moment, path: point.path });
+    for (const message of this.found) this.warn(message);
     return point !== null;
+  }
+
+  private async openLog({ metricsPath, fileSystem }: RunFolder, bytes: number): Promise<void> {
+    this.log = await MetricsLog.open(metricsPath, bytes, (error) => this.trouble(error), fileSystem);
+    const kept = this.log.bytes;
+    if (kept < bytes)
+      this.found.push(
+        `${metricsPath}: expected the ${bytes} bytes that the run had written of its metrics, found ${kept}; the others are lost`,
+      );
   }
 
   private async enter(folder: RunFolder): Promise<ResumePoint | null> {
     const { purpose } = this.settings.place!;
+    if (purpose === 'go on') await folder.expectRun();
+    await folder.make();
+    this.lock = await RunLock.take(folder.lockPath, (error) => (this.failure ??= { error }));
     if (purpose === 'begin') await folder.expectEmpty();
     const point = purpose.startsWith('go on') ? await this.goOn(folder) : null;
-    await folder.prepare();
+    await folder.tidy();
     if (purpose === 'overwrite') await folder.clear();
     return point;
   }
 
   private async goOn(folder: RunFolder): Promise<ResumePoint | null> {
-    const damage: string[] = [];
-    const point = await newestCheckpoint(folder, (message) => damage.push(message));
+    const point = await newestCheckpoint(folder, (message) => this.found.push(message));
     if (!point) {
-      await folder.expectUnfinished(this.settings.place!.purpose === 'go on');
+      await folder.expectUnfinished();
       return null;
     }
     expectSameOptions(folder, point.record.options, this.options);
+    this.state.expectStates(point);
     this.hooks.restore(point.checkpoint);
     this.state.restore(point.record, point.checkpoint.states);
     for (const { step } of await folder.checkpoints()) this.written.add(step);
-    for (const message of damage) this.warn(message);
     this.last = this.place();
     return point;
   }
@@ -143,9 +156,13 @@ export class RunFiles {
     this.progress?.end();
     // What has ended the training is thrown already.
     await this.checkpointer?.settle().catch(() => {});
-    await this.log?.close().catch((error: CheckpointError) => {
+    try {
+      await this.log?.close();
+    } catch (error) {
       if (this.settings.checkpoints?.onFailure === 'stop') throw error;
-    });
+    } finally {
+      await this.lock?.release();
+    }
   }
 
   history(ended: History['ended']): History {

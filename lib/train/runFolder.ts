@@ -1,6 +1,7 @@
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import * as nodeFileSystem from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { removeTemporaries } from '../checkpoint/atomic';
+import { makeFolder, removeTemporaries, syncFolder, type FileSystem } from '../checkpoint/atomic';
 import { CheckpointError, OptionError } from '../errors';
 
 const stepFile = /^step-(\d+)\.safetensors$/;
@@ -13,16 +14,22 @@ export interface CheckpointFile {
 /**
  * The files of one training:
  *
+ *     run.lock                               while a process trains here: which
  *     metrics.jsonl                          a line for each step and epoch
  *     checkpoints/step-00000200.safetensors  all that is needed to go on after 200 steps
  *     model.safetensors                      the model, at the end
  */
 export class RunFolder {
+  readonly lockPath: string;
   readonly metricsPath: string;
   readonly modelPath: string;
   readonly checkpointFolder: string;
 
-  constructor(readonly path: string) {
+  constructor(
+    readonly path: string,
+    readonly fileSystem: FileSystem = nodeFileSystem,
+  ) {
+    this.lockPath = join(path, 'run.lock');
     this.metricsPath = join(path, 'metrics.jsonl');
     this.modelPath = join(path, 'model.safetensors');
     this.checkpointFolder = join(path, 'checkpoints');
@@ -63,22 +70,36 @@ export class RunFolder {
     );
   }
 
+  /** Throws unless there is a run, or what is left of one. */
+  async expectRun(): Promise<void> {
+    const { metrics, model, checkpoints } = await this.holds();
+    if (!metrics && !model && !checkpoints)
+      throw new CheckpointError(`fit: resume: ${this.path} holds no run to go on with`);
+  }
+
   /** Throws unless a run without checkpoints may be begun again: it was ended before the first one, or never began. */
-  async expectUnfinished(mustExist: boolean): Promise<void> {
-    const { metrics, model } = await this.holds();
+  async expectUnfinished(): Promise<void> {
+    const { model } = await this.holds();
     if (model)
       throw new CheckpointError(
         `fit: resume: ${this.path} holds a model without checkpoints, from which nothing can go on`,
       );
-    if (mustExist && !metrics) throw new CheckpointError(`fit: resume: ${this.path} holds no run to go on with`);
   }
 
-  /** Makes the folder where there is none, and clears away what killed trainings left of files that they were writing. */
-  async prepare(): Promise<void> {
+  /** Makes the folder where there is none. */
+  async make(): Promise<void> {
     try {
-      await mkdir(this.path, { recursive: true });
-      await removeTemporaries(this.path);
-      await removeTemporaries(this.checkpointFolder);
+      await makeFolder(this.path, this.fileSystem);
+    } catch (error) {
+      throw new CheckpointError(`${this.path}: cannot be written: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  /** Clears away what killed trainings left of files that they were writing. */
+  async tidy(): Promise<void> {
+    try {
+      await removeTemporaries(this.path, this.fileSystem);
+      await removeTemporaries(this.checkpointFolder, this.fileSystem);
     } catch (error) {
       throw new CheckpointError(`${this.path}: cannot be written: ${(error as Error).message}`, { cause: error });
     }
@@ -86,10 +107,13 @@ export class RunFolder {
 
   /** Removes the files of a training, and no others. The checkpoints go last: whoever is killed in between can go on. */
   async clear(): Promise<void> {
+    const { fileSystem } = this;
     try {
-      await rm(this.modelPath, { force: true });
-      await rm(this.metricsPath, { force: true });
-      for (const { path } of await this.checkpoints()) await rm(path, { force: true });
+      const checkpoints = await this.checkpoints();
+      for (const path of [this.modelPath, this.metricsPath]) await fileSystem.rm(path, { force: true });
+      await syncFolder(this.path, fileSystem);
+      for (const { path } of checkpoints) await fileSystem.rm(path, { force: true });
+      if (checkpoints.length > 0) await syncFolder(this.checkpointFolder, fileSystem);
     } catch (error) {
       throw new CheckpointError(`${this.path}: cannot be removed: ${(error as Error).message}`, { cause: error });
     }
@@ -98,7 +122,7 @@ export class RunFolder {
   /** Puts a checkpoint that cannot be read out of the way, without removing it. */
   async setAside(path: string): Promise<string> {
     const aside = join(dirname(path), `${basename(path)}.damaged`);
-    await rename(path, aside);
+    await this.fileSystem.rename(path, aside);
     return aside;
   }
 }

@@ -87,6 +87,19 @@ export function chosenMetrics(objective: Objective): Map<string, Metric | Metric
   );
 }
 
+/** Names of figures that follow from the loss, for which less is better as for the loss itself. */
+export function derivedNames(objective: Objective): string[] {
+  const loss = lossOf(objective);
+  return typeof loss === 'function' ? [] : Object.keys(loss.derived(0));
+}
+
+/** Names of all figures that steps, passes and evaluations with this objective have. */
+export const figureNames = (objective: Objective): string[] => [
+  'loss',
+  ...derivedNames(objective),
+  ...chosenMetrics(objective).keys(),
+];
+
 /** Throws unless there is a loss, and metrics are names or functions by name. */
 export function checkObjective(owner: string, { loss, metrics = [] }: Objective): void {
   const uncalled: readonly unknown[] = Object.values(losses);
@@ -98,9 +111,12 @@ export function checkObjective(owner: string, { loss, metrics = [] }: Objective)
   const isMetric = (metric: unknown) =>
     !uncalled.includes(metric) &&
     (typeof metric === 'function' || 'sums' in Object(metric) || typeof (metric as Loss)?.terms === 'function');
-  const valid = isNameList(metrics) || Object.values(metrics).every(isMetric);
-  if (!valid) throw new OptionError(`${owner}: metrics: expected names, or functions by name`);
-  const taken = ['loss', ...(typeof loss === 'function' ? [] : Object.keys(loss.derived(0)))];
+  const valid = isNameList(metrics)
+    ? metrics.every((name: unknown) => typeof name === 'string')
+    : typeof metrics === 'object' && metrics !== null && Object.values(metrics).every(isMetric);
+  if (!valid)
+    throw new OptionError(`${owner}: metrics: expected names, or functions by name, received ${describe(metrics)}`);
+  const taken = ['loss', ...derivedNames({ loss })];
   const chosen = isNameList(metrics) ? metrics : Object.keys(metrics);
   for (const name of chosen.filter((name) => taken.includes(name)))
     throw new OptionError(

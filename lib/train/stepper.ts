@@ -4,7 +4,7 @@ import type { Batch, Batches } from '../data/batch';
 import type { Network, Written } from '../nn/network';
 import { randomKeyInput, streamBeginsInput, type RecurrentState } from '../nn/trace';
 import type { Shape } from '../ops/shape';
-import { assignGroups, ratesAt } from '../optim/groups';
+import { assignGroups, ratesAt, type ParameterPlace } from '../optim/groups';
 import type { Optimizer } from '../optim/optimizer';
 import { summedIn, sumStateNames, sumStates, writeMeanUpdate } from './accumulation';
 import { isSeveral, iteratorOf, prepareBatch, type PreparedBatch } from './batch';
@@ -14,9 +14,7 @@ import type { MeasuredStep, StepOptions, StepPlace } from './stepOptions';
 import { fromJson, toJson, type StepperRecord } from './stepperRecord';
 import { clipKey, updateScalars, type Update } from './update';
 
-export type { StepperRecord } from './stepperRecord';
-export { checkStepOptions } from './stepOptions';
-export type { MeasuredStep, StepOptions, StepPlace, StepResult } from './stepOptions';
+export { checkStepOptions, type MeasuredStep, type StepOptions, type StepPlace, type StepResult } from './stepOptions';
 
 let steppers = 0;
 
@@ -137,6 +135,11 @@ export class Stepper {
   /** The states of the network's store that a resumed training needs beside the parameters: moments and carried states. */
   states(): string[] {
     return [...this.moments, ...this.carried];
+  }
+
+  /** The optimizer's states for these parameters, but for those that are frozen. */
+  momentsOf(parameters: readonly ParameterPlace[]): StateSpec[] {
+    return this.optimizer.states(parameters.filter(({ path }) => !this.network.frozen.has(path)));
   }
 
   /** What a resumed training needs beside states. */

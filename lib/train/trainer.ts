@@ -12,6 +12,7 @@ import { MeanFigures } from './figures';
 import { fitSettings, type FitOptions, type FitSettings } from './fitOptions';
 import { RunFiles } from './runFiles';
 import { Run, type EpochEvent, type History, type TrainingEvent } from './run';
+import { figureNames } from './step';
 import { Stepper, type StepOptions, type StepPlace } from './stepper';
 import { TrainingState } from './trainingState';
 
@@ -155,7 +156,8 @@ class Trainer {
     const { state, network } = this;
     const { validation: data, loss, metrics, signal, carryState } = this.options;
     // Where every step was skipped, there is no mean.
-    const train = state.means.isEmpty ? { loss: NaN } : state.means.mean();
+    const none = () => ({ loss: NaN, ...Object.fromEntries(figureNames(this.options).map((name) => [name, NaN])) });
+    const train = state.means.isEmpty ? none() : state.means.mean();
     const evaluation = { loss, metrics, signal, carryState };
     const validation = data ? await evaluate(network, data, evaluation, this.declaredShapes) : null;
     const event: EpochEvent = { type: 'epoch', ...state.moment, train, validation };

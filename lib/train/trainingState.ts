@@ -1,13 +1,17 @@
 import type { ArrayView } from '../backend/backend';
+import { CheckpointError } from '../errors';
 import type { Network } from '../nn/network';
+import { formatShape } from '../ops/shape';
 import type { Watch } from './earlyStopping';
-import type { Measured, MeanFigures, MeansRecord } from './figures';
+import type { Measured, MeanFigures } from './figures';
 import { recordVersion, type TrainingRecord } from './record';
+import type { ResumePoint } from './resume';
 import type { EpochEvent } from './run';
-import type { Stepper, StepperRecord } from './stepper';
+import type { Stepper } from './stepper';
 
 /** States of a checkpoint that are the parameters of the best epoch bear this prefix. */
 const bestPrefix = 'best/';
+const isBest = (name: string): boolean => name.startsWith(bestPrefix);
 
 /** All on which the rest of a training depends, beside options and data: what a checkpoint keeps. */
 export class TrainingState {
@@ -40,8 +44,10 @@ export class TrainingState {
     return this.secondsBefore + (performance.now() - this.begin) / 1000;
   }
 
+  /** With the pass of the last step, which is over where the next one has no step yet. */
   get moment() {
-    return { epoch: this.epoch, step: this.step, seconds: this.seconds };
+    const epoch = this.batch === 0 ? Math.max(1, this.epoch - 1) : this.epoch;
+    return { epoch, step: this.step, seconds: this.seconds };
   }
 
   took(measured: Measured): void {
@@ -96,11 +102,27 @@ export class TrainingState {
     };
   }
 
+  /** @throws CheckpointError unless a checkpoint of this model has the states that `restore` takes; before anything is restored. */
+  expectStates({ path, record, checkpoint: { parameters, states } }: ResumePoint): void {
+    const places = [...parameters].map(([name, { shape }]) => ({ path: name, shape }));
+    const best = places.map(({ path, shape }) => ({ name: bestPrefix + path, shape }));
+    const expected = [
+      ...(record.stepper.step > 0 ? this.stepper.momentsOf(places) : []),
+      ...([...states.keys()].some(isBest) ? best : []),
+    ];
+    for (const { name, shape } of expected) {
+      const found = states.get(name)?.shape;
+      if (!found || formatShape(found) !== formatShape(shape))
+        throw new CheckpointError(
+          `${path}: ${name}: expected ${formatShape(shape)}, received ${found ? formatShape(found) : 'no such state'}`,
+        );
+    }
+  }
+
   /** After the parameters. */
   restore(record: TrainingRecord, states: ReadonlyMap<string, ArrayView>): void {
-    const isBest = (name: string) => name.startsWith(bestPrefix);
-    this.stepper.restore(record.stepper as StepperRecord, new Map([...states].filter(([name]) => !isBest(name))));
-    this.means.restore(record.means as MeansRecord);
+    this.stepper.restore(record.stepper, new Map([...states].filter(([name]) => !isBest(name))));
+    this.means.restore(record.means);
     this.epoch = record.epoch;
     this.batch = record.batch;
     this.epochs.push(...record.epochs);

@@ -25,18 +25,16 @@ void convert_from(const ArrayData& array, void* target) {
 }  // namespace
 
 ArrayData array_data(const std::string& name, const Napi::Value& value) {
-  if (value.IsTypedArray()) {
-    napi_typedarray_type type;
-    ArrayData array{};
-    const napi_status status = napi_get_typedarray_info(value.Env(), value, &type, &array.elements,
-                                                        const_cast<void**>(&array.data), nullptr, nullptr);
-    const bool known = type == napi_float32_array || type == napi_float64_array || type == napi_int32_array;
-    if (status == napi_ok && known) {
-      array.dtype = type == napi_float32_array   ? Dtype::float32
-                    : type == napi_float64_array ? Dtype::float64
-                                                 : Dtype::int32;
-      return array;
-    }
+  napi_typedarray_type type{};
+  ArrayData array{};
+  const napi_status status = napi_get_typedarray_info(value.Env(), value, &type, &array.elements,
+                                                      const_cast<void**>(&array.data), nullptr, nullptr);
+  const bool known = type == napi_float32_array || type == napi_float64_array || type == napi_int32_array;
+  if (status == napi_ok && known) {
+    array.dtype = type == napi_float32_array   ? Dtype::float32
+                  : type == napi_float64_array ? Dtype::float64
+                                               : Dtype::int32;
+    return array;
   }
   throw InvalidInput(name + ": expected a Float32Array, Float64Array or Int32Array");
 }

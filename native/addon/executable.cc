@@ -1,5 +1,6 @@
 #include "addon/executable.h"
 
+#include <array>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -119,6 +120,21 @@ class RunJob : public PromiseJob {
   std::string error_;
 };
 
+// By position in a list.
+auto elements(const Napi::Array& array) {
+  return [array](size_t index) { return array.Get(static_cast<uint32_t>(index)); };
+}
+
+// The array for this output, whose size and dtype it has. Throws InvalidInput when it has not.
+ArrayData output_array(const Program& program, const Counts& counts, size_t index, const Napi::Value& given) {
+  const Value& value = program.values[program.outputs[index]];
+  const ArrayData array = array_data("output", given);
+  if (array.dtype != value.dtype || array.elements * element_bytes(value.dtype) != value_bytes(value, counts)) {
+    throw InvalidInput("output " + std::to_string(index) + ": expected an array of its size and dtype");
+  }
+  return array;
+}
+
 std::vector<std::string> strings(const Napi::Array& array) {
   std::vector<std::string> list;
   for (uint32_t index = 0; index < array.Length(); ++index) list.push_back(array.Get(index).ToString());
@@ -127,7 +143,8 @@ std::vector<std::string> strings(const Napi::Array& array) {
 
 }  // namespace
 
-void Inputs::copy(const Program& program, const Counts& counts, const Napi::Array& arrays) {
+template <typename Arrays>
+void Inputs::copy(const Program& program, const Counts& counts, const Arrays& array) {
   size_t bytes = 0;
   for (int32_t input : program.inputs) bytes += align_up(value_bytes(program.values[input], counts));
   if (bytes > memory_.bytes()) memory_ = Memory(bytes);
@@ -136,8 +153,8 @@ void Inputs::copy(const Program& program, const Counts& counts, const Napi::Arra
   for (size_t index = 0; index < program.inputs.size(); ++index) {
     const Value& value = program.values[program.inputs[index]];
     const size_t size = value_bytes(value, counts);
-    copy_array("input " + std::to_string(index), arrays.Get(static_cast<uint32_t>(index)), value.dtype,
-               size / element_bytes(value.dtype), position);
+    copy_array("input " + std::to_string(index), array(index), value.dtype, size / element_bytes(value.dtype),
+               position);
     addresses_.push_back(position);
     position += align_up(size);
   }
@@ -147,6 +164,7 @@ Napi::Function ExecutableObject::define(Napi::Env env) {
   return DefineClass(
       env, "Executable",
       {InstanceMethod<&ExecutableObject::run>("run"), InstanceMethod<&ExecutableObject::run_sync>("runSync"),
+       InstanceMethod<&ExecutableObject::repeat_sync>("repeatSync"),
        InstanceMethod<&ExecutableObject::dispose>("dispose")});
 }
 
@@ -185,10 +203,10 @@ Napi::Value ExecutableObject::run(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const Counts counts = counts_at(info, 1);
   const std::shared_ptr<Store> store = StoreObject::unwrap(info[0]);
-  StoreObject::account_for(info[0]);
+  StoreObject::unwrap_object(info[0]).account_if_idle(env);
   executable()->check(counts);
   Inputs inputs;
-  inputs.copy(executable_->program(), counts, info[4].As<Napi::Array>());
+  inputs.copy(executable_->program(), counts, elements(info[4].As<Napi::Array>()));
   const auto job = std::make_shared<RunJob>(env, executable_, store, counts, std::move(inputs));
   job->priority = info[5].ToBoolean() ? Priority::training : Priority::inference;
   const Napi::Object handle = Napi::Object::New(env);
@@ -199,22 +217,58 @@ Napi::Value ExecutableObject::run(const Napi::CallbackInfo& info) {
   return handle;
 }
 
+// On the calling thread, when nobody else uses the store or the executable; the inputs are in `sync_inputs_`.
+RunOutcome ExecutableObject::run_here(Napi::Env env, StoreObject& store, const Counts& counts) {
+  static const std::atomic<bool> never{false};
+  const std::shared_ptr<Store> states = store.store();
+  Engine::instance().wait_until_idle(*states);
+  Engine::instance().wait_until_idle(*executable_);
+  const RunOutcome outcome =
+      executable_->run(*states, counts, sync_inputs_.addresses(), executable_->own_arena(), {1}, never);
+  store.account_if_idle(env);
+  account(env);
+  return outcome;
+}
+
 // (store, T, B, S, inputs): the outcome
 Napi::Value ExecutableObject::run_sync(const Napi::CallbackInfo& info) {
-  static const std::atomic<bool> never{false};
   const Counts counts = counts_at(info, 1);
-  const std::shared_ptr<Store> store = StoreObject::unwrap(info[0]);
-  const std::shared_ptr<Executable> executable = this->executable();
-  executable->check(counts);
-  sync_inputs_.copy(executable->program(), counts, info[4].As<Napi::Array>());
-  Engine::instance().wait_until_idle(*store);
-  Engine::instance().wait_until_idle(*executable);
-  const RunOutcome outcome =
-      executable->run(*store, counts, sync_inputs_.addresses(), executable->own_arena(), {1}, never);
-  StoreObject::account_for(info[0]);
-  account(info.Env());
-  return outcome_object(info.Env(), executable->program(), outcome,
-                        [&](size_t index) { return executable->output(index); });
+  StoreObject& store = StoreObject::unwrap_object(info[0]);
+  executable()->check(counts);
+  sync_inputs_.copy(executable_->program(), counts, elements(info[4].As<Napi::Array>()));
+  const RunOutcome outcome = run_here(info.Env(), store, counts);
+  return outcome_object(info.Env(), executable_->program(), outcome,
+                        [this](size_t index) { return executable_->output(index); });
+}
+
+// (store, T, B, S): a function of inputs and outputs, one argument each. It looks nothing up and makes no JavaScript
+// object, so that a stream of steps is fast and leaves no garbage.
+Napi::Value ExecutableObject::repeat_sync(const Napi::CallbackInfo& info) {
+  const Counts counts = counts_at(info, 1);
+  StoreObject& store = StoreObject::unwrap_object(info[0]);
+  executable()->check(counts);
+  if (!executable_->program().guards.empty()) throw InvalidInput("expected a program without guards");
+  // The objects live as long as the function, disposed or not.
+  const auto objects = std::make_shared<std::array<Napi::ObjectReference, 2>>();
+  *objects = {Napi::Persistent(info[0].As<Napi::Object>()), Napi::Persistent(info.This().As<Napi::Object>())};
+  return Napi::Function::New(
+      info.Env(), [this, &store, counts, objects](const Napi::CallbackInfo& call) { run_into(call, store, counts); });
+}
+
+void ExecutableObject::run_into(const Napi::CallbackInfo& call, StoreObject& store, const Counts& counts) {
+  const Program& program = executable()->program();
+  store.store();
+  sync_inputs_.copy(program, counts, [&](size_t index) { return call[index]; });
+  // Before the run, which cannot be undone.
+  targets_.clear();
+  for (size_t index = 0; index < program.outputs.size(); ++index) {
+    targets_.push_back(output_array(program, counts, index, call[program.inputs.size() + index]));
+  }
+  run_here(call.Env(), store, counts);
+  for (size_t index = 0; index < program.outputs.size(); ++index) {
+    const size_t bytes = targets_[index].elements * element_bytes(targets_[index].dtype);
+    if (bytes > 0) std::memcpy(const_cast<void*>(targets_[index].data), executable_->output(index).data, bytes);
+  }
 }
 
 void ExecutableObject::dispose(const Napi::CallbackInfo& info) {

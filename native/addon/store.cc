@@ -114,14 +114,13 @@ Napi::Function StoreObject::define(Napi::Env env) {
                       InstanceMethod<&StoreObject::dispose>("dispose")});
 }
 
-std::shared_ptr<Store> StoreObject::unwrap(const Napi::Value& value) {
+StoreObject& StoreObject::unwrap_object(const Napi::Value& value) {
   if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kTag)) throw InvalidInput("expected a Store");
-  return Napi::ObjectWrap<StoreObject>::Unwrap(value.As<Napi::Object>())->store();
+  return *Napi::ObjectWrap<StoreObject>::Unwrap(value.As<Napi::Object>());
 }
 
-void StoreObject::account_for(const Napi::Value& value) {
-  StoreObject& object = *Napi::ObjectWrap<StoreObject>::Unwrap(value.As<Napi::Object>());
-  if (object.store_ && object.store_->idle()) object.account(value.Env());
+void StoreObject::account_if_idle(Napi::Env env) {
+  if (store_ && store_->idle()) account(env);
 }
 
 StoreObject::StoreObject(const Napi::CallbackInfo& info)

@@ -13,10 +13,15 @@ class StoreObject : public Napi::ObjectWrap<StoreObject> {
  public:
   static Napi::Function define(Napi::Env env);
   // The store of a JavaScript value. Throws InvalidInput when it is none, or was disposed.
-  static std::shared_ptr<Store> unwrap(const Napi::Value& value);
+  static std::shared_ptr<Store> unwrap(const Napi::Value& value) { return unwrap_object(value).store(); }
+  // Throws InvalidInput when the value is no store.
+  static StoreObject& unwrap_object(const Napi::Value& value);
 
   // Tells the garbage collector of memory that a run has added to an idle store, such as packs.
-  static void account_for(const Napi::Value& value);
+  void account_if_idle(Napi::Env env);
+
+  // Throws InvalidInput when it was disposed.
+  const std::shared_ptr<Store>& store() const;
 
   explicit StoreObject(const Napi::CallbackInfo& info);
   ~StoreObject() override;
@@ -28,7 +33,6 @@ class StoreObject : public Napi::ObjectWrap<StoreObject> {
   Napi::Value snapshot(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
 
-  const std::shared_ptr<Store>& store() const;
   int state(const Napi::Value& name) const;
   // Tells the garbage collector how much native memory hangs on this object.
   void account(Napi::Env env);

@@ -4,6 +4,8 @@
 
 #if defined(_MSC_VER)
 #define LSTM_INLINE __forceinline
+#define LSTM_NOINLINE __declspec(noinline)
 #else
 #define LSTM_INLINE inline __attribute__((always_inline))
+#define LSTM_NOINLINE __attribute__((noinline))
 #endif

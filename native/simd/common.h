@@ -22,3 +22,28 @@
 #else
 #define LSTM_UNROLL
 #endif
+
+namespace lstm {
+
+// Ask for the cache line at an address, which need not be memory, in the L1, or no nearer than the L2. What is not there
+// when it is read costs time, nothing else.
+LSTM_INLINE void prefetch(const void* p) {
+#if defined(__GNUC__)
+  __builtin_prefetch(p);
+#elif defined(_M_X64)
+  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+#else
+  static_cast<void>(p);
+#endif
+}
+LSTM_INLINE void prefetch_outer(const void* p) {
+#if defined(__GNUC__)
+  __builtin_prefetch(p, 0, 2);
+#elif defined(_M_X64)
+  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1);
+#else
+  static_cast<void>(p);
+#endif
+}
+
+}  // namespace lstm

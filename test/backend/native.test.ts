@@ -116,6 +116,35 @@ test('an aborted run rejects with the reason of its signal and commits nothing',
   expect(await committed(store)).toBe(1);
 });
 
+test('a repeated run reads its inputs anew, waits for queued runs, and gives the same views', async () => {
+  const { executable: sums, run, store } = slow(1 << 18, 50);
+  const x = new Float32Array(1);
+  const repeat = sums.repeatSync(store, { x: { data: x, shape: [1] } });
+  const queued = run();
+  const first = repeat();
+  expect(await committed(store)).toBe(2);
+  x[0] = 21;
+  expect(repeat()).toBe(first);
+  expect(first.x!.data[0]).toBe(42);
+  x[0] = NaN;
+  expect(() => repeat()).toThrow('x: expected finite numbers');
+  expect(await committed(store)).toBe(3);
+  structuredClone(x.buffer, { transfer: [x.buffer] });
+  expect(() => repeat()).toThrow('expected 1 elements, received 0 (is its buffer detached?)');
+  await queued;
+});
+
+test('a repeated run is refused with a guard, and after its store or its executable was disposed', () => {
+  expect(() => executable.repeatSync(doublingStore(), input(ramp(3), 1, 1, 3))).toThrow('a program without guards');
+  for (const part of ['store', 'executable'] as const) {
+    const parts = slow(1, 1);
+    const repeat = parts.executable.repeatSync(parts.store, { x: { data: ramp(1), shape: [1] } });
+    parts[part].dispose();
+    expect(() => repeat()).toThrow(StateError);
+    expect(() => repeat()).toThrow(`the ${part} was disposed`);
+  }
+});
+
 test('reads, writes and snapshots keep their place between queued runs', async () => {
   const { run, store } = slow(1 << 18, 50);
   const runs = [run({ priority: 'training' }), run({ priority: 'training' })];

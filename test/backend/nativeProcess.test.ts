@@ -49,6 +49,12 @@ test('a thousand models made and dropped, or disposed, leave no memory behind', 
   for (const line of lines) expect(Number(/\d+/.exec(line))).toBeLessThan(150);
 }, 60_000);
 
+test('a thousand streams stepped and dropped leave no memory behind', () => {
+  const { lines, status } = play('drop streams', { LSTM_NATIVE_THREADS: '1' });
+  expect(status).toBe(0);
+  expect(Number(/\d+/.exec(lines.join()))).toBeLessThan(150);
+}, 60_000);
+
 test('wishes in the environment that cannot be met are errors', () => {
   expect(play('report the error', { LSTM_NATIVE_ISA: 'quantum' }).lines[0]).toMatch(
     /^ERR_BACKEND: LSTM_NATIVE_ISA is 'quantum'; this machine and build have: scalar/,

@@ -1,4 +1,6 @@
 /** What the tests of processes and worker threads run, in a process of its own: the first argument names the scene. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import type { LstmNativeError } from '../../lib/errors';
 import { native } from '../../lib/backend/native/native';
@@ -21,6 +23,23 @@ async function runOnce(): Promise<void> {
   const { run, store } = slow(1 << 16, 50);
   await run();
   say(`committed ${await committed(store)}`);
+}
+
+/** Resident megabytes after `count` streams, a megabyte of state each, were stepped, dropped and collected. */
+async function dropStreams(count: number): Promise<number> {
+  for (let index = 0; index < count; index++) {
+    const { executable, store } = slow(1 << 17, 1);
+    executable.repeatSync(store, { x: { data: new Float32Array(1), shape: [1] } })();
+    if (index % 50 === 0) await new Promise(setImmediate);
+  }
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  // Each round may free what held the next.
+  for (let round = 0; round < 3; round++) {
+    collect();
+    await new Promise(setImmediate);
+  }
+  return process.memoryUsage().rss / 2 ** 20;
 }
 
 /** Resident megabytes after `count` models were made, run and dropped, or disposed. */
@@ -68,9 +87,12 @@ const scenes: Record<string, () => Promise<void> | void> = {
     const executable = native.prepare(doublingProgram(), allCounts(5));
     const store = doublingStore();
     const x = { data: new Float32Array(75), shape: [5, 5, 3] };
+    const streamed = slow(1 << 10, 3);
+    const repeat = streamed.executable.repeatSync(streamed.store, { x: { data: new Float32Array(1), shape: [1] } });
     parentPort!.postMessage('started');
     for (let round = 0; ; round++) {
       executable.runSync(store, { x });
+      repeat();
       if (round % 50 === 0) await new Promise(setImmediate);
     }
   },
@@ -101,6 +123,11 @@ const scenes: Record<string, () => Promise<void> | void> = {
     const { run, store } = slow(1 << 12, 20);
     for (let step = 0; step < 100; step++) await run({ priority: 'training' });
     say(`committed ${await committed(store)}`);
+  },
+  async 'drop streams'() {
+    const early = await dropStreams(300);
+    const late = await dropStreams(1000);
+    say(`grew by ${Math.max(0, Math.round(late - early))} MB`);
   },
   async 'drop models'() {
     for (const dispose of [false, true]) {

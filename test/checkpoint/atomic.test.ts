@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CheckpointError } from '../../lib/errors';
 import { writeFileAtomically, type FileSystem } from '../../lib/checkpoint/atomic';
+import { plain } from '../support/crash';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -22,6 +23,7 @@ function recording(failAt?: string): { calls: string[]; fileSystem: FileSystem }
         note(`open ${kind}`);
         const handle = await fileSystem.open(path, flags);
         return {
+          ...plain(handle),
           async writeFile(data) {
             note(`write ${new TextDecoder().decode(data)}`);
             await handle.writeFile(data);
@@ -35,6 +37,10 @@ function recording(failAt?: string): { calls: string[]; fileSystem: FileSystem }
             note(`close ${kind}`);
           },
         };
+      },
+      async mkdir(path) {
+        note('make folder');
+        await fileSystem.mkdir(path);
       },
       async rename(from, to) {
         note('rename');

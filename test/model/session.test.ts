@@ -9,6 +9,7 @@ import {
   OptionError,
   sequential,
   ShapeError,
+  StateError,
   type Inputs,
 } from '../../lib';
 import { serialize } from '../../lib/checkpoint/safetensors';
@@ -36,6 +37,41 @@ eachBackend((backend) => {
     const session = network.session();
     const steps = Array.from({ length: 7 }, (_, t) => features.data.slice(3 * t, 3 * t + 3));
     expect(steps.flatMap((step) => Array.from(session.step(step)))).toEqual(Array.from(whole.data));
+  });
+
+  test('an output that was handed to another thread does not end the stream', () => {
+    const [session, other] = [model().session(), model().session()];
+    for (const token of tokens) {
+      const output = session.step(token);
+      expect(Array.from(output)).toEqual(Array.from(other.step(token)));
+      structuredClone(output.buffer, { transfer: [output.buffer as ArrayBuffer] });
+    }
+  });
+
+  test('outputs of an earlier step are not those of its input', () => {
+    const network = sequential([lstm(3)], { backend, seed: 1 });
+    network.bind({ inputs: noise(1, 1, 1, 3) });
+    const [session, other] = [network.session(), network.session()];
+    let [own, copied] = [session.step([1, 2, 3]), other.step([1, 2, 3]).slice()];
+    for (let t = 0; t < 5; t++) {
+      own = session.step(own);
+      copied = other.step(copied).slice();
+      expect(Array.from(own)).toEqual(Array.from(copied));
+    }
+  });
+
+  test('a step that is refused leaves the stream as it was', () => {
+    const network = sequential([lstm(3)], { backend, seed: 1 });
+    network.bind({ inputs: noise(1, 1, 1, 2) });
+    const [session, other] = [network.session(), network.session()];
+    for (const wrong of [[1], [1, 2, 3], [1, NaN], [1e39, 0], 5]) {
+      expect(() => session.step(wrong)).toThrow(DataError);
+      expect([...session.step([1, 2])]).toEqual([...other.step([1, 2])]);
+    }
+    expect(() => session.step([1])).toThrow('inputs: expected 2 elements for shape [1, 1, 2], received 1');
+    expect(() => session.step(5)).toThrow('inputs: expected 2 elements for shape [1, 1, 2], received 1');
+    session.dispose();
+    expect(() => session.step([1, 2])).toThrow(StateError);
   });
 
   test('reset goes back to the beginning', () => {

@@ -94,11 +94,11 @@ describe('on a plateau', () => {
   });
 
   test('another figure than the loss may be watched', () => {
-    const schedule = reduceOnPlateau(1, { monitor: 'accuracy', mode: 'max', patience: 0, factor: 0.5 });
+    const schedule = reduceOnPlateau(1, { metric: 'accuracy', mode: 'max', patience: 0, factor: 0.5 });
     const point = { step: 9, totalSteps: null, epoch: 3 };
     expect(schedule({ ...point, figures: [0.5, 0.6, 0.6].map((accuracy) => ({ loss: 1, accuracy })) })).toBe(0.5);
     expect(() => schedule({ ...point, figures: [{ loss: 1, f1: 0 }] })).toThrow(
-      "reduceOnPlateau: monitor: expected one of loss, f1, received 'accuracy'",
+      "reduceOnPlateau: metric: expected one of loss, f1, received 'accuracy'",
     );
   });
 

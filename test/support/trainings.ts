@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { History } from '../../lib';
 
 /** Without what depends on the clock. */
-const timeless = (value: unknown): unknown =>
+export const timeless = (value: unknown): unknown =>
   JSON.parse(JSON.stringify(value, (key, part: unknown) => (key === 'seconds' ? undefined : part)));
 
 /** All of a history that does not depend on the clock, or on the folder. */
@@ -13,6 +13,6 @@ export const timelessHistory = ({ epochs, steps, skipped, best, ended }: History
 
 export const metricsIn = async (runDir: string): Promise<unknown[]> =>
   (await readFile(join(runDir, 'metrics.jsonl'), 'utf8'))
-    .trimEnd()
     .split('\n')
+    .filter((line) => line !== '')
     .map((line) => timeless(JSON.parse(line)));

@@ -1,12 +1,16 @@
-/** A training that is killed from outside, in a process of its own: its run folder is the argument; it prints each step. */
-import { adam } from '../../lib/optim/adam';
-import { crossEntropy } from '../../lib/nn/losses';
-import { embedding } from '../../lib/nn/embedding';
-import { dropout } from '../../lib/nn/dropout';
-import { linear } from '../../lib/nn/linear';
-import { sequential, type Sequential } from '../../lib/model/sequential';
+/** A training that is killed from outside, in a process of its own: its run folder is the argument. */
 import type { Batch } from '../../lib/data/batch';
+import { restoreModel } from '../../lib/model/restore';
+import { modelMetadata } from '../../lib/model/save';
+import { sequential, type Sequential } from '../../lib/model/sequential';
+import { dropout } from '../../lib/nn/dropout';
+import { embedding } from '../../lib/nn/embedding';
+import { linear } from '../../lib/nn/linear';
+import { crossEntropy } from '../../lib/nn/losses';
+import { adam } from '../../lib/optim/adam';
 import type { FitOptions } from '../../lib/train/fitOptions';
+import { fit } from '../../lib/train/trainer';
+import { tellingFileSystem } from '../support/killing';
 
 const size = 7;
 
@@ -23,20 +27,21 @@ export const killedData: Batch[] = Array.from({ length: 10 }, (_, index) => {
 export const killedOptions = (runDir: string): FitOptions => ({
   loss: crossEntropy(),
   optimizer: adam({ lr: 0.01 }),
-  epochs: 60,
+  epochs: 9,
   runDir,
   resume: true,
   checkpoint: { everySteps: 1, keepLast: 2 },
 });
 
 if (require.main === module) {
-  const run = killedModel().fit(killedData, killedOptions(process.argv[2]!));
-  run.on('step', ({ step }) => process.stdout.write(`${step}\n`));
-  run.then(
-    () => process.exit(0),
-    (error: unknown) => {
-      process.stderr.write(String(error));
-      process.exit(1);
-    },
-  );
+  const model = killedModel();
+  const { network } = model;
+  const hooks = {
+    check: () => {},
+    metadata: (inputs: Parameters<typeof modelMetadata>[2]) => modelMetadata(network, model, inputs),
+    restore: (checkpoint: Parameters<typeof restoreModel>[2]) => restoreModel(network, model, checkpoint),
+    save: async () => {},
+    fileSystem: tellingFileSystem(),
+  };
+  void fit(network, killedData, killedOptions(process.argv[2]!), {}, hooks);
 }

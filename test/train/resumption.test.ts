@@ -6,6 +6,7 @@ import {
   adam,
   CheckpointError,
   crossEntropy,
+  DataError,
   embedding,
   linear,
   lstm,
@@ -68,7 +69,9 @@ describe('at a resumption', () => {
     ).rejects.toThrow(/clipNorm.*|metrics.*\n.*/);
     await expect(make(4).fit(data, { ...options(), resume: runDir })).rejects.toThrow('seed: expected 3, received 4');
     const larger = languageModel({ backend: 'reference', seed: 3, lstm: { numLayers: 2 } });
-    await expect(larger.fit(data, { ...options(), resume: runDir })).rejects.toThrow('architecture.layers');
+    await expect(larger.fit(data, { ...options(), resume: runDir })).rejects.toThrow(
+      'architecture.layers[1].options.numLayers: expected none, received 2',
+    );
     await expect(make().fit(data.slice(1), { ...options(), resume: runDir })).rejects.toThrow(
       'data.batches: expected 3, received 2',
     );
@@ -190,6 +193,69 @@ describe('at a resumption', () => {
     await expect(run).rejects.toThrow(CheckpointError);
     await expect(run).rejects.toThrow(`none of its ${names.length} checkpoints can be read`);
     expect(await readdir(join(runDir, 'checkpoints'))).toEqual(names);
+  });
+
+  test('events of checkpoints and resumptions name the pass of the last step, also at its end', async () => {
+    const runDir = join(folder, 'run');
+    const heard: string[] = [];
+    const run = make().fit(data, { ...options(), runDir, checkpoint: { everySteps: 1, best: false } });
+    run.on('checkpoint', ({ epoch, step }) => heard.push(`${epoch} ${step}`));
+    await run;
+    // Those of the ends of passes are written again, so that they go on with the next.
+    expect(new Set(heard)).toEqual(new Set(['1 1', '1 2', '1 3', '2 4', '2 5', '2 6']));
+    const from: unknown[] = [];
+    const resumed = make().fit(data, { ...options(), resume: runDir });
+    await resumed.on('resume', ({ epoch, step }) => from.push([epoch, step]));
+    expect(from).toEqual([[2, 6]]);
+  });
+
+  test.each<[string, (path: string) => Promise<void>, number]>([
+    ['are gone', (path) => rm(path), 0],
+    ['were cut short', (path) => truncate(path, 300), 1],
+  ])('metrics that %s are warned of, and those from there on are whole lines', async (_, spoil, kept) => {
+    const { runDir } = await begun();
+    const path = join(runDir, 'metrics.jsonl');
+    await spoil(path);
+    const types: string[] = [];
+    const run = make().fit(data, { ...options(), epochs: 3, resume: runDir });
+    run.on('resume', ({ type }) => types.push(type)).on('warning', ({ type }) => types.push(type));
+    const { warnings } = await run;
+    expect(types).toEqual(['resume', 'warning']);
+    expect(warnings[0]!.message).toMatch(
+      /metrics\.jsonl: expected the \d+ bytes that the run had written of its metrics/,
+    );
+    const lines = (await readFile(path, 'utf8')).trimEnd().split('\n');
+    const steps = lines.map((line) => JSON.parse(line) as { type: string; step: number });
+    expect(steps.map(({ type, step }) => `${type} ${step}`)).toEqual([
+      ...['step 1'].slice(0, kept),
+      ...['step 7', 'step 8', 'step 9', 'epoch 9'],
+    ]);
+  });
+
+  test.each([1, 2])(
+    'data of unknown length that have become shorter are refused, %i batches to a step',
+    async (accumulate) => {
+      const runDir = join(folder, 'run');
+      const given = { ...options(), accumulate };
+      const reading = (batches: number) => () => [...data, ...data].slice(0, batches);
+      const maxSteps = 4 / accumulate;
+      await make().fit(reading(6), { ...given, maxSteps, runDir });
+      const run = make().fit(reading(accumulate === 1 ? 3 : 2), { ...given, resume: runDir });
+      await expect(run).rejects.toThrow(DataError);
+      await expect(run).rejects.toThrow(
+        /expected at least the \d batches of this pass that have been taken before, received/,
+      );
+      expect(await make().fit(reading(6), { ...given, resume: runDir })).toMatchObject({ steps: 12 / accumulate });
+    },
+  );
+
+  test('a pass whose last step took fewer batches is known to be over', async () => {
+    const runDir = join(folder, 'run');
+    const given = { ...options(), epochs: 1, accumulate: 2 };
+    const reading = () => data;
+    const whole = await make().fit(reading, { ...given, maxSteps: 2, runDir });
+    expect(whole).toMatchObject({ steps: 2, ended: 'budget' });
+    expect(await make().fit(reading, { ...given, resume: runDir })).toMatchObject({ steps: 2, ended: 'done' });
   });
 
   test('a folder without a run is refused by name, and begun by true', async () => {

@@ -87,10 +87,16 @@ describe('early stopping', () => {
     [
       'a metric of unknown sense',
       { metric: 'accuracy' },
-      {},
+      { metrics: ['accuracy'] },
       "mode: expected 'min' or 'max', to say which accuracy is better",
     ],
-    ['an unknown figure', { metric: 'recall', mode: 'max' }, {}, 'expected one of the validation'],
+    [
+      'an unknown figure',
+      { metric: 'recall', mode: 'max' },
+      { metrics: ['accuracy'] },
+      "fit: earlyStopping: metric: expected one of the figures, loss, perplexity, bitsPerCharacter, accuracy, received 'recall'; others have to be among metrics",
+    ],
+    ['no end but its own', 3, { epochs: undefined }, 'earlyStopping: expected epochs, maxSteps or maxSeconds too'],
     ['another best', 3, { runDir: 'run', checkpoint: { best: 'loss' } }, 'early stopping says what is best'],
   ])('refuses %s', async (_, earlyStopping, others, message) => {
     const run = make().fit(data, { ...overfitting(), earlyStopping, ...others });
@@ -111,6 +117,29 @@ test('the last checkpoints are kept, and the best', async () => {
   expect(best).toBeLessThan(56);
   expect(await readdir(join(runDir, 'checkpoints'))).toEqual(
     [best, 58, 60].map((step) => `step-${String(step).padStart(8, '0')}.safetensors`),
+  );
+});
+
+test.each<[string, object, number[]]>([
+  ['as many steps', { everySteps: 2 }, [2, 4, 6, 7]],
+  ['so many minutes, all of them past', { everyMinutes: 1e-9 }, [1, 2, 3, 4, 5, 6, 7]],
+  ['so many minutes, which do not pass', { everyMinutes: 1000 }, [7]],
+  ['steps or minutes, whichever come first', { everySteps: 3, everyMinutes: 1000 }, [3, 6, 7]],
+  ['five minutes by default', {}, [7]],
+])('checkpoints are written after %s, and at the end', async (_, checkpoint, steps) => {
+  const runDir = join(folder, 'run');
+  const written: number[] = [];
+  const run = make().fit(data, {
+    loss,
+    optimizer: sgd(),
+    maxSteps: 7,
+    runDir,
+    checkpoint: { ...checkpoint, keepLast: 100 },
+  });
+  await run.on('checkpoint', ({ step }) => written.push(step));
+  expect([...new Set(written)]).toEqual(steps);
+  expect(await readdir(join(runDir, 'checkpoints'))).toEqual(
+    steps.map((step) => `step-${String(step).padStart(8, '0')}.safetensors`),
   );
 });
 

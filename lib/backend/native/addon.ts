@@ -2,7 +2,7 @@
 import type { NumberArray } from '../backend';
 
 /** Grows with every change of the exports or of the encoding; native/addon/addon.cc has the same number. */
-export const addonInterface = 4;
+export const addonInterface = 5;
 
 export interface SlotDescription {
   readonly name: string;
@@ -65,6 +65,11 @@ export interface AddonExecutable {
   /** The counts of T, B and S; one array for each input, in order, copied at the call. */
   run(store: AddonStore, t: number, b: number, s: number, inputs: readonly NumberArray[], training: boolean): AddonRun;
   runSync(store: AddonStore, t: number, b: number, s: number, inputs: readonly NumberArray[]): AddonOutcome;
+  /**
+   * As `runSync` of a program without guards, again and again: a function of the inputs, and of arrays of the outputs'
+   * sizes and dtypes into which these are copied, one argument each. A call makes no object.
+   */
+  repeatSync(store: AddonStore, t: number, b: number, s: number): (...arrays: NumberArray[]) => void;
   dispose(): void;
 }
 

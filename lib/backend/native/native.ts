@@ -6,7 +6,7 @@ import { elementCount, evaluateShape, type Counts } from '../../ops/shape';
 import { describe } from '../../options';
 import type { Program } from '../../program/program';
 import type { ArrayView, Backend, Executable, NumberArray, RunOptions, RunResult, StateSpec, Store } from '../backend';
-import { bindInputs } from '../bind';
+import { bindInputs, checkContents } from '../bind';
 import { dtypeCodes, type AddonExecutable, type AddonOutcome, type AddonStore } from './addon';
 import { encode } from './encode';
 import { loadAddon } from './load';
@@ -69,9 +69,12 @@ function reporting<T>(body: () => T): T {
   try {
     return body();
   } catch (cause) {
-    throw cause instanceof BackendError ? cause : new BackendError((cause as Error).message, { cause });
+    throw reported(cause);
   }
 }
+
+const reported = (cause: unknown): Error =>
+  cause instanceof BackendError ? cause : new BackendError((cause as Error).message, { cause });
 
 class NativeStore implements Store {
   private readonly specs = new Map<string, StateSpec>();
@@ -85,8 +88,12 @@ class NativeStore implements Store {
 
   /** The addon's store. */
   get handle(): AddonStore {
-    if (this.disposed) throw new StateError('the store was disposed');
+    this.expectUsable();
     return this.store;
+  }
+
+  expectUsable(): void {
+    if (this.disposed) throw new StateError('the store was disposed');
   }
 
   allocate(states: readonly StateSpec[]): void {
@@ -192,17 +199,55 @@ class NativeExecutable implements Executable {
     );
   }
 
+  repeatSync(store: Store, inputs: Readonly<Record<string, ArrayView>>): () => RunResult['outputs'] {
+    const own = this.ownStore(store);
+    const binding = bindInputs(this.program, this.capacities, inputs);
+    const { counts } = binding;
+    const run = reporting(() => this.executable.repeatSync(own.handle, counts.T, counts.B, counts.S));
+    const given = binding.arrays.map(({ data }) => data);
+    const withOutputs = () => {
+      const targets = this.newOutputs(counts);
+      const { outputs } = this.result({ status: 'committed', index: 0, outputs: targets }, counts);
+      return { targets, outputs, arrays: [...given, ...targets] };
+    };
+    let bound = withOutputs();
+    return () => {
+      if (this.disposed) throw new StateError('the executable was disposed');
+      own.expectUsable();
+      checkContents(this.program, binding);
+      if (hasDetached(bound.targets)) bound = withOutputs();
+      try {
+        Reflect.apply(run, undefined, bound.arrays);
+      } catch (cause) {
+        throw reported(cause);
+      }
+      return bound.outputs;
+    };
+  }
+
   dispose(): void {
     this.disposed = true;
     this.executable.dispose();
   }
 
   private bind(store: Store, inputs: Readonly<Record<string, ArrayView>>) {
-    if (this.disposed) throw new StateError('the executable was disposed');
-    if (!(store instanceof NativeStore)) throw new BackendError('expected a store of the native backend');
+    const { handle } = this.ownStore(store);
     const own = Object.fromEntries(Object.entries(inputs).map(([name, array]) => [name, unshared(array)]));
     const { counts, arrays } = bindInputs(this.program, this.capacities, own);
-    return { counts, arrays: arrays.map(({ data }) => data), handle: store.handle };
+    return { counts, arrays: arrays.map(({ data }) => data), handle };
+  }
+
+  private ownStore(store: Store): NativeStore {
+    if (this.disposed) throw new StateError('the executable was disposed');
+    if (!(store instanceof NativeStore)) throw new BackendError('expected a store of the native backend');
+    return store;
+  }
+
+  private newOutputs(counts: Counts): NumberArray[] {
+    return this.program.outputs.map(({ value }) => {
+      const { dtype, shape } = this.program.values[value]!;
+      return new arrayClasses[dtype](elementCount(evaluateShape(shape, counts)));
+    });
   }
 
   private result({ status, index, outputs }: AddonOutcome, counts: Counts): RunResult {
@@ -216,6 +261,14 @@ class NativeExecutable implements Executable {
       failedGuard: status === 'guard failed' ? this.program.guards[index]!.name : null,
     };
   }
+}
+
+const arrayClasses = { float32: Float32Array, int32: Int32Array, float64: Float64Array } as const;
+
+/** Whether one of them went to another thread: no output is empty. */
+function hasDetached(arrays: readonly NumberArray[]): boolean {
+  for (let index = 0; index < arrays.length; index++) if (arrays[index]!.length === 0) return true;
+  return false;
 }
 
 /** Copied when another thread could change it between the check and the copy of the addon. */

@@ -82,6 +82,10 @@ class Interpreter implements Executable {
     return { outputs: Object.fromEntries(made), failedGuard: failed?.name ?? null };
   }
 
+  repeatSync(store: Store, inputs: Readonly<Record<string, ArrayView>>): () => RunResult['outputs'] {
+    return () => this.runSync(store, inputs).outputs;
+  }
+
   dispose(): void {}
 }
 

@@ -4,8 +4,8 @@ import { checkOptions, describe, inRange, nonNegativeInteger, oneOf } from '../.
 import { checkRate, schedule, type Schedule, type SchedulePoint } from '../schedule';
 
 export interface ReduceOnPlateauOptions {
-  /** The figure that is watched, such as 'accuracy'. Default 'loss'. */
-  readonly monitor?: string;
+  /** The figure that is watched: the loss, what follows from it, or one of the `metrics` of `fit`. Default 'loss'. */
+  readonly metric?: string;
   /** Whether smaller or larger figures are better. Default 'min'. */
   readonly mode?: 'min' | 'max';
   /** Default 0.1. */
@@ -34,14 +34,17 @@ export interface ReduceOnPlateauOptions {
 export function reduceOnPlateau(lr: number, options: ReduceOnPlateauOptions = {}): Schedule {
   checkRate('reduceOnPlateau: lr', lr);
   const given = checked(options);
-  return schedule('reduceOnPlateau', { lr, ...given }, (point) =>
-    rateAfter(lr, figuresOf(point, given.monitor), given),
+  return schedule(
+    'reduceOnPlateau',
+    { lr, ...given },
+    (point) => rateAfter(lr, figuresOf(point, given.metric), given),
+    [{ figure: given.metric, option: 'reduceOnPlateau: metric' }],
   );
 }
 
 function checked(options: ReduceOnPlateauOptions): Required<ReduceOnPlateauOptions> {
   const defaults = {
-    monitor: 'loss',
+    metric: 'loss',
     mode: 'min',
     factor: 0.1,
     patience: 10,
@@ -54,8 +57,8 @@ function checked(options: ReduceOnPlateauOptions): Required<ReduceOnPlateauOptio
   const owner = 'reduceOnPlateau';
   checkOptions(owner, options, Object.keys(defaults));
   const given: Required<ReduceOnPlateauOptions> = { ...defaults, ...options };
-  if (typeof given.monitor !== 'string')
-    throw new OptionError(`${owner}: monitor: expected the name of a figure, received ${describe(given.monitor)}`);
+  if (typeof given.metric !== 'string')
+    throw new OptionError(`${owner}: metric: expected the name of a figure, received ${describe(given.metric)}`);
   oneOf(owner, 'mode', given.mode, ['min', 'max']);
   oneOf(owner, 'thresholdMode', given.thresholdMode, ['rel', 'abs']);
   inRange(owner, 'factor', given.factor, 0, 1);
@@ -67,16 +70,16 @@ function checked(options: ReduceOnPlateauOptions): Required<ReduceOnPlateauOptio
   return given;
 }
 
-function figuresOf({ epoch = null, figures = [] }: SchedulePoint, monitor: string): number[] {
+function figuresOf({ epoch = null, figures = [] }: SchedulePoint, metric: string): number[] {
   if (epoch === null)
     throw new OptionError(
       'reduceOnPlateau: figures are those of passes, which fit counts; a loop of trainStep has none',
     );
   return figures.map((pass) => {
-    const figure = pass[monitor];
+    const figure = pass[metric];
     if (figure === undefined)
       throw new OptionError(
-        `reduceOnPlateau: monitor: expected one of ${Object.keys(pass).join(', ')}, received ${describe(monitor)}`,
+        `reduceOnPlateau: metric: expected one of ${Object.keys(pass).join(', ')}, received ${describe(metric)}`,
       );
     return figure;
   });

@@ -2,7 +2,7 @@
 import { float32Limit } from '../../arrays';
 import { OptionError } from '../../errors';
 import { checkOptions, inRange, positiveInteger } from '../../options';
-import { describeSchedule, schedule, scheduleOf, type Schedule } from '../schedule';
+import { describeSchedule, schedule, scheduleOf, type Schedule, type SchedulePoint } from '../schedule';
 
 /** The rate at a step of a rise to `peak` in equal steps, the last of which has it. */
 export const risingTo = (peak: number, step: number, steps: number): number => (peak * (step + 1)) / steps;
@@ -25,23 +25,25 @@ export function warmup(
   const { steps, startFactor } = options;
   positiveInteger('warmup', 'steps', steps);
   if (startFactor !== undefined) inRange('warmup', 'startFactor', startFactor, 0, float32Limit);
-  return schedule('warmup', { lr: describeSchedule(lr), steps, startFactor }, (point) => {
+  const rateAt = (point: SchedulePoint) => {
     const { step } = point;
     const totalSteps = point.totalSteps === null ? null : Math.max(0, point.totalSteps - steps);
     const rate = main({ ...point, totalSteps, step: Math.max(0, step - steps) });
     if (step >= steps) return rate;
     if (startFactor === undefined) return risingTo(rate, step, steps);
     return rate * (startFactor + (1 - startFactor) * (steps === 1 ? 1 : step / (steps - 1)));
-  });
+  };
+  return schedule('warmup', { lr: describeSchedule(lr), steps, startFactor }, rateAt, main.watches);
 }
 
 /** A schedule whose steps are the passes of `fit`: its rate changes between passes only. */
 export function perEpoch(main: Schedule): Schedule {
   if (typeof main !== 'function')
     throw new OptionError('perEpoch: expected a schedule such as stepDecay(0.1, { stepSize: 30 })');
-  return schedule('perEpoch', { lr: describeSchedule(main) }, (point) => {
+  const rateAt = (point: SchedulePoint) => {
     const { epoch = null, totalEpochs = null } = point;
     if (epoch === null) throw new OptionError('perEpoch: passes are counted by fit; a loop of trainStep has none');
     return main({ ...point, step: epoch, totalSteps: totalEpochs });
-  });
+  };
+  return schedule('perEpoch', { lr: describeSchedule(main) }, rateAt, main.watches);
 }

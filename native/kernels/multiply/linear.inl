@@ -61,21 +61,17 @@ void linear_backward_weight(const Call& call, Team& team) noexcept {
   });
 }
 
-// sums[n] = Σ over rows of matrix[row][n], for the given columns.
+// sums[n] = Σ over rows of matrix[row][n], for the given columns. Row by row, so that memory is one stream.
 template <class Rows>
 inline void sum_rows(const float* matrix, int64_t stride, Rows rows, Range columns, float* sums) noexcept {
-  for (int64_t first = columns.begin; first < columns.end; first += kTileColumns) {
-    const int64_t width = columns.end - first < kTileColumns ? columns.end - first : kTileColumns;
-    Vector totals[kTileVectors];
-    for (int v = 0; v < kTileVectors; ++v) totals[v] = zero();
-    for (int64_t i = 0; i < rows.count; ++i) {
-      const float* source = matrix + rows[i] * stride + first;
-      LSTM_UNROLL
-      for (int v = 0; v < kTileVectors; ++v) {
-        totals[v] = add(totals[v], load_first(source + v * kLanes, width - v * kLanes));
-      }
+  if (columns.size() <= 0) return;
+  memset(sums + columns.begin, 0, sizeof(float) * static_cast<size_t>(columns.size()));
+  for (int64_t i = 0; i < rows.count; ++i) {
+    const float* source = matrix + rows[i] * stride;
+    for (int64_t n = columns.begin; n < columns.end; n += kLanes) {
+      const int64_t count = columns.end - n;
+      store_first(sums + n, add(load_first(sums + n, count), load_first(source + n, count)), count);
     }
-    for (int v = 0; v < kTileVectors; ++v) store_first(sums + first + v * kLanes, totals[v], width - v * kLanes);
   }
 }
 

@@ -17,6 +17,43 @@ struct DenseRows {
 // A start of zeros, for every row of a tile.
 alignas(64) constexpr float kZeroColumns[kTileColumns] = {};
 
+// How much of k is multiplied at a time where all rows of a step pass over a panel.
+constexpr int64_t kStepDepth = 512;
+
+// end[r][n] = start[r][n] + rows[r] · columns, one panel over any number of rows: block by block of k, which stays in the
+// cache while all rows pass over it. What `next` points to is multiplied after this and fetched meanwhile, as much as this
+// is long. before(range of rows, list) is called before the last multiply of a tile, to list what after(range), with the
+// tile at hand, reads and writes.
+template <class Before, class After>
+inline void multiply_listed(const float* const* rows, int64_t count, const float* columns, int64_t depth,
+                            const float* next, TileStart start, TileEnd end, Before before, After after) noexcept {
+  const Tiles tiles({0, count});
+  for (int64_t k = 0; k == 0 || k < depth; k += kStepDepth) {
+    const int64_t block = depth - k < kStepDepth ? depth - k : kStepDepth;
+    const bool last = k + block == depth;
+    const float* const block_columns = columns + k * kTileColumns;
+    const float* coming = last ? next : block_columns + block * kTileColumns;
+    for (int64_t t = 0; t < tiles.count; ++t) {
+      const Range tile = tiles[t];
+      const float* tile_rows[kTileRows] = {};
+      for (int64_t r = 0; r < tile.size(); ++r) tile_rows[r] = rows[tile.begin + r] + k;
+      const TileEnd to = {end.data + tile.begin * end.stride, end.stride};
+      const TileStart from =
+          k > 0 ? TileStart{to.data, to.stride} : TileStart{start.data + tile.begin * start.stride, start.stride};
+      FetchList list;
+      if (last) before(tile, list);
+      const Segment segment = {tile_rows, 1, block_columns, block};
+      if (t < kTilesToFetch || list.count > 0) {
+        multiply_tile_fetching(tile.size(), segment, t < kTilesToFetch ? coming : block_columns, list, from, to);
+      } else {
+        multiply_tile(tile.size(), &segment, 1, from, to);
+      }
+      if (last) after(tile);
+      coming += block * kTileColumns / kTilesToFetch;
+    }
+  }
+}
+
 // end(r)[n] = start(r)[n] + the segment's sum for the first `columns` of a panel, where rows lie apart.
 template <class StartOf, class EndOf>
 inline void multiply_apart(int64_t rows, const Segment& segment, StartOf start, EndOf end, int64_t columns) noexcept {
@@ -90,22 +127,26 @@ inline void multiply_packed(const float* a, const float* packed, int64_t depth, 
 }
 
 // The blocks of a transposed product: how much of k, how many panels of the right operand and how many rows of the
-// output are packed at a time. Fastest of 128 to 512 and 4 and 8 panels at [2048, 1600] x [1600, 512] and
-// [512, 3200] x [3200, 128]: the right operand's 384 KB (with 16 lanes) stay in the L2 while the left one's strips pass.
-constexpr int64_t kSumDepth = 192;
+// output are packed at a time. A panel's block and a strip stay in the L1 together, 12 and 18 KB with 8 lanes; the panels
+// of the right operand in the L2.
+constexpr int64_t kSumDepth = kLanes > 8 ? 64 : 96;
 constexpr int64_t kSumPanels = 8;
-constexpr int64_t kStrip = 8 * kTileRows;
-static_assert(kStrip % kLanes == 0);
+constexpr int64_t kStrip = kLanes > 8 ? 48 : 16 * kTileRows;
+static_assert(kStrip % kLanes == 0 && kStrip % kTileRows == 0);
 
 // Floats of scratch that multiply_transposed needs; a multiple of 16.
 constexpr int64_t kRightScratch = kSumDepth * kSumPanels * kTileColumns;
 constexpr int64_t kTransposedScratch = kRightScratch + kSumDepth * kStrip;
+
+// Rows ahead of the one that is copied: they lie so far apart that only this fetches them in time.
+constexpr int64_t kRowsAhead = 8;
 
 // packed[k][kStrip] = source(k)[0, width), then zeros up to a whole vector: what tiles read of it lies close together.
 template <class RowOf>
 inline void pack_strip(RowOf source, int64_t depth, int64_t width, float* packed) noexcept {
   for (int64_t k = 0; k < depth; ++k) {
     const float* row = source(k);
+    if (k + kRowsAhead < depth) fetch(source(k + kRowsAhead), width);
     for (int64_t c = 0; c < width; c += kLanes) store(packed + k * kStrip + c, load_first(row + c, width - c));
   }
 }
@@ -115,11 +156,11 @@ inline void pack_strip(RowOf source, int64_t depth, int64_t width, float* packed
 inline void multiply_strip(const float* strip, int64_t width, const float* right, int64_t depth, bool fresh,
                            Range panels, float* out, int64_t columns) noexcept {
   const Tiles tiles({0, width});
-  for (int64_t t = 0; t < tiles.count; ++t) {
-    const Range tile = tiles[t];
-    const float* rows[kTileRows] = {};
-    for (int64_t r = 0; r < tile.size(); ++r) rows[r] = strip + tile.begin + r;
-    for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
+  for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
+    for (int64_t t = 0; t < tiles.count; ++t) {
+      const Range tile = tiles[t];
+      const float* rows[kTileRows] = {};
+      for (int64_t r = 0; r < tile.size(); ++r) rows[r] = strip + tile.begin + r;
       float* end = out + tile.begin * columns + panel * kTileColumns;
       multiply_panel(tile.size(), {rows, kStrip, right + (panel - panels.begin) * depth * kTileColumns, depth},
                      fresh ? TileStart{kZeroColumns, 0} : TileStart{end, columns}, {end, columns},

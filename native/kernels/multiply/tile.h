@@ -53,27 +53,94 @@ struct Columns {
     int v = 0;
     ((sums[kTargets] = fma(row, column[v], sums[kTargets]), ++v), ...);
   }
+
+  // The products of one k. The fewer of rows and vectors stay in registers, and the others pass by one at a time: at
+  // 3 rows there is no register for the rows beside four vectors.
+  template <int kRows>
+  static LSTM_INLINE void add_step(const float* (&rows)[kRows], int64_t stride, const float* columns,
+                                   Vector (&sums)[kRows][kTileVectors]) {
+    if constexpr (kRows > kVectors) {
+      Vector column[kVectors];
+      load_all(columns, column);
+      LSTM_UNROLL
+      for (int r = 0; r < kRows; ++r) add_products(broadcast(*rows[r]), column, sums[r]), rows[r] += stride;
+    } else {
+      Vector row[kRows];
+      LSTM_UNROLL
+      for (int r = 0; r < kRows; ++r) row[r] = broadcast(*rows[r]), rows[r] += stride;
+      int v = 0;
+      (add_column<kTargets>(row, load(columns + v++ * kLanes), sums), ...);
+    }
+  }
+
+ private:
+  template <int kTarget, int kRows>
+  static LSTM_INLINE void add_column(const Vector (&row)[kRows], Vector column, Vector (&sums)[kRows][kTileVectors]) {
+    LSTM_UNROLL
+    for (int r = 0; r < kRows; ++r) sums[r][kTarget] = fma(row[r], column, sums[r][kTarget]);
+  }
 };
 static_assert(kTileVectors == 4);
 using WholePanel = Columns<0, 1, 2, 3>;
 
-// sums += the segment's products: for each element one chain of FMAs in increasing k.
-template <class SegmentColumns, int kRows>
-LSTM_INLINE void accumulate(const Segment& segment, Vector (&sums)[kRows][kTileVectors]) {
+// Floats of a cache line.
+constexpr int64_t kLine = 16;
+
+// Asks for `count` floats, if they are memory at all.
+LSTM_INLINE void fetch(const float* p, int64_t count) {
+  for (int64_t i = 0; i < count; i += kLine) prefetch(p + i);
+}
+
+// Nothing is fetched while a segment is multiplied.
+struct NothingNext {
+  LSTM_INLINE void operator()() {}
+};
+// Lines that something else will read or write soon, asked for one by one: a burst of them would keep the multiply's own
+// loads waiting.
+struct FetchList {
+  static constexpr int kMost = 128;
+
+  const void* lines[kMost];
+  int count = 0;
+
+  LSTM_INLINE void add(const float* p, int64_t floats) {
+    for (int64_t i = 0; i < floats && count < kMost; i += kLine) lines[count++] = p + i;
+  }
+};
+
+// While a segment is multiplied: the lines of a list, and a quarter of a segment's size from `next` on, because a tile takes
+// longer than memory needs for that.
+constexpr int64_t kTilesToFetch = 4;
+struct FetchNext {
+  const float* next;
+  const void *const *line, *const *end;
+
+  LSTM_INLINE void operator()() {
+    LSTM_UNROLL
+    for (int i = 0; i < kTileColumns / kLine; ++i) prefetch_outer(next + i * kLine);
+    next += kTileColumns;
+    if (line != end) prefetch(*line++);
+  }
+};
+
+// sums += the segment's products: for each element one chain of FMAs in increasing k. on_four() after every four of them.
+template <class SegmentColumns, int kRows, class OnFour = NothingNext>
+LSTM_INLINE void accumulate(const Segment& segment, Vector (&sums)[kRows][kTileVectors], OnFour on_four = {}) {
   const float* rows[kRows];
   LSTM_UNROLL
   for (int r = 0; r < kRows; ++r) rows[r] = segment.rows[r];
   const float* columns = segment.columns;
   const int64_t stride = segment.stride;
-  int64_t offset = 0;
-  for (int64_t k = segment.depth; k > 0; --k) {
-    Vector column[SegmentColumns::kVectors];
-    SegmentColumns::load_all(columns, column);
-    LSTM_UNROLL
-    for (int r = 0; r < kRows; ++r) SegmentColumns::add_products(broadcast(rows[r][offset]), column, sums[r]);
-    columns += SegmentColumns::kVectors * kLanes;
-    offset += stride;
+  constexpr int64_t kWidth = SegmentColumns::kVectors * kLanes;
+  int64_t left = segment.depth;
+  for (; left >= 4; left -= 4, columns += 4 * kWidth) {
+    SegmentColumns::add_step(rows, stride, columns, sums);
+    SegmentColumns::add_step(rows, stride, columns + kWidth, sums);
+    SegmentColumns::add_step(rows, stride, columns + 2 * kWidth, sums);
+    SegmentColumns::add_step(rows, stride, columns + 3 * kWidth, sums);
+    on_four();
   }
+  for (; left > 0; --left, columns += kWidth) SegmentColumns::add_step(rows, stride, columns, sums);
 }
 
 template <int kRows>
@@ -95,7 +162,7 @@ LSTM_INLINE void store_tile(const Vector (&sums)[kRows][kTileVectors], TileEnd e
 
 // end[r][n] = start[r][n] + the sums of any number of segments over whole panels: one chain, segment by segment.
 template <int kRows>
-inline void multiply_rows(const Segment* segments, int count, TileStart start, TileEnd end) noexcept {
+LSTM_NOINLINE inline void multiply_rows(const Segment* segments, int count, TileStart start, TileEnd end) noexcept {
   Vector sums[kRows][kTileVectors];
   load_tile(start, sums);
   for (const Segment* segment = segments; segment != segments + count; ++segment) {
@@ -111,6 +178,24 @@ inline void multiply_tile(int64_t rows, const Segment* segments, int count, Tile
     if (rows < kRows) return multiply_tile<kRows - 1>(rows, segments, count, start, end);
   }
   multiply_rows<kRows>(segments, count, start, end);
+}
+
+// The same for one segment, while what `next` points to is fetched.
+template <int kRows>
+LSTM_NOINLINE inline void multiply_rows_fetching(const Segment& segment, const float* next, const FetchList& list,
+                                                 TileStart start, TileEnd end) noexcept {
+  Vector sums[kRows][kTileVectors];
+  load_tile(start, sums);
+  accumulate<WholePanel>(segment, sums, FetchNext{next, list.lines, list.lines + list.count});
+  store_tile(sums, end);
+}
+template <int kRows = kTileRows>
+inline void multiply_tile_fetching(int64_t rows, const Segment& segment, const float* next, const FetchList& list,
+                                   TileStart start, TileEnd end) noexcept {
+  if constexpr (kRows > 1) {
+    if (rows < kRows) return multiply_tile_fetching<kRows - 1>(rows, segment, next, list, start, end);
+  }
+  multiply_rows_fetching<kRows>(segment, next, list, start, end);
 }
 
 // The same for one segment of each of the given columns.

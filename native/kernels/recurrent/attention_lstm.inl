@@ -129,7 +129,7 @@ inline void attention_forward(const AttentionForward& op, void* workspace, Team&
   const LstmForward& lstm = op.lstm;
   lstm_walk(lstm, memory.lstm, team, [&](const Share& share, const Share& projection, int64_t step) {
     const int64_t active = attention_list_rows(op, memory, share.rows, step);
-    lstm_step_hidden(lstm, memory.lstm, active, share, projection, team);
+    lstm_step_hidden(lstm, memory.lstm, active, step, share, projection, team);
     // All threads list all rows where they share out the columns.
     attention_step_rows(op, memory, share.by_rows ? Range{0, active} : team.split(active), step);
     share.end_step(team);

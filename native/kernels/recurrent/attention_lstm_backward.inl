@@ -61,23 +61,18 @@ inline void attention_gradient_of_state(const AttentionBackward& op, const Atten
                                         int64_t active, int64_t step, bool last, Range panels) noexcept {
   const LstmBackward& lstm = op.lstm;
   const int64_t P = lstm.output_size;
-  const Tiles tiles({0, active});
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
     const int64_t first = panel * kTileColumns;
-    for (int64_t t = 0; t < tiles.count; ++t) {
-      const Range tile = tiles[t];
-      alignas(64) float dh[kTileRows * kTileColumns];
-      lstm_start_backward(lstm, memory.lstm, tile, step, last, first, dh);
-      lstm_add_chain(lstm, memory.lstm, tile, last, panel, dh);
-      for (int64_t r = 0; r < tile.size(); ++r) {
-        const int64_t row = memory.lstm.rows[tile.begin + r], position = lstm.walk.position(row, step);
+    lstm_gradient_of_hidden(lstm, memory.lstm, active, step, last, panel, panels, [&](Range tile) {
+      for (int64_t r = tile.begin; r < tile.end; ++r) {
+        const int64_t row = memory.lstm.rows[r], position = lstm.walk.position(row, step);
         for (int64_t n = first; n < first + kTileColumns && n < P; n += kLanes) {
-          const Vector gradient = load(dh + r * kTileColumns + n - first);
+          const Vector gradient = load(memory.lstm.dh + r * kTileColumns + n - first);
           store_first(memory.dh + position * P + n,
                       lstm_keep_share(lstm, memory.lstm, gradient, row, position, n, P - n), P - n);
         }
       }
-    }
+    });
   }
 }
 

@@ -25,7 +25,7 @@ inline int64_t lstm_list_rows(const LstmForward& op, const LstmMemory& memory, R
   for (int64_t row = rows.begin; row < rows.end; ++row) {
     if (step >= op.walk.length(row)) continue;
     const int64_t position = op.walk.position(row, step);
-    memory.x_rows[active] = op.x + position * op.input_size;
+    if (memory.steps_ahead == 0) memory.x_rows[active] = op.x + position * op.input_size;
     memory.h_rows[active] = op.hidden_mask ? memory.masked_at(op, row, step - 1)
                             : step > 0     ? memory.h_at(op, row, step - 1)
                                            : row_or(op.h0, row, P, memory.zeros);
@@ -58,45 +58,90 @@ LSTM_INLINE void lstm_cell(const float* z, const LstmRow& row, int64_t first, in
   store_first(gates + kOutputGate * hidden_size, o, count);
 }
 
-// The same tile with a third segment, the gates of the step before.
-inline void lstm_multiply_with_gates(const LstmForward& op, const LstmMemory& memory, Range tile, const Segment& x,
-                                     const Segment& h, int64_t panel, TileStart bias, TileEnd z) noexcept {
-  const int64_t G = op.recurrent_gates();
-  const Segment segments[] = {
-      x, h, {memory.g_rows + tile.begin, 1, op.packed_gate + panel * G * kRecurrentGates * kLanes, G}};
-  MixedTile<WholePanel, WholePanel, RecurrentGateColumns>::multiply(tile.size(), segments, bias, z);
+// b + W_ih x of the steps from `step` on, for the rows and panels of a share.
+inline void lstm_multiply_ahead(const LstmForward& op, const LstmMemory& memory, const Share& share,
+                                int64_t step) noexcept {
+  const int64_t I = op.input_size;
+  int64_t listed = 0;
+  for (int64_t k = 0; k < memory.steps_ahead && step + k < share.steps; ++k) {
+    memory.rows_ahead[k] = listed;
+    for (int64_t row = share.rows.begin; row < share.rows.end; ++row) {
+      if (step + k < op.walk.length(row)) memory.x_rows[listed++] = op.x + op.walk.position(row, step + k) * I;
+    }
+  }
+  for (int64_t panel = share.panels.begin; panel < share.panels.end; ++panel) {
+    const float* columns = op.packed_ih + panel * I * kTileColumns;
+    multiply_listed(memory.x_rows, listed, columns, I, columns + I * kTileColumns,
+                    {memory.bias + panel * kTileColumns, 0},
+                    {memory.ahead_of(op, panel, share.rows.begin), kTileColumns}, [](Range, FetchList&) {}, [](Range) {});
+  }
 }
 
-// One step of the listed rows: z = b + W_ih x + W_hh h' tile by tile, each followed by the cell.
-inline void lstm_step_rows(const LstmForward& op, const LstmMemory& memory, int64_t active, Range panels) noexcept {
-  const int64_t I = op.input_size, H = op.hidden_size, P = op.output_size;
-  const Tiles tiles({0, active});
-  for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-    const float* columns_ih = op.packed_ih + panel * I * kTileColumns;
-    const float* columns_hh = op.packed_hh + panel * P * kTileColumns;
-    const TileStart bias = {memory.bias + panel * kTileColumns, 0};
-    for (int64_t t = 0; t < tiles.count; ++t) {
-      const Range tile = tiles[t];
-      const Segment segments[] = {{memory.x_rows + tile.begin, 1, columns_ih, I},
-                                  {memory.h_rows + tile.begin, 1, columns_hh, P}};
-      alignas(64) float z[kTileRows * kTileColumns];
-      if (op.gates_recur) {
-        lstm_multiply_with_gates(op, memory, tile, segments[0], segments[1], panel, bias, {z, kTileColumns});
-      } else {
-        multiply_tile(tile.size(), segments, 2, bias, {z, kTileColumns});
-      }
-      for (int64_t r = 0; r < tile.size(); ++r) {
-        const LstmRow& row = memory.rows[tile.begin + r];
-        const int64_t first = panel * kLanes;
-        if (op.plain) {
-          lstm_cell(z + r * kTileColumns, row, first, H - first, H);
-        } else {
-          const LstmRowOptions& options = memory.options[tile.begin + r];
-          const LstmOutputs outputs = lstm_variant_gates(op, z + r * kTileColumns, row, options, first, H - first);
-          lstm_variant_hidden(op, outputs, row, options, first, H - first);
-        }
-      }
+// z += the gates of the step before, a third segment, for a tile of the listed rows.
+inline void lstm_multiply_gates(const LstmForward& op, const LstmMemory& memory, Range tile, int64_t panel,
+                                float* z) noexcept {
+  const int64_t G = op.recurrent_gates();
+  const Segment segment = {memory.g_rows + tile.begin, 1, op.packed_gate + panel * G * kRecurrentGates * kLanes, G};
+  MixedTile<RecurrentGateColumns>::multiply(tile.size(), &segment, {z, kTileColumns}, {z, kTileColumns});
+}
+
+// Lists what the cells of a tile of the listed rows write for the way back: new memory at each step, a line of which holds
+// several panels.
+LSTM_INLINE void lstm_list_cells(const LstmForward& op, const LstmMemory& memory, Range tile, int64_t panel,
+                                 FetchList& list) noexcept {
+  const int64_t H = op.hidden_size, first = panel * kLanes;
+  if (first % kLine != 0 || !op.gates) return;
+  for (int64_t r = tile.begin; r < tile.end; ++r) {
+    const LstmRow& row = memory.rows[r];
+    for (int gate = 0; gate < kLstmGates; ++gate) list.add(row.gates + gate * H + first, 1);
+    list.add(row.c + first, 1), list.add(row.h + first, 1);
+  }
+}
+
+// The cells of a tile of the listed rows, whose z stands at z[r][kTileColumns].
+LSTM_INLINE void lstm_tile_cells(const LstmForward& op, const LstmMemory& memory, Range tile, int64_t panel,
+                                 const float* z) noexcept {
+  const int64_t H = op.hidden_size, first = panel * kLanes;
+  for (int64_t r = tile.begin; r < tile.end; ++r, z += kTileColumns) {
+    const LstmRow& row = memory.rows[r];
+    if (op.plain) {
+      lstm_cell(z, row, first, H - first, H);
+    } else {
+      const LstmRowOptions& options = memory.options[r];
+      const LstmOutputs outputs = lstm_variant_gates(op, z, row, options, first, H - first);
+      lstm_variant_hidden(op, outputs, row, options, first, H - first);
     }
+  }
+}
+
+// One step of the listed rows: z = b + W_ih x + W_hh h' panel by panel, each tile followed by its cells. What is multiplied
+// after a panel is the next one, or the first one at the next step.
+inline void lstm_step_rows(const LstmForward& op, const LstmMemory& memory, int64_t active, int64_t step,
+                           const Share& share) noexcept {
+  const int64_t I = op.input_size, P = op.output_size;
+  const Range panels = share.panels;
+  const bool ahead = memory.steps_ahead > 0;
+  if (ahead && step % memory.steps_ahead == 0) lstm_multiply_ahead(op, memory, share, step);
+  for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
+    const int64_t next = panel + 1 < panels.end ? panel + 1 : panels.begin;
+    float* z = memory.z;
+    if (ahead) {
+      z = memory.ahead_of(op, panel, share.rows.begin) + memory.rows_ahead[step % memory.steps_ahead] * kTileColumns;
+    } else {
+      multiply_listed(memory.x_rows, active, op.packed_ih + panel * I * kTileColumns, I,
+                      op.packed_ih + next * I * kTileColumns, {memory.bias + panel * kTileColumns, 0},
+                      {z, kTileColumns}, [](Range, FetchList&) {}, [](Range) {});
+    }
+    const TileEnd end = {z, kTileColumns};
+    multiply_listed(
+        memory.h_rows, active, op.packed_hh + panel * P * kTileColumns, P, op.packed_hh + next * P * kTileColumns,
+        {end.data, end.stride}, end,
+        [&](Range tile, FetchList& list) { lstm_list_cells(op, memory, tile, panel, list); },
+        [&](Range tile) {
+          float* const at = z + tile.begin * kTileColumns;
+          if (op.gates_recur) lstm_multiply_gates(op, memory, tile, panel, at);
+          lstm_tile_cells(op, memory, tile, panel, at);
+        });
   }
 }
 
@@ -148,8 +193,8 @@ inline void lstm_copy_unprojected(const LstmForward& op, Range rows) noexcept {
 
 // One step of the listed rows, up to h or what a projection multiplies. With layer normalization a row is whole only when
 // all panels are: where threads share these, they meet and then share the rows.
-inline void lstm_step_cells(const LstmForward& op, const LstmMemory& memory, int64_t active, const Share& share,
-                            Team& team) noexcept {
+inline void lstm_step_cells(const LstmForward& op, const LstmMemory& memory, int64_t active, int64_t step,
+                            const Share& share, Team& team) noexcept {
   if (op.normalizes()) {
     lstm_multiply_parts(op, memory, active, share.panels, share.rows.begin);
     share.end_step(team);
@@ -158,15 +203,15 @@ inline void lstm_step_cells(const LstmForward& op, const LstmMemory& memory, int
       lstm_norm_row(op, memory, listed, memory.parts + (share.rows.begin + listed) * LstmMemory::parts_size(op));
     }
   } else {
-    lstm_step_rows(op, memory, active, share.panels);
+    lstm_step_rows(op, memory, active, step, share);
   }
   share.end_step(team);
 }
 
 // The same, and h where it is a projection of that.
-inline void lstm_step_hidden(const LstmForward& op, const LstmMemory& memory, int64_t active, const Share& share,
-                             const Share& projection, Team& team) noexcept {
-  lstm_step_cells(op, memory, active, share, team);
+inline void lstm_step_hidden(const LstmForward& op, const LstmMemory& memory, int64_t active, int64_t step,
+                             const Share& share, const Share& projection, Team& team) noexcept {
+  lstm_step_cells(op, memory, active, step, share, team);
   if (!op.projected) return;
   lstm_project_rows(op, memory, active, projection.panels);
   share.end_step(team);
@@ -195,7 +240,7 @@ inline void lstm_walk(const LstmForward& op, const LstmMemory& memory, Team& tea
 inline void lstm_forward(const LstmForward& op, void* workspace, Team& team) noexcept {
   const LstmMemory memory(op, workspace, team.rank());
   lstm_walk(op, memory, team, [&](const Share& share, const Share& projection, int64_t step) {
-    lstm_step_hidden(op, memory, lstm_list_rows(op, memory, share.rows, step), share, projection, team);
+    lstm_step_hidden(op, memory, lstm_list_rows(op, memory, share.rows, step), step, share, projection, team);
   });
 }
 

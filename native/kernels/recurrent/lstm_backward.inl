@@ -29,48 +29,76 @@ LSTM_INLINE void lstm_cell_backward(Vector dh, const LstmBackwardRow& row, int64
   store_first(dgates + kOutputGate * hidden_size, multiply(multiply(dh, t), slope(o)), count);
 }
 
-// Where the gradient of h starts: from dy, plus dh_n at a row's last step or else what zoneout left. `width` columns from
-// `first` of the listed rows, into dh[r][kTileColumns].
-LSTM_INLINE void lstm_start_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range tile, int64_t step,
-                                     bool last, int64_t first, float* dh) noexcept {
+// Where the gradient of h starts: from dy, plus dh_n at a row's last step or else what zoneout left. A panel of the listed
+// rows, into dh[r][kTileColumns].
+inline void lstm_start_backward(const LstmBackward& op, const LstmBackwardMemory& memory, int64_t active, int64_t step,
+                                bool last, int64_t first) noexcept {
   const int64_t P = op.output_size;
-  for (int64_t r = 0; r < tile.size(); ++r) {
-    const int64_t row = memory.rows[tile.begin + r], position = op.walk.position(row, step);
+  for (int64_t r = 0; r < active; ++r) {
+    const int64_t row = memory.rows[r], position = op.walk.position(row, step);
     for (int v = 0; v < kTileVectors; ++v) {
       const int64_t unit = first + v * kLanes, rest = P - unit;
       Vector start = op.dy && rest > 0 ? load_first(op.dy + position * P + unit, rest) : zero();
       if (last && op.dh_n && rest > 0) start = add(start, load_first(op.dh_n + row * P + unit, rest));
       if (!last && op.keep_hidden.data && rest > 0) start = add(start, load_first(memory.kept + row * P + unit, rest));
-      store(dh + r * kTileColumns + v * kLanes, start);
+      store(memory.dh + r * kTileColumns + v * kLanes, start);
     }
   }
 }
 
 // dh += mask * (the chain over the next step's gates), for the listed rows.
-inline void lstm_add_masked(const LstmBackward& op, const LstmBackwardMemory& memory, Range tile,
-                            const Segment& segment, int64_t first, float* dh) noexcept {
+inline void lstm_add_masked(const LstmBackward& op, const LstmBackwardMemory& memory, int64_t active,
+                            const float* columns, int64_t first) noexcept {
   alignas(64) float product[kTileRows * kTileColumns];
-  multiply_tile(tile.size(), &segment, 1, {kZeroColumns, 0}, {product, kTileColumns});
-  for (int64_t r = 0; r < tile.size(); ++r) {
-    const float* mask = op.hidden_mask + memory.rows[tile.begin + r] * op.output_size;
-    for (int64_t n = 0; n < kTileColumns && first + n < op.output_size; n += kLanes) {
-      float* at = dh + r * kTileColumns + n;
-      store(at, fma(load_first(mask + first + n, op.output_size - first - n), load(product + r * kTileColumns + n),
-                    load(at)));
+  const Tiles tiles({0, active});
+  for (int64_t t = 0; t < tiles.count; ++t) {
+    const Range tile = tiles[t];
+    const Segment segment = {memory.dgates_after + tile.begin, 1, columns, kLstmGates * op.hidden_size};
+    multiply_tile(tile.size(), &segment, 1, {kZeroColumns, 0}, {product, kTileColumns});
+    for (int64_t r = 0; r < tile.size(); ++r) {
+      const float* mask = op.hidden_mask + memory.rows[tile.begin + r] * op.output_size;
+      for (int64_t n = 0; n < kTileColumns && first + n < op.output_size; n += kLanes) {
+        float* at = memory.dh + (tile.begin + r) * kTileColumns + n;
+        store(at, fma(load_first(mask + first + n, op.output_size - first - n), load(product + r * kTileColumns + n),
+                      load(at)));
+      }
     }
   }
 }
 
-// The chain over the next step's gates joins dh, by the mask where there is one; none does at a row's last step.
-inline void lstm_add_chain(const LstmBackward& op, const LstmBackwardMemory& memory, Range tile, bool last,
-                           int64_t panel, float* dh) noexcept {
-  const int64_t depth = kLstmGates * op.hidden_size;
-  const Segment segment = {memory.dgates_after + tile.begin, 1, op.packed_hh + panel * depth * kTileColumns, depth};
-  if (op.hidden_mask && !last) {
-    lstm_add_masked(op, memory, tile, segment, panel * kTileColumns, dh);
-  } else {
-    multiply_tile(tile.size(), &segment, last ? 0 : 1, {dh, kTileColumns}, {dh, kTileColumns});
+// Lists what the cells of a tile of the listed rows read and write.
+LSTM_INLINE void lstm_list_cells_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range tile,
+                                          int64_t step, int64_t first, FetchList& list) noexcept {
+  const int64_t H = op.hidden_size, count = H - first < kTileColumns ? H - first : kTileColumns;
+  for (int64_t r = tile.begin; r < tile.end; ++r) {
+    const LstmBackwardRow at = lstm_backward_row(op, memory, memory.rows[r], step);
+    for (int gate = 0; gate < kLstmGates; ++gate) list.add(at.gates + gate * H + first, count);
+    list.add(at.cell + first, count), list.add(at.cell_before + first, count), list.add(at.dc + first, count);
+    for (int gate = 0; gate < kLstmGates; ++gate) list.add(at.dgates + gate * H + first, count);
   }
+}
+
+// The gradient of h for a panel of the listed rows, into memory.dh[r][kTileColumns], then use(tile) for each tile of them:
+// where it starts, and the chain over the next step's gates, by the mask where there is one; none at a row's last step.
+// What is multiplied next is the panel after this one, or the first again.
+template <class Use>
+inline void lstm_gradient_of_hidden(const LstmBackward& op, const LstmBackwardMemory& memory, int64_t active,
+                                    int64_t step, bool last, int64_t panel, Range panels, Use use) noexcept {
+  const int64_t depth = kLstmGates * op.hidden_size, next = panel + 1 < panels.end ? panel + 1 : panels.begin;
+  const int64_t first = panel * kTileColumns;
+  const float* columns = op.packed_hh + panel * depth * kTileColumns;
+  lstm_start_backward(op, memory, active, step, last, first);
+  if (last || op.hidden_mask) {
+    if (!last) lstm_add_masked(op, memory, active, columns, first);
+    return use(Range{0, active});
+  }
+  const TileEnd dh = {memory.dh, kTileColumns};
+  multiply_listed(
+      memory.dgates_after, active, columns, depth, op.packed_hh + next * depth * kTileColumns, {dh.data, dh.stride}, dh,
+      [&](Range tile, FetchList& list) {
+        if (!op.projected) lstm_list_cells_backward(op, memory, tile, step, first, list);
+      },
+      use);
 }
 
 // All that reaches h, for `count` units from `first` of one row: what zoneout leaves to the step before goes there, and the
@@ -98,19 +126,14 @@ LSTM_INLINE void lstm_variant_backward(const LstmBackward& op, const LstmBackwar
 inline void lstm_step_backward(const LstmBackward& op, const LstmBackwardMemory& memory, int64_t active, int64_t step,
                                bool last, Range panels) noexcept {
   const int64_t H = op.hidden_size, P = op.output_size;
-  const Tiles tiles({0, active});
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
     const int64_t first = panel * kTileColumns, count = P - first;
-    for (int64_t t = 0; t < tiles.count; ++t) {
-      const Range tile = tiles[t];
-      alignas(64) float dh[kTileRows * kTileColumns];
-      lstm_start_backward(op, memory, tile, step, last, first, dh);
-      lstm_add_chain(op, memory, tile, last, panel, dh);
-      for (int64_t r = 0; r < tile.size(); ++r) {
-        const int64_t row = memory.rows[tile.begin + r], position = op.walk.position(row, step);
+    lstm_gradient_of_hidden(op, memory, active, step, last, panel, panels, [&](Range tile) {
+      for (int64_t r = tile.begin; r < tile.end; ++r) {
+        const int64_t row = memory.rows[r], position = op.walk.position(row, step);
         const LstmBackwardRow at = lstm_backward_row(op, memory, row, step);
         for (int64_t unit = 0; unit < kTileColumns && unit < count; unit += kLanes) {
-          const Vector gradient = load(dh + r * kTileColumns + unit);
+          const Vector gradient = load(memory.dh + r * kTileColumns + unit);
           if (op.plain) {
             if (op.dprojected) {
               store_first(op.dprojected + position * P + first + unit, gradient, count - unit);
@@ -122,7 +145,7 @@ inline void lstm_step_backward(const LstmBackward& op, const LstmBackwardMemory&
           }
         }
       }
-    }
+    });
   }
 }
 

@@ -41,8 +41,8 @@ struct LstmBackwardMemory {
   // normalization, the gradient of o φ, [B,H], of c as φ sees it, [B,H], and of what W_hh multiplied, [B,4H] at this step
   // and the one after.
   float *dc, *kept, *projected, *dvalues, *arriving, *visible, *recurrent[2];
-  // Of one thread.
-  float* zeros = nullptr;
+  // Of one thread; dh is the gradient of h in a panel of a step.
+  float *zeros = nullptr, *dh = nullptr;
   const float** dgates_after = nullptr;
   int64_t* rows = nullptr;
   size_t bytes;
@@ -61,6 +61,7 @@ struct LstmBackwardMemory {
     for (float*& buffer : recurrent) buffer = carver.take<float>(op.drecurrent ? 0 : kLstmGates * cells);
     for (int t = 0; t <= thread; ++t) {
       zeros = carver.take<float>(op.hidden_size);
+      dh = carver.take<float>(batch * kTileColumns);
       dgates_after = carver.take<const float*>(batch);
       rows = carver.take<int64_t>(batch);
     }

@@ -54,14 +54,22 @@ struct LstmRowOptions {
   int64_t position;  // the row of [T,B,·]
 };
 
+// As many rows as make a multiply fast: of more, what it gives would leave the L2 before it is used.
+constexpr int64_t kRowsToMultiply = 128;
+
 struct LstmMemory {
   // Shared: the running states [B,·], where no output keeps them. h alternates between steps, because a thread may
   // still read the last step's while another writes this one's; so do masked, h as the gates see it, and
   // recurred, the gates as the next step sees them. Where layer normalization keeps apart what x and h add to the gates,
   // both parts of each listed row, in panels.
   float *h[2], *masked[2], *recurred[2], *c, *unprojected, *parts;
-  // Of one thread.
-  float *zeros = nullptr, *bias = nullptr;
+  // W_ih x + b of some steps to come, panel by panel of all their rows: one multiply over many rows instead of one for
+  // each step, where a step has few. Each thread has those of its rows and panels.
+  float* ahead;
+  int64_t steps_ahead;
+  // Of one thread: where the listed rows of each of those steps begin; before its activations, a panel of a step.
+  float *zeros = nullptr, *bias = nullptr, *z = nullptr;
+  int64_t* rows_ahead = nullptr;
   const float **x_rows = nullptr, **h_rows = nullptr, **g_rows = nullptr;
   LstmRow* rows = nullptr;
   LstmRowOptions* options = nullptr;
@@ -76,16 +84,31 @@ struct LstmMemory {
     c = carver.take<float>(op.cells ? 0 : state);
     unprojected = carver.take<float>(op.projected && !op.unprojected ? state : 0);
     parts = carver.take<float>(op.normalizes() ? batch * parts_size(op) : 0);
+    steps_ahead = steps_to_multiply_ahead(op);
+    ahead = carver.take<float>(steps_ahead * batch * op.panels() * kTileColumns);
     for (int t = 0; t <= thread; ++t) {
       zeros = carver.take<float>(op.zeros());
       bias = carver.take<float>(op.panels() * kTileColumns);
-      x_rows = carver.take<const float*>(batch);
+      z = carver.take<float>(steps_ahead > 0 ? 0 : batch * kTileColumns);
+      rows_ahead = carver.take<int64_t>(steps_ahead);
+      x_rows = carver.take<const float*>((steps_ahead > 0 ? steps_ahead : 1) * batch);
       h_rows = carver.take<const float*>(batch);
       g_rows = carver.take<const float*>(op.gates_recur ? batch : 0);
       rows = carver.take<LstmRow>(batch);
       options = carver.take<LstmRowOptions>(op.plain ? 0 : batch);
     }
     bytes = carver.used;
+  }
+
+  // None with layer normalization, which keeps W_ih x apart, or where one step has rows enough.
+  static int64_t steps_to_multiply_ahead(const LstmForward& op) {
+    const int64_t steps = op.walk.batch > 0 ? kRowsToMultiply / op.walk.batch : 0;
+    if (op.normalizes() || steps < 2 || op.walk.steps < 2) return 0;
+    return steps < op.walk.steps ? steps : op.walk.steps;
+  }
+  // A panel of what was multiplied ahead, from `row`, the first of this thread, on.
+  float* ahead_of(const LstmForward& op, int64_t panel, int64_t row) const {
+    return ahead + (panel * op.walk.batch + row) * steps_ahead * kTileColumns;
   }
 
   // Where h and c of a row stand after a step, and h as the gates of the next step see it.
