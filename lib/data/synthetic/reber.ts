@@ -58,7 +58,7 @@ function reberString(draws: Draws): ReberString {
  * Strings of the embedded Reber grammar with what may follow each symbol: what a trained network is judged by. Each choice of
  * the grammar is as likely as the other, so strings have 9 symbols or more.
  *
- *     for (const { text, successors } of synthetic.reberStrings({ count: 256, seed: 1 })) ...
+ *     for (const { text, successors } of synthetic.reberStrings({ count: 256, seed: 1 })) console.log(text, successors);
  */
 export function reberStrings(options: { readonly count: number; readonly seed?: number }): ReberString[] {
   checkOptions('reberStrings', options, ['count', 'seed']);
