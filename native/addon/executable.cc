@@ -198,7 +198,8 @@ const std::shared_ptr<Executable>& ExecutableObject::executable() const {
   return executable_;
 }
 
-// (store, T, B, S, inputs, training): { outcome: Promise, abort() }
+// (store, T, B, S, inputs, training, abortable): { outcome: Promise, abort() }, which is there for those alone that ask
+// for it, since a function takes longer to make than the rest
 Napi::Value ExecutableObject::run(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const Counts counts = counts_at(info, 1);
@@ -211,9 +212,11 @@ Napi::Value ExecutableObject::run(const Napi::CallbackInfo& info) {
   job->priority = info[5].ToBoolean() ? Priority::training : Priority::inference;
   const Napi::Object handle = Napi::Object::New(env);
   handle.Set("outcome", Environment::of(env).submit_promised(env, job));
-  handle.Set("abort", Napi::Function::New(env, [job = std::weak_ptr<Job>(job)](const Napi::CallbackInfo&) {
-               if (const auto waiting = job.lock()) Engine::instance().abandon(waiting);
-             }));
+  if (info[6].ToBoolean()) {
+    handle.Set("abort", Napi::Function::New(env, [job = std::weak_ptr<Job>(job)](const Napi::CallbackInfo&) {
+                 if (const auto waiting = job.lock()) Engine::instance().abandon(waiting);
+               }));
+  }
   return handle;
 }
 

@@ -58,12 +58,21 @@ export interface AddonOutcome {
 
 export interface AddonRun {
   readonly outcome: Promise<AddonOutcome>;
-  abort(): void;
+  /** Of a run that was said to be abortable. */
+  abort?(): void;
 }
 
 export interface AddonExecutable {
   /** The counts of T, B and S; one array for each input, in order, copied at the call. */
-  run(store: AddonStore, t: number, b: number, s: number, inputs: readonly NumberArray[], training: boolean): AddonRun;
+  run(
+    store: AddonStore,
+    t: number,
+    b: number,
+    s: number,
+    inputs: readonly NumberArray[],
+    training: boolean,
+    abortable: boolean,
+  ): AddonRun;
   runSync(store: AddonStore, t: number, b: number, s: number, inputs: readonly NumberArray[]): AddonOutcome;
   /**
    * As `runSync` of a program without guards, again and again: a function of the inputs, and of arrays of the outputs'

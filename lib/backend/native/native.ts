@@ -176,8 +176,10 @@ class NativeExecutable implements Executable {
     signal?.throwIfAborted();
     const { counts, arrays, handle } = this.bind(store, inputs);
     const { T, B, S } = counts;
-    const run = reporting(() => this.executable.run(handle, T, B, S, arrays, priority === 'training'));
-    const abort = () => run.abort();
+    const run = reporting(() =>
+      this.executable.run(handle, T, B, S, arrays, priority === 'training', signal !== undefined),
+    );
+    const abort = () => run.abort?.();
     signal?.addEventListener('abort', abort, { once: true });
     try {
       const outcome = await run.outcome;
