@@ -18,9 +18,6 @@ export interface PeerKind {
 
 type Answer = Partial<Readonly<Record<'version' | 'error', string> & Record<'seconds', number>>>;
 
-/** The threads of other engines spin a while after a run: they are given the time to fall asleep, so that they disturb nobody. */
-const pause = 20;
-
 /** What a peer does not do: it says that it has no such case, it takes too long, or its process has ended. */
 export class PeerError extends Error {}
 
@@ -45,9 +42,17 @@ class PeerProcess {
     return this.said.trim();
   }
 
-  ask(question: object): Promise<Answer> {
+  async ask(question: object): Promise<Answer> {
+    this.pause(false);
     this.child.stdin!.write(`${JSON.stringify(question)}\n`);
-    return this.answer();
+    const answer = await this.answer();
+    this.pause(true);
+    return answer;
+  }
+
+  /** The threads of other engines spin for a while after a run. Out of its turn the whole process stands still. */
+  private pause(still: boolean): void {
+    if (process.platform !== 'win32') this.child.kill(still ? 'SIGSTOP' : 'SIGCONT');
   }
 
   /** The next answer. Lines that are no answers, such as a library's greeting, are passed over. */
@@ -122,9 +127,7 @@ export class Peer {
 
   /** Seconds of a run, the mean of `count`. */
   async time(count: number): Promise<number> {
-    const { seconds } = await this.ask({ run: count });
-    await sleep(pause);
-    return seconds!;
+    return (await this.ask({ run: count })).seconds!;
   }
 
   close(): void {
