@@ -13,7 +13,7 @@
  */
 import type { Executable, Store } from '../lib/backend/backend';
 import type { Tensors } from './peers/peer';
-import { native } from '../lib/backend/native/native';
+import { getThreads, native } from '../lib/backend/native/native';
 import { slice } from '../lib/ops/layout/slice';
 import { float32, type Variable } from '../lib/ops/op';
 import { lstm } from '../lib/ops/recurrent/lstm';
@@ -25,6 +25,9 @@ import type { Program } from '../lib/program/program';
 import { alternate, median, secondsOf } from './measure';
 import type { Pass } from './report';
 import { numbers, stateSpecs, writeBackward } from './trainStep';
+
+/** Seconds of a run beyond which the way to another thread is no matter. */
+const longestSync = 1e-3;
 
 export interface LayerSize {
   readonly T: number;
@@ -63,7 +66,8 @@ export class LstmLayer {
     run: () => this.executable.run(this.store, {}),
     runSync: () => this.executable.runSync(this.store, {}),
   };
-  private fastest: 'run' | 'runSync' | undefined;
+  /** By the number of threads that it was tried with. */
+  private readonly fastest = new Map<number, 'run' | 'runSync'>();
 
   constructor(
     readonly size: LayerSize,
@@ -82,7 +86,12 @@ export class LstmLayer {
   }
 
   /** Seconds of one run, the mean of `count`. */
-  readonly time = async (count = 1): Promise<number> => this.timeOf((this.fastest ??= await this.findFastest()), count);
+  readonly time = async (count = 1): Promise<number> => {
+    const threads = getThreads();
+    const way = this.fastest.get(threads) ?? (await this.findFastest());
+    this.fastest.set(threads, way);
+    return this.timeOf(way, count);
+  };
 
   private async timeOf(way: 'run' | 'runSync', count: number): Promise<number> {
     const repeated = async () => {
@@ -92,6 +101,7 @@ export class LstmLayer {
   }
 
   private async findFastest(): Promise<'run' | 'runSync'> {
+    if ((await this.timeOf('run', 3)) > longestSync) return 'run';
     const samples = await alternate({ run: () => this.timeOf('run', 3), runSync: () => this.timeOf('runSync', 3) }, 3);
     return median(samples.runSync) < median(samples.run) ? 'runSync' : 'run';
   }

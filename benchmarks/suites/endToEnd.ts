@@ -65,6 +65,7 @@ function languageModel(name: string): Contest {
     },
     outputs: async () => ({ loss: Float32Array.of((await first).loss) }),
     async time(count) {
+      await first; // the loss at the parameters that the peers are given
       const begin = performance.now();
       for (let k = 0; k < count; k++) await step();
       return (performance.now() - begin) / 1e3 / count;
