@@ -130,15 +130,18 @@ const axis = {
   splitLine: { lineStyle: { color: '#eee' } },
 };
 
-const subtitle = (machines: Results['machines']): string =>
-  [
-    ...new Set(
-      machines.map(
-        ({ cpu, isa, threads, peakGflops, date }: Report['machine']) =>
-          `${cpu}, ${isa}, ${threads} threads, peak ${Number(peakGflops).toFixed(0)} GFLOP/s, ${String(date).slice(0, 10)}`,
-      ),
-    ),
-  ].join('; ');
+/** A machine once a day, and the peaks that it had in the runs of that day. */
+function subtitle(machines: Results['machines']): string {
+  const peaks = new Map<string, number[]>();
+  for (const { cpu, isa, threads, peakGflops, date } of machines) {
+    const name = `${cpu}, ${isa}, ${threads} threads, ${String(date).slice(0, 10)}`;
+    peaks.set(name, [...(peaks.get(name) ?? []), Number(peakGflops)]);
+  }
+  const range = (values: readonly number[]) => [
+    ...new Set([Math.min(...values), Math.max(...values)].map((value) => value.toFixed(0))),
+  ];
+  return [...peaks].map(([name, values]) => `${name}, peak ${range(values).join(' to ')} GFLOP/s`).join('; ');
+}
 
 /** Of each grid two: the names of the groups, on the left only, and whole numbers, at which they lie. */
 const groupAxes = (gridIndex: number, groups: readonly Group[]) => [
