@@ -249,12 +249,12 @@ export class Series {
 
   private place({ key, row }: Pick<Origin, 'key' | 'row'>, lookback: number) {
     const series = this.find(key);
-    const { length } = series.table;
+    const { length, key: name } = series.table;
     if (Number.isInteger(row) && row >= lookback && row <= length) return { series, row };
     throw new DataError(
       `windowAt: expected an origin with ${lookback} rows before it, ` +
         (lookback > length
-          ? `received a series of ${length} rows`
+          ? `received ${name ? `${describe(name)}, ` : ''}a series of ${length} rows`
           : `so a row in ${lookback}..${length}, received ${describe(row)}`),
     );
   }

@@ -1,6 +1,6 @@
 /** What a user who made a common mistake is told. */
 import { Readable } from 'node:stream';
-import { DataError, OptionError, series } from '../../../lib';
+import { adam, DataError, lstm, OptionError, pointHead, sequential, series } from '../../../lib';
 
 const options = { time: 'date', target: 'y' } as const;
 const day = (n: number) => new Date(Date.UTC(2024, 0, n));
@@ -74,4 +74,15 @@ test('a window at an origin says what is wrong, and no range that runs backwards
   );
   expect(at([{ key: '', row: 1 }], 2)).toThrow('so a row in 2..3, received 1');
   for (const wrong of [table.end(), undefined, [3]]) expect(at(wrong, 2)).toThrow(DataError);
+});
+
+test('a series that is too short for a forecast is named', async () => {
+  const shops = [
+    ...rows(30).map((row) => ({ ...row, shop: 'old' })),
+    ...rows(3).map((row) => ({ ...row, shop: 'new' })),
+  ];
+  const table = series.fromRecords(shops, { ...options, key: 'shop', split: [1, 0, 0] });
+  const model = sequential([lstm(2), pointHead({ horizon: 1 })]);
+  await model.fit(table.train.windows({ lookback: 5, horizon: 1 }), { optimizer: adam(), maxSteps: 1 });
+  await expect(table.forecast(model)).rejects.toThrow("received 'new', a series of 3 rows");
 });
