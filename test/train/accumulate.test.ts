@@ -36,6 +36,17 @@ function joined(batches: readonly Batch[]): Batch {
   };
 }
 
+/** Some rows of a batch of tokens, up to so many steps. */
+function cut(batch: Batch, [begin, end]: readonly [number, number], steps: number): Batch {
+  const rows = ({ data, shape }: { data: ArrayLike<number>; shape: readonly number[] }) => {
+    const [, T = 1] = shape;
+    const kept = Array.from(data).filter((_, k) => k >= begin * T && k < end * T && k % T < steps);
+    const size = shape.length === 1 ? [end - begin] : [end - begin, steps];
+    return data instanceof Float32Array ? floats32(kept, size) : ints(kept, size);
+  };
+  return Object.fromEntries(Object.entries(batch).map(([name, tensor]) => [name, rows(tensor as never)])) as never;
+}
+
 const weighted = (seed: number, B: number): Batch => {
   const { data, shape } = noise(seed, B, 3);
   return { ...tokenBatch(seed, B, 3), weights: { data: data.map(Math.abs), shape } };
@@ -90,6 +101,30 @@ eachBackend((backend) => {
       expect(small.figures.perplexity).toBeCloseTo(large.figures.perplexity!, 4);
     }
     expectClose(await copies(other), await copies(one), bounds[backend]);
+  });
+
+  test.each([
+    ['read in one direction', {}, {}],
+    ['read in both directions', { bidirectional: true }, {}],
+    ['weighted as well', { bidirectional: true }, { weights: weighted(6, 8).weights! }],
+  ])('the step of several batches of ragged lengths is that of the one larger batch: %s', async (_, lstm, more) => {
+    const large = { ...tokenBatch(6, 8, 3), ...more, lengths: ints([3, 1, 0, 2, 1, 3, 2, 3]) };
+    // Padded to their own longest; the second is all padding.
+    const small = [cut(large, [0, 2], 3), cut(large, [2, 3], 1), cut(large, [3, 5], 2), cut(large, [5, 8], 3)];
+    const ragged = () => languageModel({ backend, seed: 1, lstm }).bind(large);
+    const [one, other] = [ragged(), ragged()];
+    const [first, second] = [sgd({ lr: 0.5 }), sgd({ lr: 0.5 })];
+    for (let step = 0; step < 2; step++) {
+      const together = await one.trainStep(large, { loss, optimizer: first });
+      const apart = await other.trainStep(small, { loss, optimizer: second });
+      for (const name of ['loss', 'gradientNorm'] as const)
+        expect(Math.abs(apart[name] / together[name] - 1)).toBeLessThan(bounds[backend]);
+    }
+    expectClose(await copies(other), await copies(one), bounds[backend]);
+    // Without the lengths it is another loss.
+    const evaluated = async (batch: Batch) => (await ragged().evaluate([batch], { loss })).loss;
+    const whole = { inputs: large.inputs, targets: large.targets!, ...more };
+    expect(Math.abs((await evaluated(whole)) / (await evaluated(large)) - 1)).toBeGreaterThan(1e-4);
   });
 
   test('one batch in a list is that batch', async () => {
