@@ -1,6 +1,6 @@
 import config from './jest.config.mjs';
 
-/** What takes minutes: tasks that are learned, and a text larger than memory; `npm run test:exhaustive`. */
+/** What takes minutes: tasks that are learned, examples at their full budgets, and a text larger than memory; `npm run test:exhaustive`. */
 export default {
   ...config,
   roots: ['<rootDir>/test/exhaustive'],

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 const root = join(__dirname, '../..');
 
-/** Writes the files, and all that they import, below `folder`, where they find the packages of this repository. */
+/** Writes the files, and all that they import, below `folder`, where they find the packages and the addon of this repository. */
 export function transpileTo(folder: string, ...files: string[]): void {
   const compiler = join(root, 'node_modules/typescript/bin/tsc');
   const options =
@@ -17,5 +17,5 @@ export function transpileTo(folder: string, ...files: string[]): void {
     { encoding: 'utf8' },
   );
   if (status !== 0) throw new Error(stdout);
-  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+  for (const found of ['node_modules', 'build']) symlinkSync(join(root, found), join(folder, found));
 }

@@ -1,15 +1,12 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Scores } from 'lstm-native';
 import { birthsChanges, birthsRows, holidays } from '../../../examples/support/births';
 import { runExample } from '../../support/example';
+import { maeOf, summaryIn } from '../../support/exampleFigures';
 
 const folder = mkdtempSync(join(tmpdir(), 'lstm-native-forecasts-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-const summaryOf = (name: string) => JSON.parse(readFileSync(join(folder, name, 'summary.json'), 'utf8')) as Scores;
-const maeOf = ({ baselines }: Scores, name: string) => baselines.find((one) => one.name === name)!.mae;
 
 /** A whole drawing with these texts, in whatever order they are drawn. */
 function expectChart(path: string, ...texts: readonly string[]): void {
@@ -22,7 +19,7 @@ test('births.ts is better than naive forecasts after a short training, in bands 
   const run = join(folder, 'births');
   const { code, lines } = await runExample('births.ts', '--quick', '--run', run);
   expect({ code, last: lines.at(-1) }).toEqual({ code: 0, last: `Written to ${run}: births.svg, summary.json.` });
-  const summary = summaryOf('births');
+  const summary = summaryIn(run);
   expect(summary.origins).toHaveLength(39);
   expect(maeOf(summary, 'seasonal naive 7')).toBeCloseTo(393.68, 1);
   expect(maeOf(summary, 'seasonal naive 364')).toBeCloseTo(295.29, 1);
@@ -37,7 +34,7 @@ test('seattle.ts is better than the weather of a year ago, beside the naive fore
   const run = join(folder, 'seattle');
   const { code, lines } = await runExample('seattle.ts', '--quick', '--run', run);
   expect({ code, last: lines.at(-1) }).toEqual({ code: 0, last: `Written to ${run}: seattle.svg, summary.json.` });
-  const summary = summaryOf('seattle');
+  const summary = summaryIn(run);
   const figures = ['seasonal naive 365', 'naive', 'climatology', 'damped anomaly'].map((name) => maeOf(summary, name));
   expect(figures.map((mae) => mae.toFixed(2))).toEqual(['3.77', '3.17', '3.15', '2.90']);
   expect(summary.overall.mae).toBeLessThan(figures[0]!);

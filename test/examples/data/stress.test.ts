@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CommonestStress, readWords, vowelsOf, type Word } from '../../../examples/support/cmudict';
 import { runExample } from '../../support/example';
+import { vowelsRight } from '../../support/exampleFigures';
 
 const run = mkdtempSync(join(tmpdir(), 'lstm-native-stress-'));
 
@@ -48,7 +49,7 @@ test('the commonest stress is that of most training words, and falls back where 
 test('stress.ts tags more vowels right than the commonest of each vowel, after a short training', async () => {
   const { lines, code } = await runExample('stress.ts', '--quick', '--run', run);
   expect([code, code === 0 ? '' : lines]).toEqual([0, '']);
-  const right = (name: string) => parseFloat(lines.find((line) => line.startsWith(`  ${name} `))!.slice(50));
+  const right = (tagger: string) => vowelsRight(lines, tagger);
   expect(right('bidirectional LSTM')).toBeGreaterThan(right('commonest of the vowel'));
   expect(right('commonest of the vowel')).toBeGreaterThan(right('commonest of all'));
   expect(readFileSync(join(run, 'stress.svg'), 'utf8')).toContain('Stress of held-out English words');
