@@ -2,39 +2,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  adam,
-  gru,
-  load,
-  lstm,
-  quantileHead,
-  rnn,
-  seasonalNaive,
-  sequential,
-  series,
-  slstm,
-  type Layer,
-  type Sequential,
-} from '../../lib';
+import { adam, load, quantileHead, seasonalNaive, sequential, series, type Sequential } from '../../lib';
+import { cells, shapes } from '../support/cellLayers';
 import { Random } from '../support/random';
 import { date } from './fakes';
 
 let folder = '';
 beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'forecasts-'))));
 afterEach(() => rm(folder, { recursive: true }));
-
-interface Options {
-  numLayers: number;
-  bidirectional: boolean;
-  output?: 'last';
-}
-const cells: Readonly<Record<string, (options: Options) => Layer>> = {
-  lstm: (options) => lstm(10, options),
-  'lstm with its options': (options) => lstm(10, { ...options, peepholes: true, layerNorm: true, projSize: 6 }),
-  gru: (options) => gru(10, options),
-  rnn: (options) => rnn(10, options),
-  slstm: (options) => slstm(10, options),
-};
 
 /** A wave of period 5, of other height in each of two shops, the second of which opened later; and noise. */
 const random = new Random(7);
@@ -47,8 +22,6 @@ const rows = [0, 60].flatMap((opened, shop) =>
 );
 const table = series.fromRecords(rows, { time: 'date', key: 'shop', target: 'sold' });
 const window = { lookback: 10, horizon: 3 };
-
-const shapes = [1, 2].flatMap((numLayers) => [false, true].map((bidirectional) => ({ numLayers, bidirectional })));
 
 describe.each(Object.keys(cells))('%s', (name) => {
   for (const shape of shapes) {

@@ -11,32 +11,16 @@ import {
   load,
   lstm,
   meanSquaredError,
-  rnn,
   sequential,
   sequences,
-  slstm,
-  type Layer,
   type Sequential,
 } from '../../lib';
+import { cells, shapes } from '../support/cellLayers';
 import { Random } from '../support/random';
 
 let folder = '';
 beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'sequences-'))));
 afterEach(() => rm(folder, { recursive: true }));
-
-interface Options {
-  numLayers: number;
-  bidirectional: boolean;
-  output?: 'last';
-}
-const cells: Readonly<Record<string, (options: Options) => Layer>> = {
-  lstm: (options) => lstm(12, options),
-  'lstm with its options': (options) => lstm(12, { ...options, peepholes: true, layerNorm: true, projSize: 8 }),
-  gru: (options) => gru(12, options),
-  'gru with the reset gate before': (options) => gru(12, { ...options, resetAfter: false }),
-  rnn: (options) => rnn(12, options),
-  slstm: (options) => slstm(12, options),
-};
 
 /** Words of 0 to 9 letters; the class is whether there are more a than b, the tags whether a letter is one of the two. */
 const random = new Random(1);
@@ -52,7 +36,6 @@ const records = Array.from({ length: 200 }, () => {
 const share = (truths: readonly string[], guesses: readonly string[]) =>
   truths.filter((truth, index) => truth === guesses[index]).length / truths.length;
 
-const shapes = [1, 2].flatMap((numLayers) => [false, true].map((bidirectional) => ({ numLayers, bidirectional })));
 const path = () => join(folder, 'model.safetensors');
 const training = () => ({ loss: crossEntropy(), optimizer: adam({ lr: 0.02 }), metrics: ['accuracy'] });
 
