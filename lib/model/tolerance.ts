@@ -81,13 +81,23 @@ export function nudge({ data, shape }: View): View {
   return { data: Float64Array.from(data, (value, index) => value * (1 + sign(index) * roundingError)), shape };
 }
 
+/** Smaller numbers are zero in kernels. */
+const smallestNormal = 2 ** -126;
+
+/** a - b, where it is more than what counts as zero. */
+function distance(a: number, b: number): number {
+  const difference = a - b;
+  return Math.abs(difference) < smallestNormal ? 0 : difference;
+}
+
 /** Rounding errors of single elements spread: the largest of a million is about five times their root mean square. */
 const spread = 4;
 
 /**
  * ‖a − b‖₂ / ‖b‖₂ or, where that is larger, max |aᵢ − bᵢ| / (spread · sizeᵢ): the first sees errors everywhere, the
  * second one wrong element among many. Rounding errors grow with the terms of a sum, not with what is left of it, so
- * sizeᵢ is the largest of |bᵢ| and the root mean squares of its row, of its column and of all. NaN counts as infinite.
+ * sizeᵢ is the largest of |bᵢ| and the root mean squares of its row, of its column and of all. NaN counts as infinite, what is below
+ * the smallest normal float32 as nothing.
  */
 export function relativeError(a: ArrayLike<number>, { data: b, shape }: View): number {
   const width = last(shape);
@@ -98,13 +108,13 @@ export function relativeError(a: ArrayLike<number>, { data: b, shape }: View): n
     row[Math.floor(index / width)]! += square / width;
     column[index % width]! += square / row.length;
     norm += square;
-    difference += (a[index]! - b[index]!) ** 2;
+    difference += distance(a[index]!, b[index]!) ** 2;
   }
   if (Number.isNaN(difference)) return Infinity;
   if (difference === 0) return 0;
   for (let index = 0; index < b.length; index++) {
     const square = Math.max(b[index]! ** 2, row[Math.floor(index / width)]!, column[index % width]!, norm / b.length);
-    largest = Math.max(largest, (a[index]! - b[index]!) ** 2 / Math.max(square, Number.MIN_VALUE));
+    largest = Math.max(largest, distance(a[index]!, b[index]!) ** 2 / Math.max(square, Number.MIN_VALUE));
   }
   return Math.max(Math.sqrt(difference / Math.max(norm, Number.MIN_VALUE)), Math.sqrt(largest) / spread);
 }

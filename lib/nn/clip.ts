@@ -11,9 +11,9 @@ export interface GateClipOptions {
   readonly gateClip?: number;
 }
 
-/** The bound that an option asks for; 0 for none. */
+/** The bound that an option asks for, as float32, so that both backends clip at the same number; 0 for none. */
 export function clipOf(kind: string, name: string, clip: number | undefined): number {
   if (clip === undefined) return 0;
-  if (typeof clip === 'number' && Math.fround(clip) > 0 && isFiniteFloat32(clip)) return clip;
+  if (typeof clip === 'number' && Math.fround(clip) > 0 && isFiniteFloat32(clip)) return Math.fround(clip);
   throw new OptionError(`${kind}: ${name}: expected a positive number within float32, received ${describe(clip)}`);
 }

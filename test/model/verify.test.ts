@@ -111,6 +111,25 @@ describe('a recurrence that normalizes, and so magnifies rounding errors', () =>
   });
 });
 
+test('what float32 has no normal number for is no error: gradients whose squares are', async () => {
+  const inputs = { data: Float32Array.of(1e-19, -2e-19), shape: [1, 2] };
+  const targets = { data: Float32Array.of(1), shape: [1, 1] };
+  const { ok, worst } = await verify(sequential([linear(1, { bias: false })], { seed: 1 }), { inputs, targets });
+  expect(ok ? null : worst).toBeNull();
+});
+
+test.each<[string, Parameters<typeof lstm>[1]]>([
+  ['of the cell', { cellClip: 0.3, gateClip: 0.3 }],
+  ['of the gates', { gateClip: 0.3 }],
+])('a bound %s that float32 rounds is the same on both backends, where it is met', async (_, clips) => {
+  // From c = 0, without an input gate, c becomes what bounds the candidate.
+  const model = sequential([lstm(9, { ...clips, inputGate: false, cellActivation: 'identity' }), linear(2)], { seed: 1 });
+  const inputs = noise(1, 4, 3, 5);
+  const scaled = { data: inputs.data.map((value) => 4 * value), shape: inputs.shape };
+  const { equations } = await verify(model, { inputs: scaled, targets: noise(2, 4, 3, 2) });
+  expect(equations.filter(({ error }) => !(error < 1e-5))).toEqual([]);
+});
+
 test('without targets a loss must be given', async () => {
   const { inputs } = batch;
   await expect(verify(languageModel(), { inputs })).rejects.toThrow(OptionError);
