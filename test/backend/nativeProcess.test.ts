@@ -35,7 +35,7 @@ test('the addon may be loaded in workers only, which come and go', () => {
   expect(play('load in workers only, one after the other')).toEqual({ lines, status: 0 });
 });
 
-test('two workers and the main thread run at once', () => {
+test('tfjs #8388: two workers and the main thread run at once', () => {
   const { lines, status } = play('two workers at once');
   expect(lines.sort()).toEqual(['committed 1', 'committed 100', 'committed 100']);
   expect(status).toBe(0);

@@ -10,14 +10,25 @@
  * | h_n written over h_0 | an output that shares its memory with the operand that it is computed from | here |
  * | pytorch #191924 | sizes are multiplied in 32 bits | here, the plan; native/large_test.cc, the kernels |
  * | tfjs #8326, #8570 | each training step keeps memory | here |
- * | CMSIS-NN #219 | a stream forgets its state at each call | model/session.test.ts: streaming gives the bits of the whole sequence |
- * | xsimd #92 | aligned loads from arrays that are not | backend/native.test.ts: an array may begin at any offset; native/: every kernel's arrays end at a guard page |
- * | tfjs #8388 | the second worker thread fails | backend/nativeProcess.test.ts: two workers and the main thread run at once |
- * | onnxruntime #29595 | weights are not held to the hidden size | ops/recurrent/lstm.test.ts, cells.test.ts: a wrong weight is refused by name; model/stateDict.test.ts |
+ * | CMSIS-NN #219 | a stream forgets its state at each call | here; model/session.test.ts |
+ * | xsimd #92 | aligned loads from arrays that are not | here; native/: every kernel's arrays end at a guard page |
+ * | tfjs #8388 | the second worker thread fails | backend/nativeProcess.test.ts |
+ * | onnxruntime #29595 | weights are not held to the hidden size | here; ops/recurrent/lstm.test.ts, cells.test.ts: a wrong weight is refused by name |
  */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { gru, linear, lstm, meanSquaredError, rnn, sequential, sgd, type Sequential } from '../../lib';
+import {
+  CheckpointError,
+  gru,
+  linear,
+  lstm,
+  meanSquaredError,
+  rnn,
+  sequential,
+  sgd,
+  slstm,
+  type Sequential,
+} from '../../lib';
 import { native } from '../../lib/backend/native/native';
 import { reference } from '../../lib/backend/reference/reference';
 import { add } from '../../lib/ops/elementwise/arithmetic';
@@ -32,8 +43,8 @@ import { plan } from '../../lib/program/plan';
 import { eachBackend } from '../support/eachBackend';
 import { floats32, noise } from '../support/models';
 
-const layers = { lstm, gru, rnn } as const;
-const cells = (['lstm', 'gru', 'rnn'] as const).map((cell) => [cell] as const);
+const layers = { lstm, gru, rnn, slstm } as const;
+const cells = (['lstm', 'gru', 'rnn', 'slstm'] as const).map((cell) => [cell] as const);
 
 /** The gradient of a parameter in one step of gradient descent with learning rate 1. */
 async function gradientsOf(model: Sequential, batch: Parameters<Sequential['trainStep']>[0]) {
@@ -114,6 +125,53 @@ eachBackend((backend) => {
     },
     30_000,
   );
+});
+
+eachBackend((backend) => {
+  const inputs = noise(1, 2, 5, 3);
+  const make = (cell: keyof typeof layers, size = 4) =>
+    sequential([layers[cell](size), linear(2)], { backend, seed: 3 }).bind({ inputs });
+
+  test.each(cells)('onnxruntime #29595: weights of another hidden size are refused by name, %s', async (cell) => {
+    const model = make(cell);
+    const before = await model.stateDict();
+    const gates = before['0.weight_hh_l0']!.shape[0]! / 4;
+    for (const [name, shape] of [
+      ['0.weight_hh_l0', [gates * 5, 5]],
+      ['0.weight_hh_l0', [gates * 4, 5]],
+      ['0.weight_ih_l0', [gates * 5, 3]],
+      ['0.bias_hh_l0', [gates * 5]],
+    ] as const) {
+      const loading = model.loadStateDict({ ...before, [name]: noise(2, ...shape) });
+      await expect(loading).rejects.toThrow(CheckpointError);
+      await expect(loading).rejects.toThrow(`${name}: expected [${before[name]!.shape.join(', ')}], received [`);
+    }
+    await expect(model.loadStateDict(await make(cell, 5).stateDict())).rejects.toThrow(CheckpointError);
+    expect(await model.stateDict()).toEqual(before);
+  });
+
+  test.each(cells)('CMSIS-NN #219: a stream goes on from call to call, %s', async (cell) => {
+    const model = make(cell);
+    const one = { data: inputs.data.slice(0, 15), shape: [1, 5, 3] };
+    const whole = [...(await model.predict({ inputs: one })).data];
+    const session = model.session();
+    const steps = Array.from({ length: 5 }, (_, t) => [...session.step(one.data.slice(3 * t, 3 * t + 3))]);
+    expect(steps.flat()).toEqual(whole);
+    // And not because it begins again each time.
+    session.reset();
+    const last = [...session.step(one.data.slice(12))];
+    expect(last).not.toEqual(steps[4]);
+  });
+
+  test.each(cells)('xsimd #92: arrays may begin at any number of their buffer, %s', async (cell) => {
+    const model = make(cell);
+    const expected = await model.predict({ inputs });
+    for (const offset of [1, 2, 3, 5, 7]) {
+      const data = new Float32Array(new ArrayBuffer(4 * (offset + inputs.data.length)), 4 * offset);
+      data.set(inputs.data);
+      expect(await model.predict({ inputs: { data, shape: inputs.shape } })).toEqual(expected);
+    }
+  });
 });
 
 const backends = [

@@ -9,11 +9,23 @@
  * | onnxruntime #1400, mxnet #19323 | ragged lengths are wrong on one of the backends | here; ops/recurrent/ragged.test.ts |
  * | onnx-tensorflow #342 | the reverse direction begins in the padding | here |
  * | pytorch #4582, #11514 | a row of no steps is refused, or wrong | here; ops/recurrent/ragged.test.ts |
- * | tensorflow #43103 | a batch of nothing but padding is wrong | here; train/loss.test.ts |
+ * | tensorflow #43103 | a batch of nothing but padding is wrong; a row whose every slot is masked is NaN | here; train/loss.test.ts |
  * | pytorch #95137 | layers take each other's initial state, unseen where states are zero | here |
- * | pytorch #96416 | no gradient where only h_n or c_n has one | ops/recurrent/lstm.test.ts, cells.test.ts: losses on h_n, c_n alone |
+ * | pytorch #96416 | no gradient where only h_n or c_n has one | here; ops/recurrent/lstm.test.ts, cells.test.ts: against finite differences |
  */
-import { crossEntropy, gru, linear, sequential, sgd, vjp } from '../../lib';
+import {
+  attentionLstm,
+  crossEntropy,
+  gru,
+  linear,
+  lstm,
+  Module,
+  sequential,
+  sgd,
+  vjp,
+  type AttentionScore,
+  type Inputs,
+} from '../../lib';
 import type { ArrayView } from '../../lib/backend/backend';
 import { eachBackend, type BackendName } from '../support/eachBackend';
 import { expectClose } from '../support/expectClose';
@@ -36,7 +48,28 @@ const part = ({ data, shape }: ArrayView, begin: number, end: number) => {
 };
 /** Initial states of `layers` layers, none like another. */
 const initial = (model: RecurrentStack, layers: number, seed = 5): Record<string, ArrayView> =>
-  Object.fromEntries(model.states.map((state, k) => [`${state}0`, noise(seed + k, layers, B, H)]));
+  Object.fromEntries(
+    model.states.map((state, k) => {
+      const { data, shape } = noise(seed + k, layers, B, H);
+      // A normalizer is positive once something has been seen.
+      return [`${state}0`, { shape, data: state === 'n' ? data.map((value) => Math.abs(value) + 0.5) : data }];
+    }),
+  );
+
+/** An LSTM that attends to a memory, which the lengths of it may hide. */
+class Attending extends Module {
+  override readonly inputShapes = { memory: ['B', 'S', I] };
+  private readonly layer;
+
+  constructor(score: AttentionScore, backend: BackendName) {
+    super({ backend, seed: 4 });
+    this.layer = attentionLstm(H, { score, bidirectional: true });
+  }
+
+  override forward({ x, memory, memoryLengths, lengths }: Inputs<'x' | 'memory' | 'memoryLengths' | 'lengths'>) {
+    return this.layer(x, { memory, memoryLengths, lengths }).output;
+  }
+}
 
 /** The same numbers under other names: `rename` gives the name in the copy, or null for what it lacks. */
 async function copyParameters(from: RecurrentStack, to: RecurrentStack, rename: (name: string) => string | null) {
@@ -147,6 +180,46 @@ eachBackend((backend) => {
       expect(await copies(classifier)).toEqual(before);
     },
   );
+
+  test.each(['multiplicative', 'additive'] as const)(
+    'tensorflow #43103: a row whose every slot is masked is the lstm without attention, %s',
+    async (score) => {
+      const model = new Attending(score, backend);
+      const inputs = { x, memory: noise(3, B, 6, I), memoryLengths: ints([0, 4, 0]) };
+      const batch = { inputs, lengths };
+      const { outputs, gradients } = await vjp(model, batch, noise(9, B, T, 2 * H), { backend });
+      const plain = sequential([lstm(H, { bidirectional: true })], { backend }).bind({ inputs: x });
+      const own = Object.entries(await model.stateDict()).filter(([name]) => !/key|value|query|score/.test(name));
+      await plain.loadStateDict(Object.fromEntries(own.map(([name, value]) => [name.replace('layer', '0'), value])));
+      const { data, shape } = await plain.predict({ inputs: x, lengths });
+      for (const b of [0, 2]) expect(rowsOf(outputs.output!, b)).toEqual(rowsOf({ data, shape }, b));
+      for (const [name, gradient] of Object.entries(gradients))
+        expect([name, Array.from(gradient.data).every(Number.isFinite)]).toEqual([name, true]);
+      // Nothing of what is masked, and the row that sees four slots has no steps.
+      expect(gradients.memory!.data.every((value) => value === 0)).toBe(true);
+      expect(rowsOf(gradients.x!, 0).some((value) => value !== 0)).toBe(true);
+    },
+  );
+
+  test.each(cells)('pytorch #96416: a gradient through one final state alone is whole, %s', async (cell) => {
+    const model = stack(cell, { bidirectional: true });
+    const states = initial(model, 2);
+    const given = { inputs: { x, ...states }, lengths };
+    const cotangents = Object.fromEntries(model.states.map((state, k) => [state, noise(20 + k, 2, B, H)]));
+    const all = await vjp(model, given, cotangents, { backend });
+    const alone = await Promise.all(
+      model.states.map((state) => vjp(model, given, { [state]: cotangents[state]! }, { backend })),
+    );
+    for (const [name, { data, shape }] of Object.entries(all.gradients)) {
+      const parts = alone.map(({ gradients }) => gradients[name]);
+      // A first step's normalizer has no part in an input map, but the state of each row has one in itself.
+      expect(parts.some((part) => part?.data.some((value) => value !== 0))).toBe(true);
+      const sum = Array.from(data, (_, k) => parts.reduce((total, part) => total + (part?.data[k] ?? 0), 0));
+      expectClose({ data: Float64Array.from(sum), shape }, { data, shape }, { absolute: 2e-5, relative: 1e-5 });
+    }
+    for (const [k, { gradients }] of alone.entries())
+      expect([model.states[k], gradients[`${model.states[k]!}0`]!.data.some((v) => v !== 0)]).toEqual([model.states[k], true]);
+  });
 
   test.each(cells)('pytorch #95137: each layer of a stack begins with its own state, %s', async (cell) => {
     const whole = stack(cell, { numLayers: 3 });
