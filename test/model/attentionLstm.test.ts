@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import {
   adam,
   attentionLstm,
+  CheckpointError,
   DataError,
   linear,
   load,
+  lstm,
   meanSquaredError,
   Module,
   OptionError,
@@ -175,6 +177,27 @@ test('fit learns to find something in the memory', async () => {
   const losses = epochs.map(({ train }) => train.loss);
   // The best without the memory is the variance of a target, 1.
   expect(losses.at(-1)!).toBeLessThan(0.5);
+});
+
+test('the state of an lstm is refused by one that attends, and the other way round', () => {
+  class Plain extends Module {
+    readonly reader = lstm(9);
+    override forward({ x }: Inputs<'x'>) {
+      return this.reader(x).output;
+    }
+  }
+  const { x, memory } = batch.inputs;
+  const attending = new Reader().bind({ inputs: { x, memory } }).session();
+  const plain = new Plain().bind({ inputs: { x } }).session();
+  for (const [session, other, message] of [
+    [attending, plain, 'session/reader.h_l0: expected the state of attentionLstm, received that of lstm'],
+    [plain, attending, 'session/reader.h_l0: expected the state of lstm, received that of attentionLstm'],
+  ] as const) {
+    const before = session.exportState();
+    expect(() => session.importState(other.exportState())).toThrow(CheckpointError);
+    expect(() => session.importState(other.exportState())).toThrow(message);
+    expect(session.exportState()).toEqual(before);
+  }
 });
 
 describe.each<[AttentionLstmOptions]>([

@@ -33,7 +33,8 @@ const cells: Readonly<Record<string, Make>> = {
   'rnn-relu with zoneout': (options, size = H) => rnn(size, { ...options, nonlinearity: 'relu', zoneout: 0.2 }),
 };
 /** What is drawn in training, no prediction repeats. */
-const deterministic = ['lstm', 'gru', 'rnn-tanh'];
+const deterministic = ['lstm', 'gru', 'rnn-tanh', 'slstm'];
+const shortStates: Readonly<Record<string, string>> = { lstm: 'hc', slstm: 'hcnm' };
 const loss = meanSquaredError();
 
 const batchOf = (seed: number): Batch => ({ inputs: noise(seed, B, T, I), targets: noise(seed + 10, B, T, 1) });
@@ -67,7 +68,8 @@ eachBackend((backend) => {
           }),
       ),
     );
-    expect(Object.keys(states)).toEqual(name === 'lstm' ? ['initial/0.h_l0', 'initial/0.c_l0'] : ['initial/0.h_l0']);
+    const carried = [...(shortStates[name] ?? 'h')].map((state) => `initial/0.${state}_l0`);
+    expect(Object.keys(states)).toEqual(carried);
     const second = parts[1]!;
     const at = { backend, initialStates: states } as const;
     const { outputs } = await vjp(model, second.inputs, noise(0, B, T, 1), at);

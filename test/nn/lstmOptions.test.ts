@@ -149,6 +149,30 @@ describe('a prediction', () => {
   });
 });
 
+describe('the variants of Greff et al. 2017', () => {
+  const spelled: Readonly<Record<LstmVariant, LstmOptions>> = {
+    V: { peepholes: true },
+    NIG: { peepholes: true, inputGate: false },
+    NFG: { peepholes: true, forgetGate: false },
+    NOG: { peepholes: true, outputGate: false },
+    NIAF: { peepholes: true, cellActivation: 'identity' },
+    NOAF: { peepholes: true, outputActivation: 'identity' },
+    CIFG: { peepholes: true, coupledGates: true },
+    NP: {},
+    FGR: { peepholes: true, fullGateRecurrence: true },
+  };
+
+  test.each(variants)('%s is the options that it stands for', async (variant) => {
+    const predicted = async (options: LstmOptions) => (await regressor(options).bind(batch).predict(batch)).data;
+    const expected = await predicted(spelled[variant]);
+    expect(await predicted({ variant })).toEqual(expected);
+    // What it stands for may be said beside it.
+    expect(await predicted({ variant, ...spelled[variant] })).toEqual(expected);
+    const others = variants.filter((other) => other !== variant);
+    for (const other of others) expect(await predicted({ variant: other })).not.toEqual(expected);
+  });
+});
+
 describe('parameters', () => {
   const shapes = (options: LstmOptions) =>
     Object.fromEntries(

@@ -20,6 +20,7 @@ import {
   sequential,
   setThreads,
   ShapeError,
+  slstm,
   sum,
   verify,
   vjp,
@@ -101,7 +102,7 @@ eachBackend((backend) => {
     ['meanPooling', meanPooling, 'mean'],
     ['maxPooling', maxPooling, 'max'],
   ] as const)("%s after a recurrent layer is the layer's own output '%s'", async (_, pool, output) => {
-    for (const cell of [lstm, gru, rnn]) {
+    for (const cell of [lstm, gru, rnn, slstm]) {
       const options = { numLayers: 2, bidirectional: true };
       const batch = { inputs, lengths: ragged };
       const separate = await sequential([cell(3, options), pool()], { backend, seed: 3 }).predict(batch);

@@ -14,6 +14,7 @@ import {
   rnn,
   sequential,
   ShapeError,
+  slstm,
   verify,
   type AttentionLstmCallOptions,
   type Inputs,
@@ -25,7 +26,7 @@ import { eachBackend } from '../support/eachBackend';
 import { expectModelGradients } from '../support/modelGradients';
 import { ints, noise } from '../support/models';
 
-const cells = { lstm, gru, rnn } as const;
+const cells = { lstm, gru, rnn, slstm } as const;
 type Cell = (size: number, options?: RecurrentOptions) => ReturnType<typeof lstm>;
 const named = Object.entries(cells) as unknown as [string, Cell][];
 const ragged = ints([4, 0, 1]);
