@@ -106,7 +106,7 @@ export function lstmCellOf(layer: string, hiddenSize: number, given: LstmCellOpt
   const { peepholes = false, coupledGates = false, inputGate = true, forgetGate = true, outputGate = true } = options;
   const { gateActivation = 'sigmoid', cellActivation = 'tanh', outputActivation = 'tanh' } = options;
   const { fullGateRecurrence = false, layerNorm = false } = options;
-  const { cellClip, gateClip, forgetBias = null, projSize = null } = options;
+  const { cellClip, gateClip, forgetBias, projSize } = options;
   const flags = { peepholes, coupledGates, inputGate, forgetGate, outputGate, fullGateRecurrence, layerNorm };
   for (const [name, value] of Object.entries(flags)) {
     if (typeof value !== 'boolean') refuse(`${name}: expected true or false, received ${describe(value)}`);
@@ -120,8 +120,8 @@ export function lstmCellOf(layer: string, hiddenSize: number, given: LstmCellOpt
     refuse('fullGateRecurrence: there is no input, forget or output gate to recur');
   }
   const [cellLimit, gateLimit] = [clipOf(layer, 'cellClip', cellClip), clipOf(layer, 'gateClip', gateClip)];
-  if (forgetBias !== null) expectForgetBias(options, forgetBias, refuse);
-  if (projSize !== null && !(Number.isInteger(projSize) && projSize >= 1 && projSize < hiddenSize)) {
+  if (forgetBias !== undefined) expectForgetBias(options, forgetBias, refuse);
+  if (projSize !== undefined && !(Number.isInteger(projSize) && projSize >= 1 && projSize < hiddenSize)) {
     refuse(
       `projSize: expected an integer from 1 to ${hiddenSize - 1}, below the hidden size, received ${describe(projSize)}`,
     );
@@ -140,8 +140,8 @@ export function lstmCellOf(layer: string, hiddenSize: number, given: LstmCellOpt
     peepholes,
     fullGateRecurrence,
     layerNorm,
-    forgetBias,
-    projSize,
+    forgetBias: forgetBias ?? null,
+    projSize: projSize ?? null,
     regularizers,
   };
 }

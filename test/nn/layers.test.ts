@@ -113,8 +113,8 @@ describe("in a forward of one's own", () => {
     [
       'initial states that are none',
       (x, encoder) => encoder(x, { initialState: {} as never }).output,
-      'lstm: initialState.hiddenState: expected a Variable, received undefined',
-      DataError,
+      'lstm: initialState.hiddenState: expected a Variable; this layer has hiddenState, cellState',
+      OptionError,
     ],
     [
       'an initial state that is no object',
