@@ -1,11 +1,14 @@
 /** The layers over a sequence that take lengths, as ops on one set of sizes. */
+import { attentionLstm } from '../../lib/ops/recurrent/attentionLstm';
 import { linear } from '../../lib/ops/linear';
 import { gru } from '../../lib/ops/recurrent/gru';
 import { lstm } from '../../lib/ops/recurrent/lstm';
 import { rnn } from '../../lib/ops/recurrent/rnn';
+import { slstm } from '../../lib/ops/recurrent/slstm';
+import { attentionOperands, type Score } from './attention';
 import { writeOp, type Values, type Write } from './evaluate';
 import { lstmData, lstmWith, type LstmSizes } from './lstmOptions';
-import { Random } from './random';
+import { integers, Random } from './random';
 
 export interface SequenceLayer {
   readonly name: string;
@@ -14,6 +17,8 @@ export interface SequenceLayer {
   readonly values: (sizes: LstmSizes) => Values;
   /** The results through which gradients flow. */
   readonly results: readonly string[];
+  /** Operands [·,·,·] whose first axis is not time. */
+  readonly timeless?: readonly string[];
   /** Operands that receive no gradient. */
   readonly data: readonly string[];
   /** Outputs that belong to options which the layer does not have: they are 0. */
@@ -60,6 +65,61 @@ function cellLayer(name: string, gates: number, write: SequenceLayer['write']): 
   };
 }
 
+function slstmLayer(exponential_forget: boolean): SequenceLayer {
+  return {
+    name: `slstm with ${exponential_forget ? 'an exponential' : 'a sigmoid'} forget gate`,
+    write: (reverse) => writeOp(slstm, { reverse, exponential_forget }),
+    values: ({ T, B, I, H }) => {
+      const random = new Random(T + 10 * B + 100 * I + 1000 * H);
+      const scale = 1 / Math.sqrt(Math.max(I, H));
+      const heads = H % 3 === 0 ? 3 : 1;
+      const keep = (...shape: number[]) => random.uniform(0.1, 0.6, ...shape);
+      return {
+        x: random.normal(T, B, I),
+        h0: random.uniform(-0.9, 0.9, B, H),
+        c0: random.uniform(-0.9, 0.9, B, H),
+        n0: random.uniform(0.5, 1.5, B, H),
+        m0: random.uniform(-0.9, 0.9, B, H),
+        weight_ih: random.uniform(-scale, scale, 4 * H, I),
+        weight_hh: random.uniform(-scale, scale, 4 * H, H / heads),
+        bias_ih: random.uniform(-0.5, 0.5, 4 * H),
+        bias_hh: random.uniform(-0.5, 0.5, 4 * H),
+        // One of both forms: of each step, and of all.
+        ...(exponential_forget ? { keep_cell: keep(T, B, H), hidden_mask: keep(B, H) } : { keep_hidden: keep(H) }),
+      };
+    },
+    results: ['y', 'h_n', 'c_n', 'n_n', 'm_n'],
+    data: ['keep_cell', 'keep_hidden', 'hidden_mask'],
+    absent: [],
+  };
+}
+
+function attendingLayer(score: Score, options: readonly string[]): SequenceLayer {
+  const cell = lstmLayer('', options);
+  const { kind } = lstmWith(options, { T: 1, B: 1, I: 1, H: 1, P: 1 });
+  return {
+    ...cell,
+    name: ['attending lstm', `${score} score`, ...options].join(', '),
+    write: (reverse) => writeOp(attentionLstm, { reverse, ...kind }),
+    values: (sizes) => {
+      const { values } = lstmWith(options, sizes);
+      const H = values.h0!.shape[1]!;
+      const { keys, values: found, ...weights } = attentionOperands(score, { ...sizes, H, S: 5, A: 3 });
+      const additive = score === 'additive' && {
+        weight_query: weights.weight_query!,
+        weight_score: weights.weight_score!,
+      };
+      const memory_lengths = integers(
+        [sizes.B],
+        Array.from({ length: sizes.B }, (_, b) => (b * 2 + 3) % 6),
+      );
+      return { ...values, keys: keys!, values: found!, ...additive, memory_lengths };
+    },
+    timeless: ['keys', 'values'],
+    data: [...cell.data, 'memory_lengths'],
+  };
+}
+
 const linearLayer: SequenceLayer = {
   name: 'linear',
   write: () => writeOp(linear, {}),
@@ -88,4 +148,8 @@ export const sequenceLayers: readonly SequenceLayer[] = [
   ),
   cellLayer('rnn with tanh', 1, (reverse) => writeOp(rnn, { reverse, relu: false, gate_clip: 0 })),
   cellLayer('rnn with relu', 1, (reverse) => writeOp(rnn, { reverse, relu: true, gate_clip: 0 })),
+  slstmLayer(false),
+  slstmLayer(true),
+  attendingLayer('multiplicative', []),
+  attendingLayer('additive', ['projection', 'layer normalization']),
 ];

@@ -9,7 +9,7 @@ import { float32, int32 } from '../../../lib/ops/op';
 import { ProgramBuilder } from '../../../lib/program/builder';
 import { gradient } from '../../../lib/program/gradient';
 import { checkGradient } from '../../support/checkGradient';
-import { capacities, declareInputs, type Values, type Variables } from '../../support/evaluate';
+import { capacities, declareInputs, typeOf, type Values, type Variables } from '../../support/evaluate';
 import { expectWithin, float32Bound } from '../../support/expectClose';
 import { floats, integers, Random, type Tensor } from '../../support/random';
 import { sequenceLayers, type SequenceLayer } from '../../support/sequences';
@@ -26,7 +26,9 @@ const sizes = { T: 5, B: 7, I: 3, H: 9, P: 4 };
 const lengths = integers([7], [3, 0, 5, 1, 0, 5, 2]);
 const noLengths = integers([7], Array<number>(7).fill(0));
 
-const isSequence = ({ shape }: Tensor | ArrayView) => shape.length === 3;
+/** Whether an operand, a result, or the gradient of an operand goes over time. */
+const isSequence = ({ timeless = [] }: SequenceLayer, name: string, { shape }: Tensor | ArrayView) =>
+  shape.length === 3 && !timeless.includes(name.replace('gradient of ', ''));
 const rounded = ({ data, shape }: Tensor) => floats(shape, Float64Array.from(Float32Array.from(data)));
 
 /** The tensor with `value` past each length, or what it has there. */
@@ -48,8 +50,8 @@ function trained(backend: Backend, layer: SequenceLayer, reverse: boolean, rows:
   const emit = builder.emit.bind(builder);
   const inputs: Record<string, Tensor> = { lengths: rows };
   const declare = (name: string, given: Tensor) => {
-    const value = rounded(given);
-    if (!isSequence(value)) {
+    const value = typeOf(given).dtype === 'int32' ? given : rounded(given);
+    if (!isSequence(layer, name, value)) {
       inputs[name] = value;
       return declareInputs(builder, { [name]: value })[name]!;
     }
@@ -99,7 +101,7 @@ describe.each(backends)('on the %s backend', (_, backend) => {
 
     test.each(directions)('what is made over time is 0 past a length (reverse %p)', (reverse) => {
       const outputs = Object.entries(withoutX(trained(backend, layer, reverse, lengths, NaN)));
-      for (const [name, output] of outputs.filter(([, value]) => isSequence(value))) {
+      for (const [name, output] of outputs.filter(([name, value]) => isSequence(layer, name, value))) {
         const tensor = floats(output.shape, output.data);
         expect([name, tensor]).toEqual([name, past(tensor, lengths, () => 0)]);
         // Not because everything is.
@@ -115,7 +117,7 @@ describe.each(backends)('on the %s backend', (_, backend) => {
         const random = new Random(3);
         for (const name of layer.results) {
           const cotangent = rounded(random.normal(...outputs[name]!.shape));
-          const initial = { h_n: 'h0', c_n: 'c0' }[name];
+          const initial = { h_n: 'h0', c_n: 'c0', n_n: 'n0', m_n: 'm0' }[name];
           if (!initial) continue;
           expect(Array.from(outputs[name]!.data)).toEqual(Array.from(rounded(values[initial]!).data));
           expect(Array.from(outputs[`gradient of ${initial}`]!.data)).toEqual(Array.from(cotangent.data));
