@@ -14,8 +14,8 @@ import { attentionOperands, raggedLengths, scores, type Score } from '../../supp
 import { checkGradient } from '../../support/checkGradient';
 import { capacities, declareInputs, evaluate, typeOf, writeOp, type Values } from '../../support/evaluate';
 import { expectWithin, float32Bound } from '../../support/expectClose';
-import { lstmData, lstmOptions, lstmWith, randomLstmOptions } from '../../support/lstmOptions';
-import { floats, Random, type Tensor } from '../../support/random';
+import { lstmData, lstmOptionPairs, lstmOptions, lstmWith, randomLstmOptions } from '../../support/lstmOptions';
+import { floats, integers, Random, type Tensor } from '../../support/random';
 
 const sizes = { T: 3, B: 3, I: 2, H: 4, P: 3, S: 3, A: 2 };
 type Sizes = typeof sizes;
@@ -51,6 +51,16 @@ test.each(Array.from({ length: 20 }, (_, seed) => [randomLstmOptions(seed), scor
     checkGradient(values, write, { on: resultsOf(options), constants: lstmData });
   },
 );
+
+const pairs = lstmOptionPairs.map(([a, b], k) => [a, b, scores[k % 2]!] as const);
+
+test.each(pairs)('%s with %s and the %s score: gradients meet finite differences', (a, b, score) => {
+  const size = { ...sizes, T: 2, B: 2 };
+  const { cell, attended, kind } = operandsOf([a, b], score, size);
+  const write = writeOp(attentionLstm, { reverse: score === 'multiplicative', ...kind });
+  const values = { ...cell, ...attended, lengths: integers([2], [2, 1]), memory_lengths: integers([2], [2, 3]) };
+  checkGradient(values, write, { on: resultsOf([a, b]), constants: lstmData, directions: true });
+});
 
 test.each(names)('with %s, a memory without slots leaves the LSTM', (name) => {
   const { cell, attended, kind } = operandsOf([name], 'additive', sizes);
@@ -178,46 +188,63 @@ function trainOn(backend: Backend, values: Values, kind: LstmKindAttributes, rev
 // Where a relu stands at zero, or a gate at its bound, rounding decides the slope.
 const isSmooth = (name: string) => !/relu|clipping|hard/.test(name);
 
-test('40 random combinations: natively the numbers of the reference, and the same bits at any number of threads', () => {
-  const combination = fc.record({
-    size: fc.record({
-      T: fc.integer({ min: 1, max: 5 }),
-      B: fc.constantFrom(1, 2, 5, 7, 13),
-      I: fc.constantFrom(1, 7, 9),
-      H: fc.constantFrom(8, 9, 15, 17, 33),
-      P: fc.constantFrom(3, 7),
-      S: fc.constantFrom(1, 4, 9),
-      A: fc.constantFrom(1, 8, 11),
-    }),
-    seed: fc.integer({ min: 0, max: 400 }),
-    score: fc.constantFrom(...scores),
-    reverse: fc.boolean(),
-    ragged: fc.boolean(),
-    threads: fc.constantFrom(2, 3, 8),
-  });
-  const before = getThreads();
-  const property = fc.property(combination, ({ size, seed, score, reverse, ragged, threads }) => {
-    const options = randomLstmOptions(seed).filter(isSmooth);
-    const { cell, attended, kind } = operandsOf(options, score, size);
-    const values = rounded({ ...cell, ...attended, ...(ragged && raggedLengths(size)) });
-    setThreads(1);
-    const received = trainOn(native, values, kind, reverse);
-    setThreads(threads);
-    expect(trainOn(native, values, kind, reverse)).toEqual(received);
-    const forward = float32Bound({ terms: size.I + size.H + size.S + size.A, steps: size.T });
-    const terms = Math.max(4 * size.H + size.S + size.A, size.B);
-    const backward = forward + float32Bound({ terms, steps: size.T, backward: true });
-    for (const [name, value] of Object.entries(trainOn(reference, values, kind, reverse))) {
-      try {
-        expectWithin(received[name]!, value, name.startsWith('gradient') ? backward : forward);
-      } catch (error) {
-        throw new Error(`${name} with ${options.join(', ')}: ${(error as Error).message}`, { cause: error });
-      }
+/** Natively the numbers of the reference, and on any number of threads the same bits. */
+function expectAgreement(
+  options: readonly string[],
+  score: Score,
+  size: Sizes,
+  { reverse, ragged, threads }: { readonly reverse: boolean; readonly ragged: boolean; readonly threads: number },
+): void {
+  const { cell, attended, kind } = operandsOf(options, score, size);
+  const values = rounded({ ...cell, ...attended, ...(ragged && raggedLengths(size)) });
+  setThreads(1);
+  const received = trainOn(native, values, kind, reverse);
+  setThreads(threads);
+  expect(trainOn(native, values, kind, reverse)).toEqual(received);
+  const forward = float32Bound({ terms: size.I + size.H + size.S + size.A, steps: size.T });
+  const terms = Math.max(4 * size.H + size.S + size.A, size.B);
+  const backward = forward + float32Bound({ terms, steps: size.T, backward: true });
+  for (const [name, value] of Object.entries(trainOn(reference, values, kind, reverse))) {
+    try {
+      expectWithin(received[name]!, value, name.startsWith('gradient') ? backward : forward);
+    } catch (error) {
+      throw new Error(`${name} with ${options.join(', ')}: ${(error as Error).message}`, { cause: error });
     }
-  });
-  try {
-    fc.assert(property, { numRuns: 40, seed: 1 });
-  } finally {
-    setThreads(before);
   }
+}
+
+describe('natively', () => {
+  const before = getThreads();
+  afterAll(() => setThreads(before));
+
+  test.each(pairs.filter(([a, b]) => isSmooth(a) && isSmooth(b)))(
+    '%s with %s and the %s score: the numbers of the reference, and the same bits on two threads',
+    (a, b, score) => {
+      const size = { T: 3, B: 5, I: 7, H: 17, P: 9, S: 5, A: 6 };
+      expectAgreement([a, b], score, size, { reverse: true, ragged: true, threads: 2 });
+    },
+  );
+
+  test('40 random combinations: the numbers of the reference, and the same bits at any number of threads', () => {
+    const combination = fc.record({
+      size: fc.record({
+        T: fc.integer({ min: 1, max: 5 }),
+        B: fc.constantFrom(1, 2, 5, 7, 13),
+        I: fc.constantFrom(1, 7, 9),
+        H: fc.constantFrom(8, 9, 15, 17, 33),
+        P: fc.constantFrom(3, 7),
+        S: fc.constantFrom(1, 4, 9),
+        A: fc.constantFrom(1, 8, 11),
+      }),
+      seed: fc.integer({ min: 0, max: 400 }),
+      score: fc.constantFrom(...scores),
+      reverse: fc.boolean(),
+      ragged: fc.boolean(),
+      threads: fc.constantFrom(2, 3, 8),
+    });
+    const property = fc.property(combination, ({ size, seed, score, ...how }) =>
+      expectAgreement(randomLstmOptions(seed).filter(isSmooth), score, size, how),
+    );
+    fc.assert(property, { numRuns: 40, seed: 1 });
+  });
 });
