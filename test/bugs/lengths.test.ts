@@ -218,7 +218,10 @@ eachBackend((backend) => {
       expectClose({ data: Float64Array.from(sum), shape }, { data, shape }, { absolute: 2e-5, relative: 1e-5 });
     }
     for (const [k, { gradients }] of alone.entries())
-      expect([model.states[k], gradients[`${model.states[k]!}0`]!.data.some((v) => v !== 0)]).toEqual([model.states[k], true]);
+      expect([model.states[k], gradients[`${model.states[k]!}0`]!.data.some((v) => v !== 0)]).toEqual([
+        model.states[k],
+        true,
+      ]);
   });
 
   test.each(cells)('pytorch #95137: each layer of a stack begins with its own state, %s', async (cell) => {

@@ -123,7 +123,9 @@ test.each<[string, Parameters<typeof lstm>[1]]>([
   ['of the gates', { gateClip: 0.3 }],
 ])('a bound %s that float32 rounds is the same on both backends, where it is met', async (_, clips) => {
   // From c = 0, without an input gate, c becomes what bounds the candidate.
-  const model = sequential([lstm(9, { ...clips, inputGate: false, cellActivation: 'identity' }), linear(2)], { seed: 1 });
+  const model = sequential([lstm(9, { ...clips, inputGate: false, cellActivation: 'identity' }), linear(2)], {
+    seed: 1,
+  });
   const inputs = noise(1, 4, 3, 5);
   const scaled = { data: inputs.data.map((value) => 4 * value), shape: inputs.shape };
   const { equations } = await verify(model, { inputs: scaled, targets: noise(2, 4, 3, 2) });

@@ -14,7 +14,6 @@ import {
   slstm,
   transpose,
   vjp,
-  type AttentionLstmCallOptions,
   type Batch,
 } from '../../lib';
 import type { ArrayView } from '../../lib/backend/backend';
@@ -79,7 +78,7 @@ class Encoder extends Module {
     // Who attends, attends to the steps of the sequence.
     const memory = { memory: transpose(input, [1, 0, 2]), memoryLengths: options.lengths };
     const call = this.cell === 'attentionLstm' ? { ...options, ...memory } : options;
-    return this.returned(this.encoder(input, call as AttentionLstmCallOptions));
+    return this.returned(this.encoder(input, call as never));
   }
 }
 
