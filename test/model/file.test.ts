@@ -169,6 +169,17 @@ describe('a file is refused', () => {
       layers([{ kind: 'lstm', hiddenSize: 3, options: { memoryCells: 2 } }]),
       "lstm: unknown option 'memoryCells'",
     ],
+    ...[
+      { kind: 'lstm', options: { variant: 'NXG' } },
+      { kind: 'lstm', options: { gateActivation: 'swish' } },
+      { kind: 'gru', options: { resetGate: 'after' } },
+      { kind: 'rnn', options: { nonlinearity: 'gelu' } },
+      { kind: 'slstm', options: { forgetGate: 'softplus' } },
+    ].map(({ kind, options }): [string, (bytes: Buffer) => Uint8Array, string] => [
+      `with an option of ${kind} that this version does not know: ${JSON.stringify(options)}`,
+      layers([{ kind, hiddenSize: 3, options }]),
+      `${kind}: `,
+    ]),
     [
       'with an argument that this version does not know',
       layers([{ kind: 'lstm', hiddenSize: 3, options: {}, memoryCells: 2 }]),
