@@ -84,11 +84,13 @@ test.each(['h0', 'c0', 'weight_hh', 'bias_hh'])(
       { reverse: false, ...plainLstm },
       { on: ['y'] },
     );
-    caught(
-      values,
-      corrupt(lstm, operand, () => null),
-      { reverse: false, ...plainLstm },
-      { on: ['y'], directions: true },
-    );
+    for (const directions of [true, 'together'] as const) {
+      caught(
+        values,
+        corrupt(lstm, operand, () => null),
+        { reverse: false, ...plainLstm },
+        { on: ['y'], directions },
+      );
+    }
   },
 );

@@ -13,8 +13,11 @@ export interface GradientCheck {
   readonly on?: readonly string[];
   /** float32 values that are data and receive no gradient. */
   readonly constants?: readonly string[];
-  /** Compares along 8 random directions instead of element by element; for larger sizes. */
-  readonly directions?: boolean;
+  /**
+   * Compares along 8 random directions instead of element by element: of each value, for larger sizes; or of all of them
+   * together, for many cases.
+   */
+  readonly directions?: boolean | 'together';
   readonly seed?: number;
 }
 
@@ -54,11 +57,27 @@ function compareGradients(
   const results = evaluate(values, write);
   const chosen = on ?? Object.keys(results).filter((name) => isFloat(results[name]!));
   const cotangents = Object.fromEntries(chosen.map((name) => [name, random.normal(...results[name]!.shape)]));
-  const scalar = (name: string, data: Float64Array) => {
-    const moved = evaluate({ ...values, [name]: { ...values[name]!, data } }, write);
-    return chosen.reduce((sum, result) => sum + dot(cotangents[result]!.data, moved[result]!.data), 0);
+  const scalarOf = (moved: Values) => {
+    const made = evaluate(moved, write);
+    return chosen.reduce((sum, result) => sum + dot(cotangents[result]!.data, made[result]!.data), 0);
   };
+  const scalar = (name: string, data: Float64Array) => scalarOf({ ...values, [name]: { ...values[name]!, data } });
   const rules = gradientsByRule(values, write, cotangents, names);
+  const zeros = (name: string) => new Float64Array(values[name]!.data.length);
+  if (directions === 'together') {
+    return Array.from({ length: directionCount }, (_, index): Derivative => {
+      const moves = names.map((name) => [name, random.normal(...values[name]!.shape).data] as const);
+      const along = (distance: number) => {
+        const moved = moves.map(([name, move]) => {
+          const { data, ...rest } = values[name]!;
+          return [name, { ...rest, data: Float64Array.from(data, (value, k) => value + distance * move[k]!) }] as const;
+        });
+        return scalarOf({ ...values, ...Object.fromEntries(moved) });
+      };
+      const rule = moves.reduce((sum, [name, move]) => sum + dot(move, rules[name] ?? zeros(name)), 0);
+      return { place: `all[${index}]`, rule, difference: (along(step) - along(-step)) / (2 * step) };
+    });
+  }
   return names.flatMap((name): Derivative[] => {
     const { data, shape } = values[name]!;
     const moves = directions
@@ -67,7 +86,7 @@ function compareGradients(
     return moves.map((move, index) => {
       const along = (distance: number) => Float64Array.from(data, (value, k) => value + distance * move[k]!);
       const difference = (scalar(name, along(step)) - scalar(name, along(-step))) / (2 * step);
-      return { place: `${name}[${index}]`, rule: dot(move, rules[name] ?? new Float64Array(data.length)), difference };
+      return { place: `${name}[${index}]`, rule: dot(move, rules[name] ?? zeros(name)), difference };
     });
   });
 }

@@ -59,7 +59,7 @@ test.each(pairs)('%s with %s and the %s score: gradients meet finite differences
   const { cell, attended, kind } = operandsOf([a, b], score, size);
   const write = writeOp(attentionLstm, { reverse: score === 'multiplicative', ...kind });
   const values = { ...cell, ...attended, lengths: integers([2], [2, 1]), memory_lengths: integers([2], [2, 3]) };
-  checkGradient(values, write, { on: resultsOf([a, b]), constants: lstmData, directions: true });
+  checkGradient(values, write, { on: resultsOf([a, b]), constants: lstmData, directions: 'together' });
 });
 
 test.each(names)('with %s, a memory without slots leaves the LSTM', (name) => {
