@@ -220,7 +220,7 @@ describe('natively', () => {
   test.each(pairs.filter(([a, b]) => isSmooth(a) && isSmooth(b)))(
     '%s with %s and the %s score: the numbers of the reference, and the same bits on two threads',
     (a, b, score) => {
-      const size = { T: 3, B: 5, I: 7, H: 17, P: 9, S: 5, A: 6 };
+      const size = { T: 2, B: 3, I: 4, H: 9, P: 5, S: 3, A: 4 };
       expectAgreement([a, b], score, size, { reverse: true, ragged: true, threads: 2 });
     },
   );
