@@ -29,52 +29,35 @@ LSTM_INLINE void lstm_cell_backward(Vector dh, const LstmBackwardRow& row, int64
   store_first(dgates + kOutputGate * hidden_size, multiply(multiply(dh, t), slope(o)), count);
 }
 
-// Where the gradient of h starts: from dy, plus dh_n at a row's last step or else what zoneout left. A panel of the listed
-// rows, into dh[r][kTileColumns].
-inline void lstm_start_backward(const LstmBackward& op, const LstmBackwardMemory& memory, int64_t active, int64_t step,
+// Where the gradient of h starts, for `count` units from `first` of one row: dy, plus dh_n at its last step or else what
+// zoneout left.
+LSTM_INLINE Vector lstm_start_of_hidden(const LstmBackward& op, const LstmBackwardMemory& memory, int64_t row,
+                                        int64_t position, bool last, int64_t first, int64_t count) noexcept {
+  const int64_t P = op.output_size;
+  Vector start = op.dy && count > 0 ? load_first(op.dy + position * P + first, count) : zero();
+  if (last && op.dh_n && count > 0) start = add(start, load_first(op.dh_n + row * P + first, count));
+  if (!last && op.keep_hidden.data && count > 0) start = add(start, load_first(memory.kept + row * P + first, count));
+  return start;
+}
+
+// The same for a panel of the listed rows, into dh[r][kTileColumns]; with a mask `start + mask * product` takes the place
+// of the products that stand there.
+template <bool kMasked>
+inline void lstm_start_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range listed, int64_t step,
                                 bool last, int64_t first) noexcept {
   const int64_t P = op.output_size;
-  for (int64_t r = 0; r < active; ++r) {
+  for (int64_t r = listed.begin; r < listed.end; ++r) {
     const int64_t row = memory.rows[r], position = op.walk.position(row, step);
     for (int v = 0; v < kTileVectors; ++v) {
       const int64_t unit = first + v * kLanes, rest = P - unit;
-      Vector start = op.dy && rest > 0 ? load_first(op.dy + position * P + unit, rest) : zero();
-      if (last && op.dh_n && rest > 0) start = add(start, load_first(op.dh_n + row * P + unit, rest));
-      if (!last && op.keep_hidden.data && rest > 0) start = add(start, load_first(memory.kept + row * P + unit, rest));
-      store(memory.dh + r * kTileColumns + v * kLanes, start);
-    }
-  }
-}
-
-// dh += mask * (the chain over the next step's gates), for the listed rows.
-inline void lstm_add_masked(const LstmBackward& op, const LstmBackwardMemory& memory, int64_t active,
-                            const float* columns, int64_t first) noexcept {
-  alignas(64) float product[kTileRows * kTileColumns];
-  const Tiles tiles({0, active});
-  for (int64_t t = 0; t < tiles.count; ++t) {
-    const Range tile = tiles[t];
-    const Segment segment = {memory.dgates_after + tile.begin, 1, columns, kLstmGates * op.hidden_size};
-    multiply_tile(tile.size(), &segment, 1, {kZeroColumns, 0}, {product, kTileColumns});
-    for (int64_t r = 0; r < tile.size(); ++r) {
-      const float* mask = op.hidden_mask + memory.rows[tile.begin + r] * op.output_size;
-      for (int64_t n = 0; n < kTileColumns && first + n < op.output_size; n += kLanes) {
-        float* at = memory.dh + (tile.begin + r) * kTileColumns + n;
-        store(at, fma(load_first(mask + first + n, op.output_size - first - n), load(product + r * kTileColumns + n),
-                      load(at)));
+      float* at = memory.dh + r * kTileColumns + v * kLanes;
+      const Vector start = lstm_start_of_hidden(op, memory, row, position, last, unit, rest);
+      if constexpr (kMasked) {
+        if (rest > 0) store(at, fma(load_first(op.hidden_mask + row * P + unit, rest), load(at), start));
+      } else {
+        store(at, start);
       }
     }
-  }
-}
-
-// Lists what the cells of a tile of the listed rows read and write.
-LSTM_INLINE void lstm_list_cells_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range tile,
-                                          int64_t step, int64_t first, FetchList& list) noexcept {
-  const int64_t H = op.hidden_size, count = H - first < kTileColumns ? H - first : kTileColumns;
-  for (int64_t r = tile.begin; r < tile.end; ++r) {
-    const LstmBackwardRow at = lstm_backward_row(op, memory, memory.rows[r], step);
-    for (int gate = 0; gate < kLstmGates; ++gate) list.add(at.gates + gate * H + first, count);
-    list.add(at.cell + first, count), list.add(at.cell_before + first, count), list.add(at.dc + first, count);
-    for (int gate = 0; gate < kLstmGates; ++gate) list.add(at.dgates + gate * H + first, count);
   }
 }
 
@@ -86,19 +69,20 @@ inline void lstm_gradient_of_hidden(const LstmBackward& op, const LstmBackwardMe
                                     int64_t step, bool last, int64_t panel, Range panels, Use use) noexcept {
   const int64_t depth = kLstmGates * op.hidden_size, next = panel + 1 < panels.end ? panel + 1 : panels.begin;
   const int64_t first = panel * kTileColumns;
-  const float* columns = op.packed_hh + panel * depth * kTileColumns;
-  lstm_start_backward(op, memory, active, step, last, first);
-  if (last || op.hidden_mask) {
-    if (!last) lstm_add_masked(op, memory, active, columns, first);
-    return use(Range{0, active});
-  }
+  const bool masked = op.hidden_mask && !last;
+  if (!masked) lstm_start_backward<false>(op, memory, {0, active}, step, last, first);
+  if (last) return use(Range{0, active});
   const TileEnd dh = {memory.dh, kTileColumns};
   multiply_listed(
-      memory.dgates_after, active, columns, depth, op.packed_hh + next * depth * kTileColumns, {dh.data, dh.stride}, dh,
+      memory.dgates_after, active, op.packed_hh + panel * depth * kTileColumns, depth,
+      op.packed_hh + next * depth * kTileColumns, masked ? TileStart{kZeroColumns, 0} : TileStart{dh.data, dh.stride}, dh,
       [&](Range tile, FetchList& list) {
         if (!op.projected) lstm_list_cells_backward(op, memory, tile, step, first, list);
       },
-      use);
+      [&](Range tile) {
+        if (masked) lstm_start_backward<true>(op, memory, tile, step, last, first);
+        use(tile);
+      });
 }
 
 // All that reaches h, for `count` units from `first` of one row: what zoneout leaves to the step before goes there, and the
