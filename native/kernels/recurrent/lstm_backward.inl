@@ -6,29 +6,6 @@
 
 namespace lstm::LSTM_ISA {
 
-// With t = tanh(c):  dc = dc' + dh * o * (1 - t²), one FMA over the rounded dh * o;  the gate gradients are
-//   di = (dc * g) * (i * (1 - i)),  df = (dc * c') * (f * (1 - f)),  dg = (dc * i) * (1 - g²),  do = (dh * t) * (o * (1 - o))
-// and dc * f goes on to the step before. For `count` units from `first`.
-LSTM_INLINE void lstm_cell_backward(Vector dh, const LstmBackwardRow& row, int64_t first, int64_t count,
-                                    int64_t hidden_size) noexcept {
-  const float* gates = row.gates + first;
-  const Vector i = load_first(gates + kInputGate * hidden_size, count);
-  const Vector f = load_first(gates + kForgetGate * hidden_size, count);
-  const Vector g = load_first(gates + kCellGate * hidden_size, count);
-  const Vector o = load_first(gates + kOutputGate * hidden_size, count);
-  const Vector t = tanh(load_first(row.cell + first, count));
-  const Vector one = broadcast(1.0f);
-  const Vector dc = fma(multiply(dh, o), negative_fma(t, t, one), load_first(row.dc + first, count));
-  store_first(row.dc + first, multiply(dc, f), count);
-  float* dgates = row.dgates + first;
-  const auto slope = [one](Vector gate) { return multiply(gate, subtract(one, gate)); };
-  const Vector cell_before = load_first(row.cell_before + first, count);
-  store_first(dgates + kInputGate * hidden_size, multiply(multiply(dc, g), slope(i)), count);
-  store_first(dgates + kForgetGate * hidden_size, multiply(multiply(dc, cell_before), slope(f)), count);
-  store_first(dgates + kCellGate * hidden_size, multiply(multiply(dc, i), negative_fma(g, g, one)), count);
-  store_first(dgates + kOutputGate * hidden_size, multiply(multiply(dh, t), slope(o)), count);
-}
-
 // Where the gradient of h starts, for `count` units from `first` of one row: dy, plus dh_n at its last step or else what
 // zoneout left.
 LSTM_INLINE Vector lstm_start_of_hidden(const LstmBackward& op, const LstmBackwardMemory& memory, int64_t row,
@@ -212,7 +189,8 @@ inline LstmBackward lstm_backward_of(const Call& call, int lengths_slot = kSlots
   op.dprojected = call.output(3).f32(), op.dg0 = call.output(4).f32();
   op.dh = call.output(5).f32(), op.dcells = call.output(6).f32();
   op.dinput = call.output(7).f32(), op.drecurrent = call.output(8).f32(), op.dvisible = call.output(9).f32();
-  op.plain = op.kind.plain() && !has_lstm_options(call) && !op.dh && !op.dcells;
+  op.plain_cell = op.kind.plain() && !op.peepholes.input && !op.keep_cell.data && !op.gates_recur && !op.dcells;
+  op.plain = op.plain_cell && !has_lstm_options(call) && !op.dh;
   return op;
 }
 

@@ -13,6 +13,8 @@ LSTM_INLINE void lstm_cell_or_row(const LstmBackward& op, const LstmBackwardMemo
                                   int64_t count) noexcept {
   if (op.normalizes()) {
     store_first(memory.arriving + row * op.hidden_size + first, dh, count);
+  } else if (op.plain_cell) {
+    lstm_cell_backward(dh, at, first, count, op.hidden_size);
   } else {
     lstm_variant_cell_backward(op, dh, at, keep_cell, first, count);
   }
