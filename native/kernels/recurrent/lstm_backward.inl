@@ -40,10 +40,11 @@ inline void lstm_start_backward(const LstmBackward& op, const LstmBackwardMemory
 
 // The gradient of h for a panel of the listed rows, into memory.dh[r][kTileColumns], then use(tile) for each tile of them:
 // where it starts, and the chain over the next step's gates, by the mask where there is one; none at a row's last step.
-// What is multiplied next is the panel after this one, or the first again.
-template <class Use>
+// What is multiplied next is the panel after this one, or the first again. before(tile, list) lists what use touches.
+template <class Before, class Use>
 inline void lstm_gradient_of_hidden(const LstmBackward& op, const LstmBackwardMemory& memory, int64_t active,
-                                    int64_t step, bool last, int64_t panel, Range panels, Use use) noexcept {
+                                    int64_t step, bool last, int64_t panel, Range panels, Before before,
+                                    Use use) noexcept {
   const int64_t depth = kLstmGates * op.hidden_size, next = panel + 1 < panels.end ? panel + 1 : panels.begin;
   const int64_t first = panel * kTileColumns;
   const bool masked = op.hidden_mask && !last;
@@ -52,10 +53,7 @@ inline void lstm_gradient_of_hidden(const LstmBackward& op, const LstmBackwardMe
   const TileEnd dh = {memory.dh, kTileColumns};
   multiply_listed(
       memory.dgates_after, active, op.packed_hh + panel * depth * kTileColumns, depth,
-      op.packed_hh + next * depth * kTileColumns, masked ? TileStart{kZeroColumns, 0} : TileStart{dh.data, dh.stride}, dh,
-      [&](Range tile, FetchList& list) {
-        if (!op.projected) lstm_list_cells_backward(op, memory, tile, step, first, list);
-      },
+      op.packed_hh + next * depth * kTileColumns, masked ? TileStart{kZeroColumns, 0} : TileStart{dh.data, dh.stride}, dh, before,
       [&](Range tile) {
         if (masked) lstm_start_backward<true>(op, memory, tile, step, last, first);
         use(tile);
@@ -89,7 +87,10 @@ inline void lstm_step_backward(const LstmBackward& op, const LstmBackwardMemory&
   const int64_t H = op.hidden_size, P = op.output_size;
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
     const int64_t first = panel * kTileColumns, count = P - first;
-    lstm_gradient_of_hidden(op, memory, active, step, last, panel, panels, [&](Range tile) {
+    const auto list_cells = [&](Range tile, FetchList& list) {
+      if (!op.projected) lstm_list_cells_backward(op, memory, tile, step, first, list);
+    };
+    lstm_gradient_of_hidden(op, memory, active, step, last, panel, panels, list_cells, [&](Range tile) {
       for (int64_t r = tile.begin; r < tile.end; ++r) {
         const int64_t row = memory.rows[r], position = op.walk.position(row, step);
         const LstmBackwardRow at = lstm_backward_row(op, memory, row, step);
