@@ -51,13 +51,12 @@ inline void lstm_gradient_of_hidden(const LstmBackward& op, const LstmBackwardMe
   if (!masked) lstm_start_backward<false>(op, memory, {0, active}, step, last, first);
   if (last) return use(Range{0, active});
   const TileEnd dh = {memory.dh, kTileColumns};
-  multiply_listed(
-      memory.dgates_after, active, op.packed_hh + panel * depth * kTileColumns, depth,
-      op.packed_hh + next * depth * kTileColumns, masked ? TileStart{kZeroColumns, 0} : TileStart{dh.data, dh.stride}, dh, before,
-      [&](Range tile) {
-        if (masked) lstm_start_backward<true>(op, memory, tile, step, last, first);
-        use(tile);
-      });
+  multiply_listed(memory.dgates_after, active, op.packed_hh + panel * depth * kTileColumns, depth,
+                  op.packed_hh + next * depth * kTileColumns,
+                  masked ? TileStart{kZeroColumns, 0} : TileStart{dh.data, dh.stride}, dh, before, [&](Range tile) {
+                    if (masked) lstm_start_backward<true>(op, memory, tile, step, last, first);
+                    use(tile);
+                  });
 }
 
 // All that reaches h, for `count` units from `first` of one row: what zoneout leaves to the step before goes there, and the

@@ -59,8 +59,8 @@ inline void lstm_project_backward(const LstmBackward& op, const LstmBackwardMemo
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
     const int64_t first = panel * kTileColumns, next = panel + 1 < panels.end ? panel + 1 : panels.begin;
     multiply_listed(
-        memory.dgates_after, active, op.packed_hr + panel * P * kTileColumns, P,
-        op.packed_hr + next * P * kTileColumns, {kZeroColumns, 0}, {memory.dh, kTileColumns},
+        memory.dgates_after, active, op.packed_hr + panel * P * kTileColumns, P, op.packed_hr + next * P * kTileColumns,
+        {kZeroColumns, 0}, {memory.dh, kTileColumns},
         [&](Range tile, FetchList& list) { lstm_list_cells_backward(op, memory, tile, step, first, list); },
         [&](Range tile) {
           for (int64_t r = tile.begin; r < tile.end; ++r) {
