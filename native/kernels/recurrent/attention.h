@@ -110,13 +110,17 @@ inline void add_weighted_rows(const float* start, const float* weights, const fl
 // scores[s] = Σ over a of v_a * tanh(q_a + k_sa).
 inline void additive_scores(const Attention& attention, int64_t row, const float* query, float* scores) noexcept {
   const float *keys = attention.keys_of(row), *weight = attention.weight;
-  const int64_t width = attention.size;
-  for (int64_t s = 0; s < attention.count(row); ++s, keys += width) {
-    const auto take = [=](int, int64_t k, int64_t n, Vector sum) {
-      return fma(load_first(weight + k, n), tanh(add(load_first(query + k, n), load_first(keys + k, n))), sum);
+  const int64_t width = attention.size, count = attention.count(row);
+  const auto take = [=](const float* first) {
+    return [=](int r, int64_t k, int64_t n, Vector sum) {
+      const Vector key = load_first(first + r * width + k, n);
+      return fma(load_first(weight + k, n), tanh(add(load_first(query + k, n), key)), sum);
     };
-    reduce_rows<1>(width, take, scores + s);
-  }
+  };
+  int64_t s = 0;
+  for (; s + kRowsAtOnce <= count; s += kRowsAtOnce)
+    reduce_rows<kRowsAtOnce>(width, take(keys + s * width), scores + s);
+  for (; s < count; ++s) reduce_rows<1>(width, take(keys + s * width), scores + s);
 }
 
 // alphas [S] = softmax of the scores, 0 past the row's slots;  h = unattended + Σ alphas[s] * value[s].

@@ -69,28 +69,32 @@ inline int64_t attention_list_rows(const AttentionForward& op, const AttentionFo
   return active;
 }
 
-// q = W_q h̃ for some of the listed rows.
+// q = W_q h̃ for some of the listed rows. What the gates saw of h is not needed any more.
 inline void attention_queries(const AttentionForward& op, const AttentionForwardMemory& memory, Range listed,
                               int64_t step) noexcept {
-  const int64_t H = op.attention.hidden_size, A = op.attention.size;
-  const Tiles tiles(listed);
-  for (int64_t panel = 0; panel < panel_count(A); ++panel) {
-    const int64_t first = panel * kTileColumns;
-    for (int64_t t = 0; t < tiles.count; ++t) {
-      const Range tile = tiles[t];
-      const float* hidden[kTileRows] = {};
-      for (int64_t r = 0; r < tile.size(); ++r) hidden[r] = memory.lstm.rows[tile.begin + r].h;
-      alignas(64) float query[kTileRows * kTileColumns];
-      const Segment segment = {hidden, 1, op.attention.packed_query + first * H, H};
-      multiply_tile(tile.size(), &segment, 1, {kZeroColumns, 0}, {query, kTileColumns});
-      for (int64_t r = 0; r < tile.size(); ++r) {
-        const int64_t row = memory.rows[tile.begin + r];
-        float* to = memory.query_at(op, row, op.lstm.walk.position(row, step)) + first;
-        for (int64_t n = 0; n < kTileColumns; n += kLanes) {
-          store_first(to + n, load(query + r * kTileColumns + n), A - first - n);
-        }
-      }
-    }
+  const int64_t H = op.attention.hidden_size, A = op.attention.size, panels = panel_count(A);
+  const float** const hidden = memory.lstm.h_rows + listed.begin;
+  for (int64_t r = 0; r < listed.size(); ++r) hidden[r] = memory.lstm.rows[listed.begin + r].h;
+  const auto query_of = [&](int64_t r) {
+    const int64_t row = memory.rows[listed.begin + r];
+    return memory.query_at(op, row, op.lstm.walk.position(row, step));
+  };
+  for (int64_t panel = 0; panel < panels; ++panel) {
+    const int64_t first = panel * kTileColumns, next = panel + 1 < panels ? panel + 1 : 0;
+    multiply_listed(
+        hidden, listed.size(), op.attention.packed_query + first * H, H,
+        op.attention.packed_query + next * kTileColumns * H, {kZeroColumns, 0}, {memory.lstm.z, kTileColumns},
+        [&](Range tile, FetchList& list) {
+          for (int64_t r = tile.begin; r < tile.end; ++r) list.add(query_of(r) + first, columns_of_panel(A, panel));
+        },
+        [&](Range tile) {
+          for (int64_t r = tile.begin; r < tile.end; ++r) {
+            float* to = query_of(r) + first;
+            for (int64_t n = 0; n < kTileColumns; n += kLanes) {
+              store_first(to + n, load(memory.lstm.z + r * kTileColumns + n), A - first - n);
+            }
+          }
+        });
   }
 }
 

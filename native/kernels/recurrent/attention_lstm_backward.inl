@@ -63,7 +63,13 @@ inline void attention_gradient_of_state(const AttentionBackward& op, const Atten
   const int64_t P = lstm.output_size;
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
     const int64_t first = panel * kTileColumns;
-    lstm_gradient_of_hidden(lstm, memory.lstm, active, step, last, panel, panels, [&](Range tile) {
+    const auto list_gradients = [&](Range tile, FetchList& list) {
+      for (int64_t r = tile.begin; r < tile.end; ++r) {
+        const int64_t position = lstm.walk.position(memory.lstm.rows[r], step);
+        list.add(memory.dh + position * P + first, columns_of_panel(P, panel));
+      }
+    };
+    lstm_gradient_of_hidden(lstm, memory.lstm, active, step, last, panel, panels, list_gradients, [&](Range tile) {
       for (int64_t r = tile.begin; r < tile.end; ++r) {
         const int64_t row = memory.lstm.rows[r], position = lstm.walk.position(row, step);
         for (int64_t n = first; n < first + kTileColumns && n < P; n += kLanes) {
@@ -93,44 +99,57 @@ inline void attend_backward(const AttentionBackward& op, const AttentionBackward
   }
 }
 
+// The gradient of h̃ of some of the listed rows, at lstm.dh[r][kTileColumns], through the cells of a panel.
+inline void attention_tile_backward(const AttentionBackward& op, const AttentionBackwardMemory& memory, Range tile,
+                                    int64_t step, int64_t first) noexcept {
+  const LstmBackward& lstm = op.lstm;
+  for (int64_t r = tile.begin; r < tile.end; ++r) {
+    const int64_t row = memory.lstm.rows[r], position = lstm.walk.position(row, step);
+    const LstmBackwardRow at = lstm_backward_row(lstm, memory.lstm, row, step);
+    for (int64_t n = 0; n < kTileColumns && first + n < lstm.output_size; n += kLanes) {
+      const Vector gradient = load(memory.lstm.dh + r * kTileColumns + n);
+      const int64_t count = lstm.output_size - first - n;
+      if (lstm.plain) {
+        lstm_cell_backward(gradient, at, first + n, count, lstm.hidden_size);
+      } else {
+        lstm_variant_backward(lstm, memory.lstm, gradient, at, row, position, first + n, count);
+      }
+    }
+  }
+}
+
 // From dh and the gradient of the query to that of h̃, dh + dq or dh + W_qᵀ dq, and through the cell, for the listed rows.
 inline void attention_cells_backward(const AttentionBackward& op, const AttentionBackwardMemory& memory, int64_t active,
                                      int64_t step) noexcept {
   const LstmBackward& lstm = op.lstm;
-  const int64_t H = lstm.hidden_size, P = lstm.output_size, A = op.attention.size;
-  const bool additive = op.attention.additive();
-  const Tiles tiles({0, active});
-  for (int64_t panel = 0; panel < panel_count(P); ++panel) {
-    const int64_t first = panel * kTileColumns, columns = P - first;
-    for (int64_t t = 0; t < tiles.count; ++t) {
-      const Range tile = tiles[t];
-      const int64_t* rows = memory.lstm.rows + tile.begin;
-      const float* dqueries[kTileRows] = {};
-      alignas(64) float dh[kTileRows * kTileColumns] = {};
-      for (int64_t r = 0; r < tile.size(); ++r) {
-        const int64_t position = lstm.walk.position(rows[r], step);
-        dqueries[r] = memory.dquery_at(op, rows[r], position);
-        for (int64_t n = 0; n < kTileColumns; n += kLanes) {
-          Vector start = load_first(memory.dh + position * P + first + n, columns - n);
-          if (!additive) start = add(start, load_first(dqueries[r] + first + n, columns - n));
-          store(dh + r * kTileColumns + n, start);
-        }
-      }
-      const Segment segment = {dqueries, 1, op.attention.packed_query + first * A, A};
-      if (additive) multiply_tile(tile.size(), &segment, 1, {dh, kTileColumns}, {dh, kTileColumns});
-      for (int64_t r = 0; r < tile.size(); ++r) {
-        const LstmBackwardRow at = lstm_backward_row(lstm, memory.lstm, rows[r], step);
-        const int64_t position = lstm.walk.position(rows[r], step);
-        for (int64_t n = 0; n < kTileColumns && n < columns; n += kLanes) {
-          const Vector gradient = load(dh + r * kTileColumns + n);
-          if (lstm.plain) {
-            lstm_cell_backward(gradient, at, first + n, columns - n, H);
-          } else {
-            lstm_variant_backward(lstm, memory.lstm, gradient, at, rows[r], position, first + n, columns - n);
-          }
-        }
+  const int64_t P = lstm.output_size, A = op.attention.size, panels = panel_count(P);
+  const float** const dqueries = memory.lstm.dgates_after;
+  const TileEnd dh = {memory.lstm.dh, kTileColumns};
+  for (int64_t r = 0; r < active; ++r) {
+    const int64_t row = memory.lstm.rows[r];
+    dqueries[r] = memory.dquery_at(op, row, lstm.walk.position(row, step));
+  }
+  for (int64_t panel = 0; panel < panels; ++panel) {
+    const int64_t first = panel * kTileColumns, next = panel + 1 < panels ? panel + 1 : 0;
+    for (int64_t r = 0; r < active; ++r) {
+      const float* arriving = memory.dh + lstm.walk.position(memory.lstm.rows[r], step) * P;
+      for (int64_t n = first; n < first + kTileColumns; n += kLanes) {
+        Vector start = load_first(arriving + n, P - n);
+        if (!op.attention.additive()) start = add(start, load_first(dqueries[r] + n, P - n));
+        store(dh.data + r * kTileColumns + n - first, start);
       }
     }
+    if (!op.attention.additive()) {
+      attention_tile_backward(op, memory, {0, active}, step, first);
+      continue;
+    }
+    multiply_listed(
+        dqueries, active, op.attention.packed_query + first * A, A, op.attention.packed_query + next * kTileColumns * A,
+        {dh.data, dh.stride}, dh,
+        [&](Range tile, FetchList& list) {
+          if (!lstm.projected) lstm_list_cells_backward(lstm, memory.lstm, tile, step, first, list);
+        },
+        [&](Range tile) { attention_tile_backward(op, memory, tile, step, first); });
   }
 }
 
@@ -242,7 +261,7 @@ inline AttentionBackward attention_lstm_backward_of(const Call& call) noexcept {
   constexpr int kFirst = kSlotsAfterOptions + 5;  // behind what layer normalization and the clip saved
   AttentionBackward op = {};
   op.lstm = lstm_backward_of(call, kFirst + 7);
-  op.lstm.plain = op.lstm.kind.plain() && !has_lstm_options(call) && !op.lstm.dcells && !op.lstm.dprojected;
+  op.lstm.plain = op.lstm.plain_cell && !has_lstm_options(call) && !op.lstm.dprojected;
   op.queries = call.operand(kFirst).f32(), op.alphas = call.operand(kFirst + 1).f32();
   op.attention = attention_of(call, kFirst + 2);
   op.dkeys = call.output(10).f32(), op.dvalues = call.output(11).f32(), op.dqueries = call.output(12).f32();

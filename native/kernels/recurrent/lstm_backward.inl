@@ -6,99 +6,57 @@
 
 namespace lstm::LSTM_ISA {
 
-// With t = tanh(c):  dc = dc' + dh * o * (1 - t²), one FMA over the rounded dh * o;  the gate gradients are
-//   di = (dc * g) * (i * (1 - i)),  df = (dc * c') * (f * (1 - f)),  dg = (dc * i) * (1 - g²),  do = (dh * t) * (o * (1 - o))
-// and dc * f goes on to the step before. For `count` units from `first`.
-LSTM_INLINE void lstm_cell_backward(Vector dh, const LstmBackwardRow& row, int64_t first, int64_t count,
-                                    int64_t hidden_size) noexcept {
-  const float* gates = row.gates + first;
-  const Vector i = load_first(gates + kInputGate * hidden_size, count);
-  const Vector f = load_first(gates + kForgetGate * hidden_size, count);
-  const Vector g = load_first(gates + kCellGate * hidden_size, count);
-  const Vector o = load_first(gates + kOutputGate * hidden_size, count);
-  const Vector t = tanh(load_first(row.cell + first, count));
-  const Vector one = broadcast(1.0f);
-  const Vector dc = fma(multiply(dh, o), negative_fma(t, t, one), load_first(row.dc + first, count));
-  store_first(row.dc + first, multiply(dc, f), count);
-  float* dgates = row.dgates + first;
-  const auto slope = [one](Vector gate) { return multiply(gate, subtract(one, gate)); };
-  const Vector cell_before = load_first(row.cell_before + first, count);
-  store_first(dgates + kInputGate * hidden_size, multiply(multiply(dc, g), slope(i)), count);
-  store_first(dgates + kForgetGate * hidden_size, multiply(multiply(dc, cell_before), slope(f)), count);
-  store_first(dgates + kCellGate * hidden_size, multiply(multiply(dc, i), negative_fma(g, g, one)), count);
-  store_first(dgates + kOutputGate * hidden_size, multiply(multiply(dh, t), slope(o)), count);
+// Where the gradient of h starts, for `count` units from `first` of one row: dy, plus dh_n at its last step or else what
+// zoneout left.
+LSTM_INLINE Vector lstm_start_of_hidden(const LstmBackward& op, const LstmBackwardMemory& memory, int64_t row,
+                                        int64_t position, bool last, int64_t first, int64_t count) noexcept {
+  const int64_t P = op.output_size;
+  Vector start = op.dy && count > 0 ? load_first(op.dy + position * P + first, count) : zero();
+  if (last && op.dh_n && count > 0) start = add(start, load_first(op.dh_n + row * P + first, count));
+  if (!last && op.keep_hidden.data && count > 0) start = add(start, load_first(memory.kept + row * P + first, count));
+  return start;
 }
 
-// Where the gradient of h starts: from dy, plus dh_n at a row's last step or else what zoneout left. A panel of the listed
-// rows, into dh[r][kTileColumns].
-inline void lstm_start_backward(const LstmBackward& op, const LstmBackwardMemory& memory, int64_t active, int64_t step,
+// The same for a panel of the listed rows, into dh[r][kTileColumns]; with a mask `start + mask * product` takes the place
+// of the products that stand there.
+template <bool kMasked>
+inline void lstm_start_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range listed, int64_t step,
                                 bool last, int64_t first) noexcept {
   const int64_t P = op.output_size;
-  for (int64_t r = 0; r < active; ++r) {
+  for (int64_t r = listed.begin; r < listed.end; ++r) {
     const int64_t row = memory.rows[r], position = op.walk.position(row, step);
     for (int v = 0; v < kTileVectors; ++v) {
       const int64_t unit = first + v * kLanes, rest = P - unit;
-      Vector start = op.dy && rest > 0 ? load_first(op.dy + position * P + unit, rest) : zero();
-      if (last && op.dh_n && rest > 0) start = add(start, load_first(op.dh_n + row * P + unit, rest));
-      if (!last && op.keep_hidden.data && rest > 0) start = add(start, load_first(memory.kept + row * P + unit, rest));
-      store(memory.dh + r * kTileColumns + v * kLanes, start);
-    }
-  }
-}
-
-// dh += mask * (the chain over the next step's gates), for the listed rows.
-inline void lstm_add_masked(const LstmBackward& op, const LstmBackwardMemory& memory, int64_t active,
-                            const float* columns, int64_t first) noexcept {
-  alignas(64) float product[kTileRows * kTileColumns];
-  const Tiles tiles({0, active});
-  for (int64_t t = 0; t < tiles.count; ++t) {
-    const Range tile = tiles[t];
-    const Segment segment = {memory.dgates_after + tile.begin, 1, columns, kLstmGates * op.hidden_size};
-    multiply_tile(tile.size(), &segment, 1, {kZeroColumns, 0}, {product, kTileColumns});
-    for (int64_t r = 0; r < tile.size(); ++r) {
-      const float* mask = op.hidden_mask + memory.rows[tile.begin + r] * op.output_size;
-      for (int64_t n = 0; n < kTileColumns && first + n < op.output_size; n += kLanes) {
-        float* at = memory.dh + (tile.begin + r) * kTileColumns + n;
-        store(at, fma(load_first(mask + first + n, op.output_size - first - n), load(product + r * kTileColumns + n),
-                      load(at)));
+      float* at = memory.dh + r * kTileColumns + v * kLanes;
+      const Vector start = lstm_start_of_hidden(op, memory, row, position, last, unit, rest);
+      if constexpr (kMasked) {
+        if (rest > 0) store(at, fma(load_first(op.hidden_mask + row * P + unit, rest), load(at), start));
+      } else {
+        store(at, start);
       }
     }
   }
 }
 
-// Lists what the cells of a tile of the listed rows read and write.
-LSTM_INLINE void lstm_list_cells_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range tile,
-                                          int64_t step, int64_t first, FetchList& list) noexcept {
-  const int64_t H = op.hidden_size, count = H - first < kTileColumns ? H - first : kTileColumns;
-  for (int64_t r = tile.begin; r < tile.end; ++r) {
-    const LstmBackwardRow at = lstm_backward_row(op, memory, memory.rows[r], step);
-    for (int gate = 0; gate < kLstmGates; ++gate) list.add(at.gates + gate * H + first, count);
-    list.add(at.cell + first, count), list.add(at.cell_before + first, count), list.add(at.dc + first, count);
-    for (int gate = 0; gate < kLstmGates; ++gate) list.add(at.dgates + gate * H + first, count);
-  }
-}
-
 // The gradient of h for a panel of the listed rows, into memory.dh[r][kTileColumns], then use(tile) for each tile of them:
 // where it starts, and the chain over the next step's gates, by the mask where there is one; none at a row's last step.
-// What is multiplied next is the panel after this one, or the first again.
-template <class Use>
+// What is multiplied next is the panel after this one, or the first again. before(tile, list) lists what use touches.
+template <class Before, class Use>
 inline void lstm_gradient_of_hidden(const LstmBackward& op, const LstmBackwardMemory& memory, int64_t active,
-                                    int64_t step, bool last, int64_t panel, Range panels, Use use) noexcept {
+                                    int64_t step, bool last, int64_t panel, Range panels, Before before,
+                                    Use use) noexcept {
   const int64_t depth = kLstmGates * op.hidden_size, next = panel + 1 < panels.end ? panel + 1 : panels.begin;
   const int64_t first = panel * kTileColumns;
-  const float* columns = op.packed_hh + panel * depth * kTileColumns;
-  lstm_start_backward(op, memory, active, step, last, first);
-  if (last || op.hidden_mask) {
-    if (!last) lstm_add_masked(op, memory, active, columns, first);
-    return use(Range{0, active});
-  }
+  const bool masked = op.hidden_mask && !last;
+  if (!masked) lstm_start_backward<false>(op, memory, {0, active}, step, last, first);
+  if (last) return use(Range{0, active});
   const TileEnd dh = {memory.dh, kTileColumns};
-  multiply_listed(
-      memory.dgates_after, active, columns, depth, op.packed_hh + next * depth * kTileColumns, {dh.data, dh.stride}, dh,
-      [&](Range tile, FetchList& list) {
-        if (!op.projected) lstm_list_cells_backward(op, memory, tile, step, first, list);
-      },
-      use);
+  multiply_listed(memory.dgates_after, active, op.packed_hh + panel * depth * kTileColumns, depth,
+                  op.packed_hh + next * depth * kTileColumns,
+                  masked ? TileStart{kZeroColumns, 0} : TileStart{dh.data, dh.stride}, dh, before, [&](Range tile) {
+                    if (masked) lstm_start_backward<true>(op, memory, tile, step, last, first);
+                    use(tile);
+                  });
 }
 
 // All that reaches h, for `count` units from `first` of one row: what zoneout leaves to the step before goes there, and the
@@ -128,7 +86,10 @@ inline void lstm_step_backward(const LstmBackward& op, const LstmBackwardMemory&
   const int64_t H = op.hidden_size, P = op.output_size;
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
     const int64_t first = panel * kTileColumns, count = P - first;
-    lstm_gradient_of_hidden(op, memory, active, step, last, panel, panels, [&](Range tile) {
+    const auto list_cells = [&](Range tile, FetchList& list) {
+      if (!op.projected) lstm_list_cells_backward(op, memory, tile, step, first, list);
+    };
+    lstm_gradient_of_hidden(op, memory, active, step, last, panel, panels, list_cells, [&](Range tile) {
       for (int64_t r = tile.begin; r < tile.end; ++r) {
         const int64_t row = memory.rows[r], position = op.walk.position(row, step);
         const LstmBackwardRow at = lstm_backward_row(op, memory, row, step);
@@ -228,7 +189,8 @@ inline LstmBackward lstm_backward_of(const Call& call, int lengths_slot = kSlots
   op.dprojected = call.output(3).f32(), op.dg0 = call.output(4).f32();
   op.dh = call.output(5).f32(), op.dcells = call.output(6).f32();
   op.dinput = call.output(7).f32(), op.drecurrent = call.output(8).f32(), op.dvisible = call.output(9).f32();
-  op.plain = op.kind.plain() && !has_lstm_options(call) && !op.dh && !op.dcells;
+  op.plain_cell = op.kind.plain() && !op.peepholes.input && !op.keep_cell.data && !op.gates_recur && !op.dcells;
+  op.plain = op.plain_cell && !has_lstm_options(call) && !op.dh;
   return op;
 }
 

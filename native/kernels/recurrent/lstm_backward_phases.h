@@ -13,6 +13,8 @@ LSTM_INLINE void lstm_cell_or_row(const LstmBackward& op, const LstmBackwardMemo
                                   int64_t count) noexcept {
   if (op.normalizes()) {
     store_first(memory.arriving + row * op.hidden_size + first, dh, count);
+  } else if (op.plain_cell) {
+    lstm_cell_backward(dh, at, first, count, op.hidden_size);
   } else {
     lstm_variant_cell_backward(op, dh, at, keep_cell, first, count);
   }
@@ -32,37 +34,45 @@ inline int64_t lstm_list_rows_backward(const LstmBackward& op, const LstmBackwar
   return active;
 }
 
+// Lists what the cells of a tile of the listed rows read and write.
+LSTM_INLINE void lstm_list_cells_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range tile,
+                                          int64_t step, int64_t first, FetchList& list) noexcept {
+  const int64_t H = op.hidden_size, count = H - first < kTileColumns ? H - first : kTileColumns;
+  for (int64_t r = tile.begin; r < tile.end; ++r) {
+    const LstmBackwardRow at = lstm_backward_row(op, memory, memory.rows[r], step);
+    for (int gate = 0; gate < kLstmGates; ++gate) list.add(at.gates + gate * H + first, count);
+    list.add(at.cell + first, count), list.add(at.cell_before + first, count), list.add(at.dc + first, count);
+    for (int gate = 0; gate < kLstmGates; ++gate) list.add(at.dgates + gate * H + first, count);
+  }
+}
+
 // The cells behind a projection: dh · W_hr for all rows of the step, for panels of H.
 inline void lstm_project_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range rows, int64_t step,
                                   Range panels) noexcept {
   const int64_t H = op.hidden_size, P = op.output_size;
   int64_t active = 0;
   for (int64_t row = rows.begin; row < rows.end; ++row) {
-    if (step < op.walk.length(row)) memory.rows[active++] = row;
+    if (step >= op.walk.length(row)) continue;
+    memory.rows[active] = row;
+    memory.dgates_after[active++] = memory.projected_at(op, row, op.walk.position(row, step));
   }
-  const Tiles tiles({0, active});
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-    const int64_t first = panel * kTileColumns, count = H - first;
-    for (int64_t t = 0; t < tiles.count; ++t) {
-      const Range tile = tiles[t];
-      const float* projected[kTileRows] = {};
-      for (int64_t r = 0; r < tile.size(); ++r) {
-        const int64_t row = memory.rows[tile.begin + r];
-        projected[r] = memory.projected_at(op, row, op.walk.position(row, step));
-      }
-      alignas(64) float dh[kTileRows * kTileColumns];
-      const Segment segment = {projected, 1, op.packed_hr + panel * P * kTileColumns, P};
-      multiply_tile(tile.size(), &segment, 1, {kZeroColumns, 0}, {dh, kTileColumns});
-      for (int64_t r = 0; r < tile.size(); ++r) {
-        const int64_t row = memory.rows[tile.begin + r];
-        const LstmBackwardRow at = lstm_backward_row(op, memory, row, step);
-        const float* keep_cell = op.keep_cell.row(op.walk.position(row, step));
-        for (int64_t unit = 0; unit < kTileColumns && unit < count; unit += kLanes) {
-          const Vector gradient = load(dh + r * kTileColumns + unit);
-          lstm_cell_or_row(op, memory, gradient, at, row, keep_cell, first + unit, count - unit);
-        }
-      }
-    }
+    const int64_t first = panel * kTileColumns, next = panel + 1 < panels.end ? panel + 1 : panels.begin;
+    multiply_listed(
+        memory.dgates_after, active, op.packed_hr + panel * P * kTileColumns, P, op.packed_hr + next * P * kTileColumns,
+        {kZeroColumns, 0}, {memory.dh, kTileColumns},
+        [&](Range tile, FetchList& list) { lstm_list_cells_backward(op, memory, tile, step, first, list); },
+        [&](Range tile) {
+          for (int64_t r = tile.begin; r < tile.end; ++r) {
+            const int64_t row = memory.rows[r];
+            const LstmBackwardRow at = lstm_backward_row(op, memory, row, step);
+            const float* keep_cell = op.keep_cell.row(op.walk.position(row, step));
+            for (int64_t unit = 0; unit < kTileColumns && first + unit < H; unit += kLanes) {
+              const Vector gradient = load(memory.dh + r * kTileColumns + unit);
+              lstm_cell_or_row(op, memory, gradient, at, row, keep_cell, first + unit, H - first - unit);
+            }
+          }
+        });
   }
 }
 

@@ -1,4 +1,4 @@
-// What a backward LSTM reads, writes and keeps between steps, and its cell with options.
+// What a backward LSTM reads, writes and keeps between steps, and its cell without and with options.
 #pragma once
 
 #include "kernels/recurrent/lstm_gates.h"
@@ -11,7 +11,7 @@ struct LstmBackward {
   SequenceWalk walk;
   int64_t hidden_size, output_size;  // the size of h: P with a projection, else H
   LstmKind kind;
-  bool plain;  // no option at all
+  bool plain, plain_cell;  // no option at all; none of those that the cell itself has
   bool projected;
   const float *dy, *dh_n, *dc_n;       // zeros when null
   const float *gates, *cells, *c0;     // c0: zeros when null
@@ -99,6 +99,29 @@ inline LstmBackwardRow lstm_backward_row(const LstmBackward& op, const LstmBackw
           memory.dc + row * H,
           op.dgates + position * kLstmGates * H,
           op.dcells ? op.dcells + position * H : nullptr};
+}
+
+// With t = tanh(c):  dc = dc' + dh * o * (1 - t²), one FMA over the rounded dh * o;  the gate gradients are
+//   di = (dc * g) * (i * (1 - i)),  df = (dc * c') * (f * (1 - f)),  dg = (dc * i) * (1 - g²),  do = (dh * t) * (o * (1 - o))
+// and dc * f goes on to the step before. For `count` units from `first`.
+LSTM_INLINE void lstm_cell_backward(Vector dh, const LstmBackwardRow& row, int64_t first, int64_t count,
+                                    int64_t hidden_size) noexcept {
+  const float* gates = row.gates + first;
+  const Vector i = load_first(gates + kInputGate * hidden_size, count);
+  const Vector f = load_first(gates + kForgetGate * hidden_size, count);
+  const Vector g = load_first(gates + kCellGate * hidden_size, count);
+  const Vector o = load_first(gates + kOutputGate * hidden_size, count);
+  const Vector t = tanh(load_first(row.cell + first, count));
+  const Vector one = broadcast(1.0f);
+  const Vector dc = fma(multiply(dh, o), negative_fma(t, t, one), load_first(row.dc + first, count));
+  store_first(row.dc + first, multiply(dc, f), count);
+  float* dgates = row.dgates + first;
+  const auto slope = [one](Vector gate) { return multiply(gate, subtract(one, gate)); };
+  const Vector cell_before = load_first(row.cell_before + first, count);
+  store_first(dgates + kInputGate * hidden_size, multiply(multiply(dc, g), slope(i)), count);
+  store_first(dgates + kForgetGate * hidden_size, multiply(multiply(dc, cell_before), slope(f)), count);
+  store_first(dgates + kCellGate * hidden_size, multiply(multiply(dc, i), negative_fma(g, g, one)), count);
+  store_first(dgates + kOutputGate * hidden_size, multiply(multiply(dh, t), slope(o)), count);
 }
 
 // do = dh * p, and what the step after sends back; times the slope of o.

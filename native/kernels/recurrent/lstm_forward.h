@@ -89,7 +89,7 @@ struct LstmMemory {
     for (int t = 0; t <= thread; ++t) {
       zeros = carver.take<float>(op.zeros());
       bias = carver.take<float>(op.panels() * kTileColumns);
-      z = carver.take<float>(steps_ahead > 0 ? 0 : batch * kTileColumns);
+      z = carver.take<float>(batch * kTileColumns);
       rows_ahead = carver.take<int64_t>(steps_ahead);
       x_rows = carver.take<const float*>((steps_ahead > 0 ? steps_ahead : 1) * batch);
       h_rows = carver.take<const float*>(batch);

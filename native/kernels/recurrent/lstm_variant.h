@@ -119,27 +119,27 @@ inline void lstm_mask_initial(const LstmForward& op, const LstmMemory& memory, T
   team.barrier();
 }
 
-// h = W_hr (o φ(c)) of the listed rows, for panels of P.
+// h = W_hr (o φ(c)) of the listed rows, for panels of P. What the gates saw of h is not needed any more.
 inline void lstm_project_rows(const LstmForward& op, const LstmMemory& memory, int64_t active, Range panels) noexcept {
   const int64_t H = op.hidden_size, P = op.output_size;
-  const Tiles tiles({0, active});
+  for (int64_t r = 0; r < active; ++r) memory.h_rows[r] = memory.options[r].unprojected;
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-    const int64_t first = panel * kTileColumns;
-    for (int64_t t = 0; t < tiles.count; ++t) {
-      const Range tile = tiles[t];
-      const float* rows[kTileRows] = {};
-      for (int64_t r = 0; r < tile.size(); ++r) rows[r] = memory.options[tile.begin + r].unprojected;
-      alignas(64) float h[kTileRows * kTileColumns];
-      const Segment segment = {rows, 1, op.packed_hr + panel * H * kTileColumns, H};
-      multiply_tile(tile.size(), &segment, 1, {kZeroColumns, 0}, {h, kTileColumns});
-      for (int64_t r = 0; r < tile.size(); ++r) {
-        const LstmRow& row = memory.rows[tile.begin + r];
-        const LstmRowOptions& options = memory.options[tile.begin + r];
-        for (int64_t n = 0; n < kTileColumns && first + n < P; n += kLanes) {
-          lstm_store_hidden(load(h + r * kTileColumns + n), row, options, first + n, P - first - n);
-        }
-      }
-    }
+    const int64_t first = panel * kTileColumns, next = panel + 1 < panels.end ? panel + 1 : panels.begin;
+    multiply_listed(
+        memory.h_rows, active, op.packed_hr + panel * H * kTileColumns, H, op.packed_hr + next * H * kTileColumns,
+        {kZeroColumns, 0}, {memory.z, kTileColumns},
+        [&](Range tile, FetchList& list) {
+          for (int64_t r = tile.begin; r < tile.end; ++r)
+            list.add(memory.rows[r].h + first, columns_of_panel(P, panel));
+        },
+        [&](Range tile) {
+          for (int64_t r = tile.begin; r < tile.end; ++r) {
+            for (int64_t n = 0; n < kTileColumns && first + n < P; n += kLanes) {
+              lstm_store_hidden(load(memory.z + r * kTileColumns + n), memory.rows[r], memory.options[r], first + n,
+                                P - first - n);
+            }
+          }
+        });
   }
 }
 
