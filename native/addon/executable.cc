@@ -199,25 +199,41 @@ const std::shared_ptr<Executable>& ExecutableObject::executable() const {
 }
 
 // (store, T, B, S, inputs, training, abortable): { outcome: Promise, abort() }, which is there for those alone that ask
-// for it, since a function takes longer to make than the rest
+// for it, since a function takes longer to make than the rest; or the outcome, of a run that took place at once
 Napi::Value ExecutableObject::run(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const Counts counts = counts_at(info, 1);
-  const std::shared_ptr<Store> store = StoreObject::unwrap(info[0]);
-  StoreObject::unwrap_object(info[0]).account_if_idle(env);
+  StoreObject& object = StoreObject::unwrap_object(info[0]);
+  const std::shared_ptr<Store> store = object.store();
+  object.account_if_idle(env);
   executable()->check(counts);
+  const bool abortable = info[6].ToBoolean();
+  if (runs_at_once(*store, counts, abortable)) return run_sync(info);
   Inputs inputs;
   inputs.copy(executable_->program(), counts, elements(info[4].As<Napi::Array>()));
   const auto job = std::make_shared<RunJob>(env, executable_, store, counts, std::move(inputs));
   job->priority = info[5].ToBoolean() ? Priority::training : Priority::inference;
   const Napi::Object handle = Napi::Object::New(env);
   handle.Set("outcome", Environment::of(env).submit_promised(env, job));
-  if (info[6].ToBoolean()) {
+  if (abortable) {
     handle.Set("abort", Napi::Function::New(env, [job = std::weak_ptr<Job>(job)](const Napi::CallbackInfo&) {
                  if (const auto waiting = job.lock()) Engine::instance().abandon(waiting);
                }));
   }
   return handle;
+}
+
+// Whether a run had better take place on the calling thread than queue: it waits for nobody, and is over before another
+// thread would have been woken for it. One that writes states and may be aborted queues, since nothing undoes it.
+bool ExecutableObject::runs_at_once(Store& store, const Counts& counts, bool abortable) const {
+  if (abortable && !executable_->program().written_states.empty()) return false;
+  if (!store.idle() || !executable_->idle() || !Engine::instance().gives_small_runs_one_thread()) return false;
+  try {
+    return executable_->is_brief(store, counts);
+  } catch (const std::exception&) {
+    // The run meets it too, and says so.
+    return false;
+  }
 }
 
 // On the calling thread, when nobody else uses the store or the executable; the inputs are in `sync_inputs_`.

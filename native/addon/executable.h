@@ -39,6 +39,7 @@ class ExecutableObject : public Napi::ObjectWrap<ExecutableObject> {
   Napi::Value repeat_sync(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
 
+  bool runs_at_once(Store& store, const Counts& counts, bool abortable) const;
   RunOutcome run_here(Napi::Env env, StoreObject& store, const Counts& counts);
   void run_into(const Napi::CallbackInfo& call, StoreObject& store, const Counts& counts);
   const std::shared_ptr<Executable>& executable() const;

@@ -30,7 +30,8 @@ export function getThreads(): number {
 
 /**
  * From the next run on, in the whole process: 1 to 256 threads for every run. Without it, and without
- * LSTM_NATIVE_THREADS, runs too small to be shared take one thread. Results do not depend on it.
+ * LSTM_NATIVE_THREADS, runs too small to be shared take one thread, and brief ones no thread but the calling one; so they
+ * do with 1. Results do not depend on it.
  */
 export function setThreads(threads: number): void {
   if (!Number.isInteger(threads) || threads < 1 || threads > 256) {
@@ -63,6 +64,10 @@ export function measurePeak(): Promise<number> {
 export function measureBandwidth(bytes: number): Promise<number> {
   return loadAddon().addon.measureBandwidth(bytes);
 }
+
+const inNextTurn = setImmediate;
+/** In a later turn of the event loop. */
+const nextTurn = (): Promise<void> => new Promise((resolve) => void inNextTurn(resolve));
 
 /** What the addon throws becomes a BackendError. */
 function reporting<T>(body: () => T): T {
@@ -179,6 +184,12 @@ class NativeExecutable implements Executable {
     const run = reporting(() =>
       this.executable.run(handle, T, B, S, arrays, priority === 'training', signal !== undefined),
     );
+    if ('status' in run) {
+      // What is awaited lets timers and input have their turn, as it does when another thread runs it.
+      await nextTurn();
+      signal?.throwIfAborted();
+      return this.result(run, counts);
+    }
     const abort = () => run.abort?.();
     signal?.addEventListener('abort', abort, { once: true });
     try {
@@ -234,7 +245,9 @@ class NativeExecutable implements Executable {
 
   private bind(store: Store, inputs: Readonly<Record<string, ArrayView>>) {
     const { handle } = this.ownStore(store);
-    const own = Object.fromEntries(Object.entries(inputs).map(([name, array]) => [name, unshared(array)]));
+    const own = Object.values(inputs).some(isShared)
+      ? Object.fromEntries(Object.entries(inputs).map(([name, array]) => [name, unshared(array)]))
+      : inputs;
     const { counts, arrays } = bindInputs(this.program, this.capacities, own);
     return { counts, arrays: arrays.map(({ data }) => data), handle };
   }
@@ -273,10 +286,11 @@ function hasDetached(arrays: readonly NumberArray[]): boolean {
   return false;
 }
 
+const isShared = (array: ArrayView): boolean => tagOf(array?.data?.buffer) === 'SharedArrayBuffer';
+
 /** Copied when another thread could change it between the check and the copy of the addon. */
-function unshared(array: ArrayView): ArrayView {
-  return tagOf(array?.data?.buffer) === 'SharedArrayBuffer' ? { ...array, data: array.data.slice() } : array;
-}
+const unshared = (array: ArrayView): ArrayView =>
+  isShared(array) ? { ...array, data: array.data.slice() } : array;
 
 /** The data as an array that the addon takes. */
 function transferable(data: ArrayLike<number>, integers: boolean): NumberArray {
