@@ -74,6 +74,7 @@ class Executable : public Resource {
   void resolve(Store& store, const Counts& counts);
   void find_states(const Store& store);
   void resolve_sizes(Store& store, const Counts& counts);
+  bool is_placed(const void* const* inputs, const char* arena) const;
   void place(Store& store, const void* const* inputs, char* arena);
   size_t workspace_bytes(int threads) const;
   bool is_packed_state(size_t equation, int operand) const;
@@ -111,6 +112,9 @@ class Executable : public Resource {
   Counts counts_{-1, -1, -1};
   bool small_ = false;
   bool brief_ = false;
+  bool placed_ = false;
+  const char* placed_arena_ = nullptr;
+  std::vector<const void*> placed_inputs_;
   // For which the workspace was measured; 0: for none yet.
   int threads_ = 0;
   size_t computed_pack_bytes_ = 0;

@@ -79,10 +79,18 @@ export interface AddonExecutable {
   ): AddonRun | AddonOutcome;
   runSync(store: AddonStore, t: number, b: number, s: number, inputs: readonly NumberArray[]): AddonOutcome;
   /**
-   * As `runSync` of a program without guards, again and again: a function of the inputs, and of arrays of the outputs'
-   * sizes and dtypes into which these are copied, one argument each. A call makes no object.
+   * As `runSync` of a program without guards, again and again: a function that reads these inputs and copies the outputs into
+   * arrays of their sizes and dtypes. A call looks at no JavaScript object and makes none, so it may take place only while
+   * every array has the elements that it had: none was detached or shrunk.
    */
-  repeatSync(store: AddonStore, t: number, b: number, s: number): (...arrays: NumberArray[]) => void;
+  repeatSync(
+    store: AddonStore,
+    t: number,
+    b: number,
+    s: number,
+    inputs: readonly NumberArray[],
+    outputs: readonly NumberArray[],
+  ): () => void;
   dispose(): void;
 }
 

@@ -216,21 +216,24 @@ class NativeExecutable implements Executable {
     const own = this.ownStore(store);
     const binding = bindInputs(this.program, this.capacities, inputs);
     const { counts } = binding;
-    const run = reporting(() => this.executable.repeatSync(own.handle, counts.T, counts.B, counts.S));
     const given = binding.arrays.map(({ data }) => data);
-    const withOutputs = () => {
+    const sizes = given.map(({ length }) => length);
+    const bind = () => {
       const targets = this.newOutputs(counts);
+      const { T, B, S } = counts;
+      const run = reporting(() => this.executable.repeatSync(own.handle, T, B, S, given, targets));
       const { outputs } = this.result({ status: 'committed', index: 0, outputs: targets }, counts);
-      return { targets, outputs, arrays: [...given, ...targets] };
+      return { run, targets, sizes: targets.map(({ length }) => length), outputs };
     };
-    let bound = withOutputs();
+    let bound = bind();
     return () => {
       if (this.disposed) throw new StateError('the executable was disposed');
       own.expectUsable();
       checkContents(this.program, binding);
-      if (hasDetached(bound.targets)) bound = withOutputs();
+      // An input that is gone is an error of the binding.
+      if (!areWhole(given, sizes) || !areWhole(bound.targets, bound.sizes)) bound = bind();
       try {
-        Reflect.apply(run, undefined, bound.arrays);
+        bound.run();
       } catch (cause) {
         throw reported(cause);
       }
@@ -280,10 +283,10 @@ class NativeExecutable implements Executable {
 
 const arrayClasses = { float32: Float32Array, int32: Int32Array, float64: Float64Array } as const;
 
-/** Whether one of them went to another thread: no output is empty. */
-function hasDetached(arrays: readonly NumberArray[]): boolean {
-  for (let index = 0; index < arrays.length; index++) if (arrays[index]!.length === 0) return true;
-  return false;
+/** Whether they have their sizes still: none went to another thread with its buffer, or shrank with it. */
+function areWhole(arrays: readonly NumberArray[], sizes: readonly number[]): boolean {
+  for (let index = 0; index < arrays.length; index++) if (arrays[index]!.length !== sizes[index]) return false;
+  return true;
 }
 
 const isShared = (array: ArrayView): boolean => tagOf(array?.data?.buffer) === 'SharedArrayBuffer';
