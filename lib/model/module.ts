@@ -103,8 +103,7 @@ export abstract class Module extends Layer implements Keepsakes {
 
   /** The readings, found once when the layers are bound: no layer comes or goes any more. */
   #settledReadings(): Readonly<Record<string, Shape>> {
-    if (!this.network.signature) return this.readings();
-    return (this.#readings ??= this.readings());
+    return this.network.signature ? (this.#readings ??= this.readings()) : this.readings();
   }
 
   /** The options with the loss that the network brings, where none is given. */
@@ -182,10 +181,9 @@ export abstract class Module extends Layer implements Keepsakes {
   /**
    * Runs the network on a batch without dropout. During a training it runs between two steps.
    *
-   * It runs off the event loop, unless that would take longer than the run itself: a brief one, of some tens of
-   * microseconds (one step of an LSTM of up to 256 units), takes place in the call when nothing else is under way in the
-   * network and nobody has asked for a number of threads above 1. The promise settles in a later turn of the event loop
-   * all the same, so that predictions awaited one after another let timers and requests have their turns.
+   * It runs off the event loop; a brief run, of some tens of microseconds (one step of an LSTM of up to 256 units), in the
+   * call, when nothing else is under way in the network and nobody asked for more than one thread. The promise settles in a
+   * later turn of the event loop in either case.
    *
    *     const { data, shape } = await model.predict({ inputs: { data: Int32Array.of(3, 1, 4), shape: [1, 3] } });
    *     const { tags, score } = await tagger.predict(batch); // where `forward` returns several by name

@@ -143,7 +143,7 @@ test('a repeated run refuses an input whose buffer shrank, and gives new views f
   const buffer = new Resizable(4, { maxByteLength: 4 });
   const repeat = sums.repeatSync(store, { x: { data: new Float32Array(buffer, 0, 1).fill(3), shape: [1] } });
   const first = repeat().x!.data;
-  const moved = structuredClone(first, { transfer: [first.buffer] });
+  const moved = structuredClone(first, { transfer: [first.buffer as ArrayBuffer] });
   const second = repeat().x!.data;
   expect([first.length, moved[0], second[0], repeat().x!.data]).toEqual([0, 6, 6, second]);
   buffer.resize(0);

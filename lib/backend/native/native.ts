@@ -1,5 +1,4 @@
-/** The native backend: C++ kernels, one call for each run, off the event loop. */
-import { tagOf } from '../../arrays';
+/** The native backend: C++ kernels, one call for each run, off the event loop unless it is brief. */
 import { BackendError, OptionError, StateError } from '../../errors';
 import type { OpName } from '../../ops/registry';
 import { elementCount, evaluateShape, type Counts } from '../../ops/shape';
@@ -8,6 +7,7 @@ import type { Program } from '../../program/program';
 import type { ArrayView, Backend, Executable, NumberArray, RunOptions, RunResult, StateSpec, Store } from '../backend';
 import { bindInputs, checkContents } from '../bind';
 import { dtypeCodes, type AddonExecutable, type AddonOutcome, type AddonStore } from './addon';
+import { areWhole, isShared, transferable, unshared } from './arrays';
 import { encode } from './encode';
 import { loadAddon } from './load';
 
@@ -282,24 +282,3 @@ class NativeExecutable implements Executable {
 }
 
 const arrayClasses = { float32: Float32Array, int32: Int32Array, float64: Float64Array } as const;
-
-/** Whether they have their sizes still: none went to another thread with its buffer, or shrank with it. */
-function areWhole(arrays: readonly NumberArray[], sizes: readonly number[]): boolean {
-  for (let index = 0; index < arrays.length; index++) if (arrays[index]!.length !== sizes[index]) return false;
-  return true;
-}
-
-const isShared = (array: ArrayView): boolean => tagOf(array?.data?.buffer) === 'SharedArrayBuffer';
-
-/** Copied when another thread could change it between the check and the copy of the addon. */
-const unshared = (array: ArrayView): ArrayView =>
-  isShared(array) ? { ...array, data: array.data.slice() } : array;
-
-/** The data as an array that the addon takes. */
-function transferable(data: ArrayLike<number>, integers: boolean): NumberArray {
-  const tag = tagOf(data);
-  const taken = integers ? tag === 'Int32Array' : tag === 'Float32Array' || tag === 'Float64Array';
-  const typed = data as NumberArray;
-  if (taken && tagOf(typed.buffer) !== 'SharedArrayBuffer') return typed;
-  return integers ? Int32Array.from(data) : Float64Array.from(data);
-}
