@@ -1,7 +1,8 @@
 /**
  * One step of one stream through the public API, T 1 and B 1, I = H: `session.step` on the calling thread, and
- * `model.predict` off the event loop, whose case says so. Each step begins at the state in which the last one ended; a prediction
- * begins at zeros. Steps are measured on one thread, of the peers too. `collections` are the garbage collections in 100,000 steps; from H 256 on, in 10,000.
+ * `model.predict`, whose case says so: a brief one on the calling thread, too, unless --threads asks for more. Each step
+ * begins at the state in which the last one ended; a prediction begins at zeros. Steps are measured on one thread, of the
+ * peers too. `collections` are the garbage collections in 100,000 steps; from H 256 on, in 10,000.
  */
 import { getThreads, lstm, sequential, setThreads, type Sequential } from '../../lib';
 import { contest, type Contest, type Setting } from '../contest';
@@ -15,8 +16,9 @@ import { numbers } from '../trainStep';
 const sizes: readonly LayerSize[] = [64, 128, 256, 512, 1024].map((H) => ({ T: 1, B: 1, I: H, H }));
 
 export async function* serving(setting: Setting): Rows {
-  for (const size of sizes) {
-    for (const call of ['step', 'predict'] as const) {
+  // Predictions first, on as many threads as are given: what asks for one thread asks for it for good.
+  for (const call of ['predict', 'step'] as const) {
+    for (const size of sizes) {
       const name = `H ${size.H}, ${call}`;
       if (!setting.wanted(name)) continue;
       const row = await (call === 'step' ? onOneThread : contest)(servingCase(name, size, call), setting);

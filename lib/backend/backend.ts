@@ -53,7 +53,12 @@ export interface RunResult {
 export interface Executable {
   readonly program: Program;
   readonly capacities: Counts;
-  /** Inputs are checked and copied at the call. */
+  /**
+   * Inputs are checked and copied at the call. Runs of one store take place in the order of their calls, but for inference,
+   * which overtakes queued training. Native runs are off the calling thread, except brief ones (some tens of microseconds)
+   * that have nobody to wait for: those take place in the call. Their promises, too, settle in a later turn of the event
+   * loop.
+   */
   run(store: Store, inputs: Readonly<Record<string, ArrayView>>, options?: RunOptions): Promise<RunResult>;
   /** On the calling thread, for steps of microseconds. */
   runSync(store: Store, inputs: Readonly<Record<string, ArrayView>>): RunResult;

@@ -20,8 +20,17 @@ export interface Monomial {
   readonly exponents: readonly number[];
 }
 
+/** What has been read once: programs have few sizes, and every run evaluates them. */
+const products = new Map<string, Monomial>();
+
 export function monomial(dim: Dim): Monomial {
   if (typeof dim === 'number') return { coefficient: dim, exponents: countNames.map(() => 0) };
+  let product = products.get(dim);
+  if (!product) products.set(dim, (product = read(dim)));
+  return product;
+}
+
+function read(dim: string): Monomial {
   let coefficient = 1;
   const exponents = countNames.map(() => 0);
   for (const factor of dim.split('·')) {
@@ -66,7 +75,9 @@ export function formatShape(shape: Shape): string {
 export function evaluateDim(dim: Dim, counts: Counts): number {
   if (typeof dim === 'number') return dim;
   const { coefficient, exponents } = monomial(dim);
-  return exponents.reduce((size, exponent, index) => size * counts[countNames[index]!] ** exponent, coefficient);
+  let size = coefficient;
+  for (let index = 0; index < exponents.length; index++) size *= counts[countNames[index]!] ** exponents[index]!;
+  return size;
 }
 
 export function evaluateShape(shape: Shape, counts: Counts): number[] {

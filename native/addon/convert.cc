@@ -39,7 +39,7 @@ ArrayData array_data(const std::string& name, const Napi::Value& value) {
   throw InvalidInput(name + ": expected a Float32Array, Float64Array or Int32Array");
 }
 
-void copy_array(const std::string& name, const Napi::Value& value, Dtype dtype, size_t elements, void* target) {
+ArrayData source_array(const std::string& name, const Napi::Value& value, Dtype dtype, size_t elements) {
   const ArrayData array = array_data(name, value);
   if (array.elements != elements) {
     const char* detached = array.elements == 0 ? " (is its buffer detached?)" : "";
@@ -47,14 +47,22 @@ void copy_array(const std::string& name, const Napi::Value& value, Dtype dtype, 
                        std::to_string(array.elements) + detached);
   }
   if (dtype == Dtype::int32 && array.dtype != Dtype::int32) throw InvalidInput(name + ": expected an Int32Array");
-  if (elements == 0) return;
+  return array;
+}
+
+void copy_elements(const ArrayData& array, Dtype dtype, void* target) {
+  if (array.elements == 0) return;
   if (array.dtype == dtype) {
-    std::memcpy(target, array.data, elements * element_bytes(dtype));
+    std::memcpy(target, array.data, array.elements * element_bytes(dtype));
   } else if (dtype == Dtype::float32) {
     convert_from<float>(array, target);
   } else {
     convert_from<double>(array, target);
   }
+}
+
+void copy_array(const std::string& name, const Napi::Value& value, Dtype dtype, size_t elements, void* target) {
+  copy_elements(source_array(name, value, dtype, elements), dtype, target);
 }
 
 Napi::Value new_array(Napi::Env env, Dtype dtype, const void* data, size_t elements) {

@@ -20,8 +20,14 @@ struct ArrayData {
 // Throws InvalidInput, with the name in the message, for anything but a Float32Array, Float64Array or Int32Array.
 ArrayData array_data(const std::string& name, const Napi::Value& value);
 
-// Copies the array to `target`, rounded to `dtype`. Throws InvalidInput unless it has exactly `elements`; integers come
-// from integers only.
+// The elements of a typed array that can be copied to `elements` values of this dtype. Throws InvalidInput unless it has
+// exactly as many; integers come from integers only.
+ArrayData source_array(const std::string& name, const Napi::Value& value, Dtype dtype, size_t elements);
+
+// Copies all elements to `target`, rounded to `dtype`.
+void copy_elements(const ArrayData& array, Dtype dtype, void* target);
+
+// Both.
 void copy_array(const std::string& name, const Napi::Value& value, Dtype dtype, size_t elements, void* target);
 
 // A new typed array with a copy of the memory.

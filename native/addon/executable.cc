@@ -145,18 +145,31 @@ std::vector<std::string> strings(const Napi::Array& array) {
 
 template <typename Arrays>
 void Inputs::copy(const Program& program, const Counts& counts, const Arrays& array) {
+  bind(program, counts, array);
+  copy_bound(program);
+}
+
+template <typename Arrays>
+void Inputs::bind(const Program& program, const Counts& counts, const Arrays& array) {
   size_t bytes = 0;
   for (int32_t input : program.inputs) bytes += align_up(value_bytes(program.values[input], counts));
   if (bytes > memory_.bytes()) memory_ = Memory(bytes);
   addresses_.clear();
+  sources_.clear();
   char* position = memory_.data();
   for (size_t index = 0; index < program.inputs.size(); ++index) {
     const Value& value = program.values[program.inputs[index]];
     const size_t size = value_bytes(value, counts);
-    copy_array("input " + std::to_string(index), array(index), value.dtype, size / element_bytes(value.dtype),
-               position);
+    sources_.push_back(
+        source_array("input " + std::to_string(index), array(index), value.dtype, size / element_bytes(value.dtype)));
     addresses_.push_back(position);
     position += align_up(size);
+  }
+}
+
+void Inputs::copy_bound(const Program& program) noexcept {
+  for (size_t index = 0; index < sources_.size(); ++index) {
+    copy_elements(sources_[index], program.values[program.inputs[index]].dtype, const_cast<void*>(addresses_[index]));
   }
 }
 
@@ -199,20 +212,23 @@ const std::shared_ptr<Executable>& ExecutableObject::executable() const {
 }
 
 // (store, T, B, S, inputs, training, abortable): { outcome: Promise, abort() }, which is there for those alone that ask
-// for it, since a function takes longer to make than the rest
+// for it, since a function takes longer to make than the rest; or the outcome, of a run that took place at once
 Napi::Value ExecutableObject::run(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const Counts counts = counts_at(info, 1);
-  const std::shared_ptr<Store> store = StoreObject::unwrap(info[0]);
-  StoreObject::unwrap_object(info[0]).account_if_idle(env);
+  StoreObject& object = StoreObject::unwrap_object(info[0]);
+  const std::shared_ptr<Store> store = object.store();
+  object.account_if_idle(env);
   executable()->check(counts);
+  const bool abortable = info[6].ToBoolean();
+  if (runs_at_once(*store, counts, abortable)) return run_sync(info);
   Inputs inputs;
   inputs.copy(executable_->program(), counts, elements(info[4].As<Napi::Array>()));
   const auto job = std::make_shared<RunJob>(env, executable_, store, counts, std::move(inputs));
   job->priority = info[5].ToBoolean() ? Priority::training : Priority::inference;
   const Napi::Object handle = Napi::Object::New(env);
   handle.Set("outcome", Environment::of(env).submit_promised(env, job));
-  if (info[6].ToBoolean()) {
+  if (abortable) {
     handle.Set("abort", Napi::Function::New(env, [job = std::weak_ptr<Job>(job)](const Napi::CallbackInfo&) {
                  if (const auto waiting = job.lock()) Engine::instance().abandon(waiting);
                }));
@@ -220,14 +236,26 @@ Napi::Value ExecutableObject::run(const Napi::CallbackInfo& info) {
   return handle;
 }
 
-// On the calling thread, when nobody else uses the store or the executable; the inputs are in `sync_inputs_`.
-RunOutcome ExecutableObject::run_here(Napi::Env env, StoreObject& store, const Counts& counts) {
+// Whether a run had better take place on the calling thread than queue: it waits for nobody, and is over before another
+// thread would have been woken for it. One that writes states and may be aborted queues, since nothing undoes it.
+bool ExecutableObject::runs_at_once(Store& store, const Counts& counts, bool abortable) const {
+  if (abortable && !executable_->program().written_states.empty()) return false;
+  if (!store.idle() || !executable_->idle() || !Engine::instance().gives_small_runs_one_thread()) return false;
+  try {
+    return executable_->is_brief(store, counts);
+  } catch (const std::exception&) {
+    // The run meets it too, and says so.
+    return false;
+  }
+}
+
+// On the calling thread, when nobody else uses the store or the executable.
+RunOutcome ExecutableObject::run_here(Napi::Env env, StoreObject& store, const Counts& counts, const Inputs& inputs) {
   static const std::atomic<bool> never{false};
-  const std::shared_ptr<Store> states = store.store();
-  Engine::instance().wait_until_idle(*states);
+  Store& states = *store.store();
+  Engine::instance().wait_until_idle(states);
   Engine::instance().wait_until_idle(*executable_);
-  const RunOutcome outcome =
-      executable_->run(*states, counts, sync_inputs_.addresses(), executable_->own_arena(), {1}, never);
+  const RunOutcome outcome = executable_->run(states, counts, inputs.addresses(), executable_->own_arena(), {1}, never);
   store.account_if_idle(env);
   account(env);
   return outcome;
@@ -239,38 +267,40 @@ Napi::Value ExecutableObject::run_sync(const Napi::CallbackInfo& info) {
   StoreObject& store = StoreObject::unwrap_object(info[0]);
   executable()->check(counts);
   sync_inputs_.copy(executable_->program(), counts, elements(info[4].As<Napi::Array>()));
-  const RunOutcome outcome = run_here(info.Env(), store, counts);
+  const RunOutcome outcome = run_here(info.Env(), store, counts, sync_inputs_);
   return outcome_object(info.Env(), executable_->program(), outcome,
                         [this](size_t index) { return executable_->output(index); });
 }
 
-// (store, T, B, S): a function of inputs and outputs, one argument each. It looks nothing up and makes no JavaScript
-// object, so that a stream of steps is fast and leaves no garbage.
+// (store, T, B, S, arrays of inputs, arrays of outputs): a function without arguments. It looks nothing up, asks for no array
+// and makes no JavaScript object, so that a stream of steps is fast and leaves no garbage.
 Napi::Value ExecutableObject::repeat_sync(const Napi::CallbackInfo& info) {
-  const Counts counts = counts_at(info, 1);
-  StoreObject& store = StoreObject::unwrap_object(info[0]);
-  executable()->check(counts);
-  if (!executable_->program().guards.empty()) throw InvalidInput("expected a program without guards");
-  // The objects live as long as the function, disposed or not.
-  const auto objects = std::make_shared<std::array<Napi::ObjectReference, 2>>();
-  *objects = {Napi::Persistent(info[0].As<Napi::Object>()), Napi::Persistent(info.This().As<Napi::Object>())};
+  const Program& program = executable()->program();
+  const auto repetition =
+      std::make_shared<Repetition>(Repetition{StoreObject::unwrap_object(info[0]), counts_at(info, 1)});
+  executable()->check(repetition->counts);
+  if (!program.guards.empty()) throw InvalidInput("expected a program without guards");
+  const Napi::Array inputs = info[4].As<Napi::Array>(), outputs = info[5].As<Napi::Array>();
+  for (const Napi::Value& value : {info.This(), info[0], info[4], info[5]}) {
+    repetition->kept.push_back(Napi::Persistent(value.As<Napi::Object>()));
+  }
+  repetition->inputs.bind(program, repetition->counts, elements(inputs));
+  for (size_t index = 0; index < program.outputs.size(); ++index) {
+    repetition->targets.push_back(
+        output_array(program, repetition->counts, index, outputs.Get(static_cast<uint32_t>(index))));
+  }
   return Napi::Function::New(
-      info.Env(), [this, &store, counts, objects](const Napi::CallbackInfo& call) { run_into(call, store, counts); });
+      info.Env(), [this, repetition](const Napi::CallbackInfo& call) { run_again(call.Env(), *repetition); });
 }
 
-void ExecutableObject::run_into(const Napi::CallbackInfo& call, StoreObject& store, const Counts& counts) {
+void ExecutableObject::run_again(Napi::Env env, Repetition& repetition) {
   const Program& program = executable()->program();
-  store.store();
-  sync_inputs_.copy(program, counts, [&](size_t index) { return call[index]; });
-  // Before the run, which cannot be undone.
-  targets_.clear();
-  for (size_t index = 0; index < program.outputs.size(); ++index) {
-    targets_.push_back(output_array(program, counts, index, call[program.inputs.size() + index]));
-  }
-  run_here(call.Env(), store, counts);
-  for (size_t index = 0; index < program.outputs.size(); ++index) {
-    const size_t bytes = targets_[index].elements * element_bytes(targets_[index].dtype);
-    if (bytes > 0) std::memcpy(const_cast<void*>(targets_[index].data), executable_->output(index).data, bytes);
+  repetition.inputs.copy_bound(program);
+  run_here(env, repetition.store, repetition.counts, repetition.inputs);
+  for (size_t index = 0; index < repetition.targets.size(); ++index) {
+    const ArrayData& target = repetition.targets[index];
+    const size_t bytes = target.elements * element_bytes(target.dtype);
+    if (bytes > 0) std::memcpy(const_cast<void*>(target.data), executable_->output(index).data, bytes);
   }
 }
 

@@ -57,14 +57,11 @@ void Executable::add_slots(const std::vector<std::vector<int32_t>>& slots) {
 }
 
 int Executable::bind(Store& store, const Counts& counts, const void* const* inputs, Arena& arena, TeamSize team) {
-  const bool other_store = store.id() != store_id_;
-  const bool other_sizes = other_store || counts != counts_;
-  if (other_store) find_states(store);
-  if (other_sizes) resolve_sizes(store, counts);
+  resolve(store, counts);
   const int threads = team.adapts && small_ ? 1 : team.most;
   arena.reserve(program_.arena_bytes + computed_pack_bytes_ + workspace_bytes_);
-  place(store, inputs, arena.data());
-  if (other_sizes || threads != threads_) {
+  if (!is_placed(inputs, arena.data())) place(store, inputs, arena.data());
+  if (threads != threads_) {
     workspace_bytes_ = workspace_bytes(threads);
     threads_ = threads;
     arena.reserve(program_.arena_bytes + computed_pack_bytes_ + workspace_bytes_);
@@ -73,6 +70,17 @@ int Executable::bind(Store& store, const Counts& counts, const void* const* inpu
   find_stale_packs(store);
   fault_ = {fault_opcode.load(), fault_relative.load()};
   return threads;
+}
+
+bool Executable::is_brief(Store& store, const Counts& counts) {
+  resolve(store, counts);
+  return brief_;
+}
+
+void Executable::resolve(Store& store, const Counts& counts) {
+  const bool other_store = store.id() != store_id_;
+  if (other_store) find_states(store);
+  if (other_store || counts != counts_) resolve_sizes(store, counts);
 }
 
 void Executable::find_states(const Store& store) {
@@ -94,6 +102,8 @@ void Executable::find_states(const Store& store) {
 
 void Executable::resolve_sizes(Store& store, const Counts& counts) {
   counts_ = {-1, -1, -1};
+  placed_ = false;
+  threads_ = 0;
   for (size_t id = 0; id < tensors_.size(); ++id) {
     for (int axis = 0; axis < tensors_[id].rank; ++axis) {
       tensors_[id].dims[axis] = program_.values[id].dims[axis].at(counts);
@@ -119,7 +129,12 @@ void Executable::resolve_sizes(Store& store, const Counts& counts) {
     }
   }
   counts_ = counts;
-  small_ = is_small();
+  measure_work();
+}
+
+// Whether the addresses of the last run hold; those of states and packs do as long as the sizes.
+bool Executable::is_placed(const void* const* inputs, const char* arena) const {
+  return placed_ && arena == placed_arena_ && std::equal(placed_inputs_.begin(), placed_inputs_.end(), inputs);
 }
 
 void Executable::place(Store& store, const void* const* inputs, char* arena) {
@@ -150,6 +165,9 @@ void Executable::place(Store& store, const void* const* inputs, char* arena) {
     packs_[index] = reinterpret_cast<const float*>(use.shared ? use.shared->memory.data() : arena + use.offset);
   }
   for (Call& call : calls_) call.workspace = arena + program_.arena_bytes + computed_pack_bytes_;
+  placed_inputs_.assign(inputs, inputs + program_.inputs.size());
+  placed_arena_ = arena;
+  placed_ = true;
 }
 
 // From here on nothing fails: the run will make these packs. The second use of a pack finds it fresh.

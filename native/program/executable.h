@@ -28,6 +28,10 @@ class Executable : public Resource {
   // Throws InvalidInput unless the counts are within the capacities.
   void check(const Counts& counts) const;
 
+  // Whether a run at these counts takes some tens of microseconds at most on one thread. The store and the executable must
+  // be idle; throws as `run` does.
+  bool is_brief(Store& store, const Counts& counts);
+
   // Runs at counts no larger than the capacities, on a team of `team.most` threads, or on one when the run is small and
   // `team.adapts`; `inputs` has one address for each input. The outputs are where
   // `output` says until the arena is used again. Throws InvalidInput or std::bad_alloc before anything has run.
@@ -67,12 +71,15 @@ class Executable : public Resource {
 
   // Returns the number of threads.
   int bind(Store& store, const Counts& counts, const void* const* inputs, Arena& arena, TeamSize team);
+  void resolve(Store& store, const Counts& counts);
   void find_states(const Store& store);
   void resolve_sizes(Store& store, const Counts& counts);
+  bool is_placed(const void* const* inputs, const char* arena) const;
   void place(Store& store, const void* const* inputs, char* arena);
   size_t workspace_bytes(int threads) const;
-  double work() const;
-  bool is_small() const;
+  bool is_packed_state(size_t equation, int operand) const;
+  double work(double packed_element_cost) const;
+  void measure_work();
   void find_stale_packs(const Store& store);
 
   void walk(Team& team, const std::atomic<bool>& abort, Progress& progress) noexcept;
@@ -104,6 +111,11 @@ class Executable : public Resource {
   std::vector<int> state_indices_;
   Counts counts_{-1, -1, -1};
   bool small_ = false;
+  bool brief_ = false;
+  bool placed_ = false;
+  const char* placed_arena_ = nullptr;
+  std::vector<const void*> placed_inputs_;
+  // For which the workspace was measured; 0: for none yet.
   int threads_ = 0;
   size_t computed_pack_bytes_ = 0;
   size_t workspace_bytes_ = 0;

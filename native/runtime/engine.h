@@ -69,6 +69,9 @@ class Engine {
   void wait_until_idle(const Resource& resource);
 
   int threads() const { return threads_.load(); }
+  // Whether a small run has one thread, so that it may as well take place on the one that asks for it: nobody has asked for
+  // more.
+  bool gives_small_runs_one_thread() const { return adapts_.load() || threads_.load() == 1; }
   // From 1 to kMaxThreads; from the next job on, and for every job, however small.
   void set_threads(int threads) {
     adapts_.store(false);

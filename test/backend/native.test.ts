@@ -134,6 +134,25 @@ test('a repeated run reads its inputs anew, waits for queued runs, and gives the
   await queued;
 });
 
+test('a repeated run refuses an input whose buffer shrank, and gives new views for an output that went away', async () => {
+  const { executable: sums, store } = slow(1, 1);
+  const Resizable = ArrayBuffer as unknown as new (
+    bytes: number,
+    options: object,
+  ) => ArrayBuffer & { resize(bytes: number): void };
+  const buffer = new Resizable(4, { maxByteLength: 4 });
+  const repeat = sums.repeatSync(store, { x: { data: new Float32Array(buffer, 0, 1).fill(3), shape: [1] } });
+  const first = repeat().x!.data;
+  const moved = structuredClone(first, { transfer: [first.buffer as ArrayBuffer] });
+  const second = repeat().x!.data;
+  expect([first.length, moved[0], second[0], repeat().x!.data]).toEqual([0, 6, 6, second]);
+  buffer.resize(0);
+  expect(() => repeat()).toThrow('expected 1 elements, received 0 (is its buffer detached?)');
+  buffer.resize(4);
+  expect(repeat().x!.data[0]).toBe(0);
+  expect(await committed(store)).toBe(4);
+});
+
 test('a repeated run is refused with a guard, and after its store or its executable was disposed', () => {
   expect(() => executable.repeatSync(doublingStore(), input(ramp(3), 1, 1, 3))).toThrow('a program without guards');
   for (const part of ['store', 'executable'] as const) {

@@ -18,6 +18,10 @@ test('a process ends by itself when its runs are done', () => {
   expect(play('run once')).toEqual({ lines: ['committed 1'], status: 0 });
 });
 
+test('a process of brief runs ends by itself, too', () => {
+  expect(play('run briefly')).toEqual({ lines: ['committed 1'], status: 0 });
+});
+
 test('process.exit in the middle of a run ends the process with its status', () => {
   expect(play('exit in the middle of a run')).toEqual({ lines: [], status: 7 });
 });
@@ -26,7 +30,7 @@ test('a worker may be terminated in the middle of a run; the others go on', () =
   expect(play('terminate a worker in the middle of a run')).toEqual({ lines: ['committed 1'], status: 0 });
 });
 
-test('workers may end at any moment: amid overlapping runs, synchronous runs, and by process.exit', () => {
+test('workers may end at any moment: amid overlapping, synchronous and brief runs, and by process.exit', () => {
   expect(play('end workers at any moment')).toEqual({ lines: ['survived'], status: 0 });
 });
 

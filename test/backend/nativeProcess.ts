@@ -50,6 +50,8 @@ async function dropModels(count: number, dispose: boolean): Promise<number> {
     store.allocate([{ name: 'ballast', dtype: 'float32', shape: [1 << 18] }]);
     const x = { data: new Float32Array(75), shape: [5, 5, 3] };
     await executable.run(store, { x });
+    // Abortable, it queues.
+    await executable.run(store, { x }, { signal: new AbortController().signal });
     executable.runSync(store, { x });
     if (!dispose) continue;
     store.dispose();
@@ -96,12 +98,25 @@ const scenes: Record<string, () => Promise<void> | void> = {
       if (round % 50 === 0) await new Promise(setImmediate);
     }
   },
+  async 'brief runs'() {
+    const executable = native.prepare(doublingProgram(), allCounts(5));
+    const store = doublingStore();
+    const x = { data: new Float32Array(75), shape: [5, 5, 3] };
+    parentPort!.postMessage('started');
+    for (;;) await Promise.all([executable.run(store, { x }), executable.run(store, { x }), store.read('weight')]);
+  },
+  async 'run briefly'() {
+    const { run, store } = slow(16, 1);
+    await run();
+    say(`committed ${await committed(store)}`);
+    void run();
+  },
   'exit in the middle of runs'() {
     void slow().run();
     setTimeout(() => process.exit(3), 10);
   },
   async 'end workers at any moment'() {
-    for (const scene of ['overlapping runs and reads', 'synchronous runs']) {
+    for (const scene of ['overlapping runs and reads', 'synchronous runs', 'brief runs']) {
       for (let round = 0; round < 10; round++) {
         const worker = start(scene);
         await message(worker);

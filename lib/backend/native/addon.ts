@@ -2,7 +2,7 @@
 import type { NumberArray } from '../backend';
 
 /** Grows with every change of the exports or of the encoding; native/addon/addon.cc has the same number. */
-export const addonInterface = 5;
+export const addonInterface = 6;
 
 export interface SlotDescription {
   readonly name: string;
@@ -63,7 +63,11 @@ export interface AddonRun {
 }
 
 export interface AddonExecutable {
-  /** The counts of T, B and S; one array for each input, in order, copied at the call. */
+  /**
+   * The counts of T, B and S; one array for each input, in order, copied at the call. The outcome itself where the run took
+   * place in the call: it is brief, nothing is queued that it would have to wait for, nobody asked for a team, and if it
+   * is abortable it writes no state.
+   */
   run(
     store: AddonStore,
     t: number,
@@ -72,13 +76,21 @@ export interface AddonExecutable {
     inputs: readonly NumberArray[],
     training: boolean,
     abortable: boolean,
-  ): AddonRun;
+  ): AddonRun | AddonOutcome;
   runSync(store: AddonStore, t: number, b: number, s: number, inputs: readonly NumberArray[]): AddonOutcome;
   /**
-   * As `runSync` of a program without guards, again and again: a function of the inputs, and of arrays of the outputs'
-   * sizes and dtypes into which these are copied, one argument each. A call makes no object.
+   * As `runSync` of a program without guards, again and again: a function that reads these inputs and copies the outputs into
+   * arrays of their sizes and dtypes. A call looks at no JavaScript object and makes none, so it may take place only while
+   * every array has the elements that it had: none was detached or shrunk.
    */
-  repeatSync(store: AddonStore, t: number, b: number, s: number): (...arrays: NumberArray[]) => void;
+  repeatSync(
+    store: AddonStore,
+    t: number,
+    b: number,
+    s: number,
+    inputs: readonly NumberArray[],
+    outputs: readonly NumberArray[],
+  ): () => void;
   dispose(): void;
 }
 

@@ -1,5 +1,4 @@
-/** The native backend: C++ kernels, one call for each run, off the event loop. */
-import { tagOf } from '../../arrays';
+/** The native backend: C++ kernels, one call for each run, off the event loop unless it is brief. */
 import { BackendError, OptionError, StateError } from '../../errors';
 import type { OpName } from '../../ops/registry';
 import { elementCount, evaluateShape, type Counts } from '../../ops/shape';
@@ -8,6 +7,7 @@ import type { Program } from '../../program/program';
 import type { ArrayView, Backend, Executable, NumberArray, RunOptions, RunResult, StateSpec, Store } from '../backend';
 import { bindInputs, checkContents } from '../bind';
 import { dtypeCodes, type AddonExecutable, type AddonOutcome, type AddonStore } from './addon';
+import { areWhole, isShared, transferable, unshared } from './arrays';
 import { encode } from './encode';
 import { loadAddon } from './load';
 
@@ -30,7 +30,8 @@ export function getThreads(): number {
 
 /**
  * From the next run on, in the whole process: 1 to 256 threads for every run. Without it, and without
- * LSTM_NATIVE_THREADS, runs too small to be shared take one thread. Results do not depend on it.
+ * LSTM_NATIVE_THREADS, runs too small to be shared take one thread, and brief ones no thread but the calling one; so they
+ * do with 1. Results do not depend on it.
  */
 export function setThreads(threads: number): void {
   if (!Number.isInteger(threads) || threads < 1 || threads > 256) {
@@ -63,6 +64,10 @@ export function measurePeak(): Promise<number> {
 export function measureBandwidth(bytes: number): Promise<number> {
   return loadAddon().addon.measureBandwidth(bytes);
 }
+
+const inNextTurn = setImmediate;
+/** In a later turn of the event loop. */
+const nextTurn = (): Promise<void> => new Promise((resolve) => void inNextTurn(resolve));
 
 /** What the addon throws becomes a BackendError. */
 function reporting<T>(body: () => T): T {
@@ -179,6 +184,12 @@ class NativeExecutable implements Executable {
     const run = reporting(() =>
       this.executable.run(handle, T, B, S, arrays, priority === 'training', signal !== undefined),
     );
+    if ('status' in run) {
+      // What is awaited lets timers and input have their turn, as it does when another thread runs it.
+      await nextTurn();
+      signal?.throwIfAborted();
+      return this.result(run, counts);
+    }
     const abort = () => run.abort?.();
     signal?.addEventListener('abort', abort, { once: true });
     try {
@@ -205,21 +216,24 @@ class NativeExecutable implements Executable {
     const own = this.ownStore(store);
     const binding = bindInputs(this.program, this.capacities, inputs);
     const { counts } = binding;
-    const run = reporting(() => this.executable.repeatSync(own.handle, counts.T, counts.B, counts.S));
     const given = binding.arrays.map(({ data }) => data);
-    const withOutputs = () => {
+    const sizes = given.map(({ length }) => length);
+    const bind = () => {
       const targets = this.newOutputs(counts);
+      const { T, B, S } = counts;
+      const run = reporting(() => this.executable.repeatSync(own.handle, T, B, S, given, targets));
       const { outputs } = this.result({ status: 'committed', index: 0, outputs: targets }, counts);
-      return { targets, outputs, arrays: [...given, ...targets] };
+      return { run, targets, sizes: targets.map(({ length }) => length), outputs };
     };
-    let bound = withOutputs();
+    let bound = bind();
     return () => {
       if (this.disposed) throw new StateError('the executable was disposed');
       own.expectUsable();
       checkContents(this.program, binding);
-      if (hasDetached(bound.targets)) bound = withOutputs();
+      // An input that is gone is an error of the binding.
+      if (!areWhole(given, sizes) || !areWhole(bound.targets, bound.sizes)) bound = bind();
       try {
-        Reflect.apply(run, undefined, bound.arrays);
+        bound.run();
       } catch (cause) {
         throw reported(cause);
       }
@@ -234,7 +248,9 @@ class NativeExecutable implements Executable {
 
   private bind(store: Store, inputs: Readonly<Record<string, ArrayView>>) {
     const { handle } = this.ownStore(store);
-    const own = Object.fromEntries(Object.entries(inputs).map(([name, array]) => [name, unshared(array)]));
+    const own = Object.values(inputs).some(isShared)
+      ? Object.fromEntries(Object.entries(inputs).map(([name, array]) => [name, unshared(array)]))
+      : inputs;
     const { counts, arrays } = bindInputs(this.program, this.capacities, own);
     return { counts, arrays: arrays.map(({ data }) => data), handle };
   }
@@ -266,23 +282,3 @@ class NativeExecutable implements Executable {
 }
 
 const arrayClasses = { float32: Float32Array, int32: Int32Array, float64: Float64Array } as const;
-
-/** Whether one of them went to another thread: no output is empty. */
-function hasDetached(arrays: readonly NumberArray[]): boolean {
-  for (let index = 0; index < arrays.length; index++) if (arrays[index]!.length === 0) return true;
-  return false;
-}
-
-/** Copied when another thread could change it between the check and the copy of the addon. */
-function unshared(array: ArrayView): ArrayView {
-  return tagOf(array?.data?.buffer) === 'SharedArrayBuffer' ? { ...array, data: array.data.slice() } : array;
-}
-
-/** The data as an array that the addon takes. */
-function transferable(data: ArrayLike<number>, integers: boolean): NumberArray {
-  const tag = tagOf(data);
-  const taken = integers ? tag === 'Int32Array' : tag === 'Float32Array' || tag === 'Float64Array';
-  const typed = data as NumberArray;
-  if (taken && tagOf(typed.buffer) !== 'SharedArrayBuffer') return typed;
-  return integers ? Int32Array.from(data) : Float64Array.from(data);
-}
