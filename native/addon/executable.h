@@ -37,6 +37,7 @@ class ExecutableObject : public Napi::ObjectWrap<ExecutableObject> {
   Napi::Value run(const Napi::CallbackInfo& info);
   Napi::Value run_sync(const Napi::CallbackInfo& info);
   Napi::Value repeat_sync(const Napi::CallbackInfo& info);
+  Napi::Value arena_bytes(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
 
   RunOutcome run_here(Napi::Env env, StoreObject& store, const Counts& counts);

@@ -32,10 +32,11 @@ double Executable::work() const {
       }
     }
     // A packed weight is multiplied once for each row of the first output.
-    for (size_t use = first_pack_[index]; use < first_pack_[index + 1]; ++use) {
-      const int32_t weight = pack_uses_[use].value;
-      if (weight == kNoValue) continue;
-      total += static_cast<double>(call.output(0).rows()) * static_cast<double>(elements(tensors_[weight]));
+    for (size_t use = pack_plan_.first_use[index]; use < pack_plan_.first_use[index + 1]; ++use) {
+      const int32_t pack = pack_plan_.uses[use];
+      if (pack == kNoPack) continue;
+      const Tensor& weight = tensors_[pack_plan_.packs[static_cast<size_t>(pack)].value];
+      total += static_cast<double>(call.output(0).rows()) * static_cast<double>(elements(weight));
     }
     if (signatures()[equation.opcode].name == "matmul") {
       const Tensor& a = call.operand(0);

@@ -2,7 +2,7 @@
 import type { NumberArray } from '../backend';
 
 /** Grows with every change of the exports or of the encoding; native/addon/addon.cc has the same number. */
-export const addonInterface = 5;
+export const addonInterface = 6;
 
 export interface SlotDescription {
   readonly name: string;
@@ -45,6 +45,8 @@ export interface AddonStore {
     dtypes: readonly number[],
     elements: readonly number[],
   ): AddonStore;
+  /** See `packBytes` in native.ts. */
+  packBytes(): number;
   dispose(): void;
 }
 
@@ -79,6 +81,8 @@ export interface AddonExecutable {
    * sizes and dtypes into which these are copied, one argument each. A call makes no object.
    */
   repeatSync(store: AddonStore, t: number, b: number, s: number): (...arrays: NumberArray[]) => void;
+  /** See `arenaBytes` in native.ts. */
+  arenaBytes(): number;
   dispose(): void;
 }
 

@@ -64,6 +64,12 @@ export function measureBandwidth(bytes: number): Promise<number> {
   return loadAddon().addon.measureBandwidth(bytes);
 }
 
+/** Bytes of the packed weights that a native store holds from run to run, once the runs queued so far are over. */
+export const packBytes = (store: Store): number => (store as NativeStore).handle.packBytes();
+
+/** Bytes that runs of a native executable take of the arena: values, weights packed for one run, workspace of the last. */
+export const arenaBytes = (executable: Executable): number => (executable as NativeExecutable).handle.arenaBytes();
+
 /** What the addon throws becomes a BackendError. */
 function reporting<T>(body: () => T): T {
   try {
@@ -156,7 +162,8 @@ function columns(states: readonly StateSpec[]): [names: string[], dtypes: number
 }
 
 class NativeExecutable implements Executable {
-  private readonly executable: AddonExecutable;
+  /** The addon's executable. */
+  readonly handle: AddonExecutable;
   private disposed = false;
 
   constructor(
@@ -165,7 +172,7 @@ class NativeExecutable implements Executable {
   ) {
     const { addon, opcodes } = loadAddon();
     const { words, numbers, states } = encode(program, capacities, opcodes);
-    this.executable = reporting(() => new addon.Executable(words, numbers, states));
+    this.handle = reporting(() => new addon.Executable(words, numbers, states));
   }
 
   async run(
@@ -174,10 +181,10 @@ class NativeExecutable implements Executable {
     { signal, priority = 'inference' }: RunOptions = {},
   ): Promise<RunResult> {
     signal?.throwIfAborted();
-    const { counts, arrays, handle } = this.bind(store, inputs);
+    const { counts, arrays, states } = this.bind(store, inputs);
     const { T, B, S } = counts;
     const run = reporting(() =>
-      this.executable.run(handle, T, B, S, arrays, priority === 'training', signal !== undefined),
+      this.handle.run(states, T, B, S, arrays, priority === 'training', signal !== undefined),
     );
     const abort = () => run.abort?.();
     signal?.addEventListener('abort', abort, { once: true });
@@ -193,10 +200,10 @@ class NativeExecutable implements Executable {
   }
 
   runSync(store: Store, inputs: Readonly<Record<string, ArrayView>>): RunResult {
-    const { counts, arrays, handle } = this.bind(store, inputs);
+    const { counts, arrays, states } = this.bind(store, inputs);
     const { T, B, S } = counts;
     return this.result(
-      reporting(() => this.executable.runSync(handle, T, B, S, arrays)),
+      reporting(() => this.handle.runSync(states, T, B, S, arrays)),
       counts,
     );
   }
@@ -205,7 +212,7 @@ class NativeExecutable implements Executable {
     const own = this.ownStore(store);
     const binding = bindInputs(this.program, this.capacities, inputs);
     const { counts } = binding;
-    const run = reporting(() => this.executable.repeatSync(own.handle, counts.T, counts.B, counts.S));
+    const run = reporting(() => this.handle.repeatSync(own.handle, counts.T, counts.B, counts.S));
     const given = binding.arrays.map(({ data }) => data);
     const withOutputs = () => {
       const targets = this.newOutputs(counts);
@@ -229,14 +236,14 @@ class NativeExecutable implements Executable {
 
   dispose(): void {
     this.disposed = true;
-    this.executable.dispose();
+    this.handle.dispose();
   }
 
   private bind(store: Store, inputs: Readonly<Record<string, ArrayView>>) {
-    const { handle } = this.ownStore(store);
+    const { handle: states } = this.ownStore(store);
     const own = Object.fromEntries(Object.entries(inputs).map(([name, array]) => [name, unshared(array)]));
     const { counts, arrays } = bindInputs(this.program, this.capacities, own);
-    return { counts, arrays: arrays.map(({ data }) => data), handle };
+    return { counts, arrays: arrays.map(({ data }) => data), states };
   }
 
   private ownStore(store: Store): NativeStore {
