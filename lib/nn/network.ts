@@ -143,6 +143,7 @@ export class Network {
   /** Adds states that are not there yet, with their first values; states that are there get them again when `reset`. */
   ensureStates(states: readonly (StateSpec & { readonly initial?: ArrayLike<number> })[], reset = false): void {
     const missing = states.filter(({ name }) => !this.store.states.has(name));
+    const added = new Set(missing.map(({ name }) => name));
     this.store.allocate(missing.map(({ name, dtype, shape }) => ({ name, dtype, shape })));
     for (const { name, shape, initial } of reset ? states : missing) {
       const known = this.store.states.get(name)!;
@@ -150,7 +151,7 @@ export class Network {
         throw new ShapeError(`${name}: expected ${formatShape(known.shape)} as before, received ${formatShape(shape)}`);
       }
       if (initial) this.store.write(name, initial);
-      else if (reset) this.store.write(name, new Float32Array(elementCount(shape)));
+      else if (!added.has(name)) this.zeroStates([name]);
     }
   }
 

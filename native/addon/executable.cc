@@ -178,6 +178,7 @@ Napi::Function ExecutableObject::define(Napi::Env env) {
       env, "Executable",
       {InstanceMethod<&ExecutableObject::run>("run"), InstanceMethod<&ExecutableObject::run_sync>("runSync"),
        InstanceMethod<&ExecutableObject::repeat_sync>("repeatSync"),
+       InstanceMethod<&ExecutableObject::arena_bytes>("arenaBytes"),
        InstanceMethod<&ExecutableObject::dispose>("dispose")});
 }
 
@@ -302,6 +303,11 @@ void ExecutableObject::run_again(Napi::Env env, Repetition& repetition) {
     const size_t bytes = target.elements * element_bytes(target.dtype);
     if (bytes > 0) std::memcpy(const_cast<void*>(target.data), executable_->output(index).data, bytes);
   }
+}
+
+Napi::Value ExecutableObject::arena_bytes(const Napi::CallbackInfo& info) {
+  Engine::instance().wait_until_idle(*executable());
+  return Napi::Number::New(info.Env(), static_cast<double>(executable_->arena_bytes()));
 }
 
 void ExecutableObject::dispose(const Napi::CallbackInfo& info) {

@@ -52,6 +52,7 @@ class ExecutableObject : public Napi::ObjectWrap<ExecutableObject> {
   Napi::Value run(const Napi::CallbackInfo& info);
   Napi::Value run_sync(const Napi::CallbackInfo& info);
   Napi::Value repeat_sync(const Napi::CallbackInfo& info);
+  Napi::Value arena_bytes(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
 
   bool runs_at_once(Store& store, const Counts& counts, bool abortable) const;

@@ -108,10 +108,11 @@ class CopyJob : public Job {
 }  // namespace
 
 Napi::Function StoreObject::define(Napi::Env env) {
-  return DefineClass(env, "Store",
-                     {InstanceMethod<&StoreObject::allocate>("allocate"), InstanceMethod<&StoreObject::write>("write"),
-                      InstanceMethod<&StoreObject::read>("read"), InstanceMethod<&StoreObject::snapshot>("snapshot"),
-                      InstanceMethod<&StoreObject::dispose>("dispose")});
+  return DefineClass(
+      env, "Store",
+      {InstanceMethod<&StoreObject::allocate>("allocate"), InstanceMethod<&StoreObject::write>("write"),
+       InstanceMethod<&StoreObject::read>("read"), InstanceMethod<&StoreObject::snapshot>("snapshot"),
+       InstanceMethod<&StoreObject::pack_bytes>("packBytes"), InstanceMethod<&StoreObject::dispose>("dispose")});
 }
 
 StoreObject& StoreObject::unwrap_object(const Napi::Value& value) {
@@ -203,6 +204,11 @@ Napi::Value StoreObject::snapshot(const Napi::CallbackInfo& info) {
     environment.submit(std::make_shared<CopyJob>(store_, std::move(states), object.store_));
   }
   return copy;
+}
+
+Napi::Value StoreObject::pack_bytes(const Napi::CallbackInfo& info) {
+  Engine::instance().wait_until_idle(*store());
+  return Napi::Number::New(info.Env(), static_cast<double>(store_->pack_bytes()));
 }
 
 void StoreObject::dispose(const Napi::CallbackInfo& info) {

@@ -31,6 +31,7 @@ class StoreObject : public Napi::ObjectWrap<StoreObject> {
   void write(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
   Napi::Value snapshot(const Napi::CallbackInfo& info);
+  Napi::Value pack_bytes(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
 
   int state(const Napi::Value& name) const;

@@ -7,7 +7,8 @@
 
 namespace lstm {
 
-Executable::Executable(Program program, const Kernels& kernels) : program_(std::move(program)), kernels_(kernels) {
+Executable::Executable(Program program, const Kernels& kernels)
+    : program_(std::move(program)), kernels_(kernels), pack_plan_(plan_packs(program_, kernels)) {
   build_calls();
 }
 
@@ -19,20 +20,14 @@ void Executable::build_calls() {
     tensors_.push_back(tensor);
   }
   for (const Equation& equation : program_.equations) {
-    const Signature& signature = signatures()[equation.opcode];
     add_slots(equation.operands);
     add_slots(equation.outputs);
     for (const std::vector<double>& values : equation.attributes) {
       attributes_.push_back({values.data(), static_cast<int32_t>(values.size())});
     }
-    first_pack_.push_back(pack_uses_.size());
-    for (const PackSignature& pack : signature.packs) {
-      const std::vector<int32_t>& operand = equation.operands[pack.operand];
-      pack_uses_.push_back({pack.kind, operand.empty() ? kNoValue : operand.front(), nullptr, false, 0, 0});
-    }
   }
-  first_pack_.push_back(pack_uses_.size());
-  packs_.resize(pack_uses_.size());
+  bound_packs_.resize(pack_plan_.packs.size());
+  packs_.resize(pack_plan_.uses.size());
   for (int32_t value : slot_values_) slot_tensors_.push_back(tensors_[value]);
 
   // The tables are complete and stay where they are: now they can be pointed into.
@@ -44,7 +39,7 @@ void Executable::build_calls() {
     const Equation& equation = program_.equations[index];
     const Slot* operands = std::exchange(slot, slot + equation.operands.size());
     const Slot* outputs = std::exchange(slot, slot + equation.outputs.size());
-    calls_.push_back({operands, outputs, attribute, packs_.data() + first_pack_[index], nullptr});
+    calls_.push_back({operands, outputs, attribute, packs_.data() + pack_plan_.first_use[index], nullptr});
     attribute += equation.attributes.size();
   }
 }
@@ -59,15 +54,15 @@ void Executable::add_slots(const std::vector<std::vector<int32_t>>& slots) {
 int Executable::bind(Store& store, const Counts& counts, const void* const* inputs, Arena& arena, TeamSize team) {
   resolve(store, counts);
   const int threads = team.adapts && small_ ? 1 : team.most;
-  arena.reserve(program_.arena_bytes + computed_pack_bytes_ + workspace_bytes_);
+  arena.reserve(pack_plan_.arena_bytes + workspace_bytes_);
   if (!is_placed(inputs, arena.data())) place(store, inputs, arena.data());
   if (threads != threads_) {
     workspace_bytes_ = workspace_bytes(threads);
     threads_ = threads;
-    arena.reserve(program_.arena_bytes + computed_pack_bytes_ + workspace_bytes_);
+    arena.reserve(pack_plan_.arena_bytes + workspace_bytes_);
     place(store, inputs, arena.data());
   }
-  find_stale_packs(store);
+  bind_packs(store, arena.data());
   fault_ = {fault_opcode.load(), fault_relative.load()};
   return threads;
 }
@@ -111,22 +106,11 @@ void Executable::resolve_sizes(Store& store, const Counts& counts) {
   }
   for (size_t index = 0; index < slot_values_.size(); ++index) slot_tensors_[index] = tensors_[slot_values_[index]];
 
-  computed_pack_bytes_ = 0;
-  for (size_t index = 0; index < pack_uses_.size(); ++index) {
-    PackUse& use = pack_uses_[index];
-    if (use.value == kNoValue) continue;
-    const Value& value = program_.values[use.value];
-    // The commit may use a weight after having changed it.
-    const bool before_commit = index < first_pack_[static_cast<size_t>(program_.compute_count)];
-    use.bytes = align_up(kernels_.pack_bytes(use.kind, tensors_[use.value]));
-    use.shared = nullptr;
-    if (value.place == Place::state && before_commit) {
-      const int state = state_indices_[static_cast<size_t>(value.position)];
-      use.shared = &store.pack(state, use.kind, tensors_[use.value], use.bytes);
-    } else {
-      use.offset = program_.arena_bytes + computed_pack_bytes_;
-      computed_pack_bytes_ += use.bytes;
-    }
+  for (size_t index = 0; index < bound_packs_.size(); ++index) {
+    const ProgramPack& pack = pack_plan_.packs[index];
+    if (!pack.kept) continue;
+    bound_packs_[index].shared =
+        &store.pack(state_indices_[static_cast<size_t>(pack.state)], pack.kind, tensors_[pack.value], pack.bytes);
   }
   counts_ = counts;
   measure_work();
@@ -159,24 +143,41 @@ void Executable::place(Store& store, const void* const* inputs, char* arena) {
   for (size_t index = 0; index < slot_values_.size(); ++index) {
     slot_tensors_[index].data = tensors_[slot_values_[index]].data;
   }
-  for (size_t index = 0; index < pack_uses_.size(); ++index) {
-    const PackUse& use = pack_uses_[index];
-    if (use.value == kNoValue) continue;
-    packs_[index] = reinterpret_cast<const float*>(use.shared ? use.shared->memory.data() : arena + use.offset);
-  }
-  for (Call& call : calls_) call.workspace = arena + program_.arena_bytes + computed_pack_bytes_;
+  for (Call& call : calls_) call.workspace = arena + pack_plan_.arena_bytes;
   placed_inputs_.assign(inputs, inputs + program_.inputs.size());
   placed_arena_ = arena;
   placed_ = true;
 }
 
-// From here on nothing fails: the run will make these packs. The second use of a pack finds it fresh.
-void Executable::find_stale_packs(const Store& store) {
-  for (PackUse& use : pack_uses_) {
-    if (!use.shared) continue;
-    const uint64_t version = store.state(use.shared->state).version;
-    use.stale = std::exchange(use.shared->version, version) != version;
+void Executable::bind_packs(Store& store, char* arena) {
+  for (size_t index = 0; index < bound_packs_.size(); ++index) {
+    if (pack_plan_.packs[index].kept) bound_packs_[index].shared->hold();
   }
+  // From here on nothing fails: the run will make the packs that are stale.
+  for (size_t index = 0; index < bound_packs_.size(); ++index) {
+    const ProgramPack& pack = pack_plan_.packs[index];
+    BoundPack& bound = bound_packs_[index];
+    if (!pack.kept && pack.state != kNoState) bound.shared = fresh_pack(store, pack);
+    if (bound.shared) {
+      bound.stale = !store.is_fresh(*bound.shared);
+      bound.shared->version = store.state(bound.shared->state).version;
+    }
+    bound.data = reinterpret_cast<float*>(bound.shared ? bound.shared->memory.data() : arena + pack.offset);
+  }
+  for (size_t use = 0; use < packs_.size(); ++use) {
+    const int32_t pack = pack_plan_.uses[use];
+    if (pack != kNoPack) packs_[use] = bound_packs_[static_cast<size_t>(pack)].data;
+  }
+}
+
+// Of a weight that this program changes, the pack that another has made, as a prediction does between steps of training.
+// One that nobody has read since the last step has no use for now: its memory is given back.
+Pack* Executable::fresh_pack(Store& store, const ProgramPack& pack) {
+  const int state = state_indices_[static_cast<size_t>(pack.state)];
+  Pack* found = store.find_pack(state, pack.kind, tensors_[pack.value]);
+  if (!found || store.is_fresh(*found)) return found;
+  found->release();
+  return nullptr;
 }
 
 size_t Executable::workspace_bytes(int threads) const {

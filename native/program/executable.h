@@ -7,6 +7,7 @@
 
 #include "kernels/call.h"
 #include "kernels/table.h"
+#include "program/packs.h"
 #include "program/program.h"
 #include "program/store.h"
 #include "runtime/arena.h"
@@ -41,6 +42,9 @@ class Executable : public Resource {
   // An output of the last run, which was committed or failed at a guard.
   const Tensor& output(size_t index) const { return tensors_[program_.outputs[index]]; }
 
+  // What a run takes of its arena, as far as the runs up to now tell: values and packs, and the workspace.
+  size_t arena_bytes() const { return pack_plan_.arena_bytes + workspace_bytes_; }
+
   // A wrong kernel on purpose, to test those who look for one: after each equation of this op, the first element of its
   // first planned output is multiplied by 1 + relative. An opcode of -1 ends it. For the whole process.
   static void inject_fault(int opcode, double relative);
@@ -49,16 +53,13 @@ class Executable : public Resource {
   Arena& own_arena() { return own_arena_; }
 
  private:
-  static constexpr int32_t kNoValue = -1;
-  // A packed operand of an equation.
-  struct PackUse {
-    PackKind kind;
-    int32_t value;  // kNoValue: the operand is missing, and so is the pack
-    // The store's pack of a weight that is a state; null for something computed, which is packed in each run.
+  // A pack of the plan in the current run.
+  struct BoundPack {
+    // The store's; null for one that is made in the arena, by the first equation that reads it.
     Pack* shared;
+    // A pack of the store that this run makes anew.
     bool stale;
-    size_t bytes;
-    size_t offset;  // of a computed pack, in the arena
+    float* data;
   };
   struct Fault {
     int opcode = -1;
@@ -80,11 +81,13 @@ class Executable : public Resource {
   bool is_packed_state(size_t equation, int operand) const;
   double work(double packed_element_cost) const;
   void measure_work();
-  void find_stale_packs(const Store& store);
+  void bind_packs(Store& store, char* arena);
+  Pack* fresh_pack(Store& store, const ProgramPack& pack);
 
   void walk(Team& team, const std::atomic<bool>& abort, Progress& progress) noexcept;
   void execute(size_t equation, Team& team) noexcept;
-  void refresh_shared_packs(Team& team) noexcept;
+  void refresh_kept_packs(Team& team) noexcept;
+  void make_pack(size_t index, Team& team) noexcept;
   void copy_next_states(Team& team) noexcept;
   void corrupt(const Call& call, int outputs) const noexcept;
   int first_failed_guard() const noexcept;
@@ -100,11 +103,12 @@ class Executable : public Resource {
   std::vector<int32_t> slot_values_;
   std::vector<Slot> slots_;
   std::vector<Attribute> attributes_;
-  std::vector<PackUse> pack_uses_;
+  const PackPlan pack_plan_;
+  // By pack of the plan, and by use.
+  std::vector<BoundPack> bound_packs_;
   std::vector<const float*> packs_;
-  // One for each equation; `first_pack_` has one more, so that the uses of an equation are a range.
+  // One for each equation.
   std::vector<Call> calls_;
-  std::vector<size_t> first_pack_;
 
   // What the tables above are bound to.
   uint64_t store_id_ = 0;
@@ -117,7 +121,6 @@ class Executable : public Resource {
   std::vector<const void*> placed_inputs_;
   // For which the workspace was measured; 0: for none yet.
   int threads_ = 0;
-  size_t computed_pack_bytes_ = 0;
   size_t workspace_bytes_ = 0;
   Fault fault_;
   static std::atomic<int> fault_opcode;

@@ -60,7 +60,7 @@ void Executable::walk(Team& team, const std::atomic<bool>& abort, Progress& prog
   for (int64_t byte = pages.begin; byte < pages.end; byte += kPage) progress.untouched[byte] = 0;
   // A thread that comes late to its pages would wipe bytes of what the others have computed.
   if (progress.untouched) team.barrier();
-  refresh_shared_packs(team);
+  refresh_kept_packs(team);
 
   const size_t compute_count = static_cast<size_t>(program_.compute_count);
   for (size_t equation = 0; equation < compute_count; ++equation) {
@@ -84,12 +84,11 @@ void Executable::walk(Team& team, const std::atomic<bool>& abort, Progress& prog
 }
 
 void Executable::execute(size_t equation, Team& team) noexcept {
-  const size_t last_pack = first_pack_[equation + 1];
+  const size_t packs_end = pack_plan_.first_pack[equation + 1];
   bool packed = false;
-  for (size_t index = first_pack_[equation]; index < last_pack; ++index) {
-    const PackUse& use = pack_uses_[index];
-    if (use.shared || use.value == kNoValue) continue;
-    kernels_.pack(use.kind, tensors_[use.value], const_cast<float*>(packs_[index]), team);
+  for (size_t index = pack_plan_.first_pack[equation]; index < packs_end; ++index) {
+    if (bound_packs_[index].shared) continue;
+    make_pack(index, team);
     packed = true;
   }
   if (packed) team.barrier();
@@ -103,15 +102,20 @@ void Executable::execute(size_t equation, Team& team) noexcept {
   }
 }
 
-void Executable::refresh_shared_packs(Team& team) noexcept {
+// Before any equation, since a run that is aborted must not leave packs behind that only seem fresh.
+void Executable::refresh_kept_packs(Team& team) noexcept {
   bool packed = false;
-  for (size_t index = 0; index < pack_uses_.size(); ++index) {
-    const PackUse& use = pack_uses_[index];
-    if (!use.stale) continue;
-    kernels_.pack(use.kind, tensors_[use.value], const_cast<float*>(packs_[index]), team);
+  for (size_t index = 0; index < bound_packs_.size(); ++index) {
+    if (!bound_packs_[index].stale) continue;
+    make_pack(index, team);
     packed = true;
   }
   if (packed) team.barrier();
+}
+
+void Executable::make_pack(size_t index, Team& team) noexcept {
+  const ProgramPack& pack = pack_plan_.packs[index];
+  kernels_.pack(pack.kind, tensors_[pack.value], bound_packs_[index].data, team);
 }
 
 void Executable::copy_next_states(Team& team) noexcept {

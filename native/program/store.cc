@@ -43,18 +43,28 @@ int Store::find(const std::string& name) const {
   return found == names_.end() ? -1 : found->second;
 }
 
-Pack& Store::pack(int state, PackKind kind, const Tensor& weight, size_t bytes) {
-  const std::array<int64_t, 2> dims{weight.dims[0], weight.dims[1]};
+Pack* Store::find_pack(int state, PackKind kind, const Tensor& weight) {
   for (const auto& pack : packs_) {
-    if (pack->state == state && pack->kind == kind && pack->dims == dims) return *pack;
+    const bool same_sizes = pack->dims[0] == weight.dims[0] && pack->dims[1] == weight.dims[1];
+    if (pack->state == state && pack->kind == kind && same_sizes) return pack.get();
   }
-  packs_.push_back(std::make_unique<Pack>(Pack{state, kind, dims, Memory(bytes)}));
+  return nullptr;
+}
+
+Pack& Store::pack(int state, PackKind kind, const Tensor& weight, size_t bytes) {
+  if (Pack* found = find_pack(state, kind, weight)) return *found;
+  packs_.push_back(std::make_unique<Pack>(Pack{state, kind, {weight.dims[0], weight.dims[1]}, bytes, Memory()}));
   return *packs_.back();
 }
 
 size_t Store::bytes() const {
-  size_t total = 0;
+  size_t total = pack_bytes();
   for (const Memory& block : blocks_) total += block.bytes();
+  return total;
+}
+
+size_t Store::pack_bytes() const {
+  size_t total = 0;
   for (const auto& pack : packs_) total += pack->memory.bytes();
   return total;
 }

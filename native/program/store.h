@@ -32,13 +32,24 @@ struct State {
   size_t bytes() const;
 };
 
-// A weight in packed form, as it was at `version` of its state; 0 means never made.
+// A weight in packed form, as it was at `version` of its state; 0 means that it has to be made.
 struct Pack {
   int32_t state;
   PackKind kind;
   std::array<int64_t, 2> dims;
+  size_t bytes;
+  // Empty until `hold`, and again from `release` on.
   Memory memory;
   uint64_t version = 0;
+
+  // Throws std::bad_alloc.
+  void hold() {
+    if (memory.bytes() < bytes) memory = Memory(bytes);
+  }
+  void release() {
+    memory = Memory();
+    version = 0;
+  }
 };
 
 class Store : public Resource {
@@ -60,11 +71,15 @@ class Store : public Resource {
   // Call after each change of a state.
   void changed(int index) { state(index).version = ++clock_; }
 
-  // The packed form of a state, made or found; the address stays as long as the store.
+  // The packed form of a state, added or found, and found or null. The address stays as long as the store.
   Pack& pack(int state, PackKind kind, const Tensor& weight, size_t bytes);
+  Pack* find_pack(int state, PackKind kind, const Tensor& weight);
+  // Whether the pack is of the state as it is now.
+  bool is_fresh(const Pack& pack) const { return pack.version == state(pack.state).version; }
 
-  // Native memory held, for the garbage collector's accounts.
+  // Native memory held, for the garbage collector's accounts; and how much of it is packs.
   size_t bytes() const;
+  size_t pack_bytes() const;
 
  private:
   const uint64_t id_;

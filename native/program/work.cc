@@ -35,7 +35,9 @@ int64_t elements(const Tensor& tensor) { return tensor.rank == 0 ? 1 : tensor.si
 bool Executable::is_packed_state(size_t equation, int operand) const {
   const std::vector<PackSignature>& packs = signatures()[program_.equations[equation].opcode].packs;
   for (size_t index = 0; index < packs.size(); ++index) {
-    if (packs[index].operand == operand && pack_uses_[first_pack_[equation] + index].shared) return true;
+    if (packs[index].operand != operand) continue;
+    const int32_t pack = pack_plan_.uses[pack_plan_.first_use[equation] + index];
+    if (pack != kNoPack && pack_plan_.packs[static_cast<size_t>(pack)].kept) return true;
   }
   return false;
 }
@@ -56,10 +58,11 @@ double Executable::work(double packed_element_cost) const {
       }
     }
     // A packed weight is multiplied once for each row of the first output.
-    for (size_t use = first_pack_[index]; use < first_pack_[index + 1]; ++use) {
-      const int32_t weight = pack_uses_[use].value;
-      if (weight == kNoValue) continue;
-      total += static_cast<double>(call.output(0).rows()) * static_cast<double>(elements(tensors_[weight]));
+    for (size_t use = pack_plan_.first_use[index]; use < pack_plan_.first_use[index + 1]; ++use) {
+      const int32_t pack = pack_plan_.uses[use];
+      if (pack == kNoPack) continue;
+      const Tensor& weight = tensors_[pack_plan_.packs[static_cast<size_t>(pack)].value];
+      total += static_cast<double>(call.output(0).rows()) * static_cast<double>(elements(weight));
     }
     if (signatures()[equation.opcode].name == "matmul") {
       const Tensor& a = call.operand(0);
@@ -74,7 +77,7 @@ void Executable::measure_work() {
   small_ = work(kElementCost) < kSmallWork;
   const int lanes = std::min(kernels_.lanes, kBriefLanes);
   brief_ = work(kPackedElementCost) < kBriefWork * lanes / kBriefLanes &&
-           program_.arena_bytes + computed_pack_bytes_ <= kBriefArena;
+           pack_plan_.arena_bytes <= kBriefArena;
 }
 
 }  // namespace lstm

@@ -45,6 +45,8 @@ export interface AddonStore {
     dtypes: readonly number[],
     elements: readonly number[],
   ): AddonStore;
+  /** See `packBytes` in native.ts. */
+  packBytes(): number;
   dispose(): void;
 }
 
@@ -91,6 +93,8 @@ export interface AddonExecutable {
     inputs: readonly NumberArray[],
     outputs: readonly NumberArray[],
   ): () => void;
+  /** See `arenaBytes` in native.ts. */
+  arenaBytes(): number;
   dispose(): void;
 }
 

@@ -65,6 +65,12 @@ export function measureBandwidth(bytes: number): Promise<number> {
   return loadAddon().addon.measureBandwidth(bytes);
 }
 
+/** Bytes of the packed weights that a native store holds from run to run, once the runs queued so far are over. */
+export const packBytes = (store: Store): number => (store as NativeStore).handle.packBytes();
+
+/** Bytes that runs of a native executable take of the arena: values, weights packed for one run, workspace of the last. */
+export const arenaBytes = (executable: Executable): number => (executable as NativeExecutable).handle.arenaBytes();
+
 const inNextTurn = setImmediate;
 /** In a later turn of the event loop. */
 const nextTurn = (): Promise<void> => new Promise((resolve) => void inNextTurn(resolve));
@@ -161,7 +167,8 @@ function columns(states: readonly StateSpec[]): [names: string[], dtypes: number
 }
 
 class NativeExecutable implements Executable {
-  private readonly executable: AddonExecutable;
+  /** The addon's executable. */
+  readonly handle: AddonExecutable;
   private disposed = false;
 
   constructor(
@@ -170,7 +177,7 @@ class NativeExecutable implements Executable {
   ) {
     const { addon, opcodes } = loadAddon();
     const { words, numbers, states } = encode(program, capacities, opcodes);
-    this.executable = reporting(() => new addon.Executable(words, numbers, states));
+    this.handle = reporting(() => new addon.Executable(words, numbers, states));
   }
 
   async run(
@@ -179,10 +186,10 @@ class NativeExecutable implements Executable {
     { signal, priority = 'inference' }: RunOptions = {},
   ): Promise<RunResult> {
     signal?.throwIfAborted();
-    const { counts, arrays, handle } = this.bind(store, inputs);
+    const { counts, arrays, states } = this.bind(store, inputs);
     const { T, B, S } = counts;
     const run = reporting(() =>
-      this.executable.run(handle, T, B, S, arrays, priority === 'training', signal !== undefined),
+      this.handle.run(states, T, B, S, arrays, priority === 'training', signal !== undefined),
     );
     if ('status' in run) {
       // What is awaited lets timers and input have their turn, as it does when another thread runs it.
@@ -204,10 +211,10 @@ class NativeExecutable implements Executable {
   }
 
   runSync(store: Store, inputs: Readonly<Record<string, ArrayView>>): RunResult {
-    const { counts, arrays, handle } = this.bind(store, inputs);
+    const { counts, arrays, states } = this.bind(store, inputs);
     const { T, B, S } = counts;
     return this.result(
-      reporting(() => this.executable.runSync(handle, T, B, S, arrays)),
+      reporting(() => this.handle.runSync(states, T, B, S, arrays)),
       counts,
     );
   }
@@ -221,7 +228,7 @@ class NativeExecutable implements Executable {
     const bind = () => {
       const targets = this.newOutputs(counts);
       const { T, B, S } = counts;
-      const run = reporting(() => this.executable.repeatSync(own.handle, T, B, S, given, targets));
+      const run = reporting(() => this.handle.repeatSync(own.handle, T, B, S, given, targets));
       const { outputs } = this.result({ status: 'committed', index: 0, outputs: targets }, counts);
       return { run, targets, sizes: targets.map(({ length }) => length), outputs };
     };
@@ -243,16 +250,16 @@ class NativeExecutable implements Executable {
 
   dispose(): void {
     this.disposed = true;
-    this.executable.dispose();
+    this.handle.dispose();
   }
 
   private bind(store: Store, inputs: Readonly<Record<string, ArrayView>>) {
-    const { handle } = this.ownStore(store);
+    const { handle: states } = this.ownStore(store);
     const own = Object.values(inputs).some(isShared)
       ? Object.fromEntries(Object.entries(inputs).map(([name, array]) => [name, unshared(array)]))
       : inputs;
     const { counts, arrays } = bindInputs(this.program, this.capacities, own);
-    return { counts, arrays: arrays.map(({ data }) => data), handle };
+    return { counts, arrays: arrays.map(({ data }) => data), states };
   }
 
   private ownStore(store: Store): NativeStore {
