@@ -2,7 +2,7 @@
 import type { NumberArray } from '../backend';
 
 /** Grows with every change of the exports or of the encoding; native/addon/addon.cc has the same number. */
-export const addonInterface = 6;
+export const addonInterface = 7;
 
 export interface SlotDescription {
   readonly name: string;
