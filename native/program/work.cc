@@ -76,8 +76,7 @@ double Executable::work(double packed_element_cost) const {
 void Executable::measure_work() {
   small_ = work(kElementCost) < kSmallWork;
   const int lanes = std::min(kernels_.lanes, kBriefLanes);
-  brief_ = work(kPackedElementCost) < kBriefWork * lanes / kBriefLanes &&
-           pack_plan_.arena_bytes <= kBriefArena;
+  brief_ = work(kPackedElementCost) < kBriefWork * lanes / kBriefLanes && pack_plan_.arena_bytes <= kBriefArena;
 }
 
 }  // namespace lstm
