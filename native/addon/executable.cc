@@ -212,7 +212,7 @@ const std::shared_ptr<Executable>& ExecutableObject::executable() const {
   return executable_;
 }
 
-// (store, T, B, S, inputs, training, abortable): { outcome: Promise, abort() }, which is there for those alone that ask
+// (store, T, B, S, inputs, training, abortable, at once): { outcome: Promise, abort() }, which is there for those alone that ask
 // for it, since a function takes longer to make than the rest; or the outcome, of a run that took place at once
 Napi::Value ExecutableObject::run(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -222,7 +222,7 @@ Napi::Value ExecutableObject::run(const Napi::CallbackInfo& info) {
   object.account_if_idle(env);
   executable()->check(counts);
   const bool abortable = info[6].ToBoolean();
-  if (runs_at_once(*store, counts, abortable)) return run_sync(info);
+  if (info[7].ToBoolean() && runs_at_once(*store, counts, abortable)) return run_sync(info);
   Inputs inputs;
   inputs.copy(executable_->program(), counts, elements(info[4].As<Napi::Array>()));
   const auto job = std::make_shared<RunJob>(env, executable_, store, counts, std::move(inputs));

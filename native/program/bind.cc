@@ -69,7 +69,11 @@ int Executable::bind(Store& store, const Counts& counts, const void* const* inpu
 
 bool Executable::is_brief(Store& store, const Counts& counts) {
   resolve(store, counts);
-  return brief_;
+  if (!brief_) return false;
+  for (size_t index = 0; index < bound_packs_.size(); ++index) {
+    if (pack_plan_.packs[index].kept && !store.is_fresh(*bound_packs_[index].shared)) return false;
+  }
+  return true;
 }
 
 void Executable::resolve(Store& store, const Counts& counts) {

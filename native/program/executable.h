@@ -29,8 +29,8 @@ class Executable : public Resource {
   // Throws InvalidInput unless the counts are within the capacities.
   void check(const Counts& counts) const;
 
-  // Whether a run at these counts takes some tens of microseconds at most on one thread. The store and the executable must
-  // be idle; throws as `run` does.
+  // Whether a run at these counts takes no longer than work.cc says of brief ones, on one thread: it has little to do, and
+  // no weight to pack anew. The store and the executable must be idle; throws as `run` does.
   bool is_brief(Store& store, const Counts& counts);
 
   // Runs at counts no larger than the capacities, on a team of `team.most` threads, or on one when the run is small and

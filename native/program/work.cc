@@ -24,7 +24,7 @@ constexpr double kPackedElementCost = 2;
 constexpr double kBriefWork = 1 << 21;
 // Lanes of the ISA for which that holds; with fewer it takes longer.
 constexpr int kBriefLanes = 8;
-// Of a run on the calling thread, which has its own arena and touches it first.
+// Of the values and packs of a run on the calling thread, which has an arena of its own and touches it first.
 constexpr size_t kBriefArena = size_t{1} << 20;
 
 int64_t elements(const Tensor& tensor) { return tensor.rank == 0 ? 1 : tensor.size(); }

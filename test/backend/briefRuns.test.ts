@@ -1,15 +1,18 @@
 /** Runs that take place in the call that asks for them, since they are brief and nobody is in their way. */
 import type { Executable, Store } from '../../lib/backend/backend';
-import { getThreads, native, setThreads } from '../../lib/backend/native/native';
+import { getThreads, native, nativeInfo, setThreads } from '../../lib/backend/native/native';
 import { lstm, sequential } from '../../lib';
 import { BackendError, StateError } from '../../lib/errors';
-import { multiply } from '../../lib/ops/elementwise/arithmetic';
+import { add, multiply } from '../../lib/ops/elementwise/arithmetic';
+import { linear } from '../../lib/ops/linear';
 import { float32 } from '../../lib/ops/op';
 import { ProgramBuilder } from '../../lib/program/builder';
 import { allCounts, committed, doublingProgram, doublingStore, slow, slowProgram } from './nativePrograms';
 
-const size = 1 << 13;
-const long = 4000;
+// What adds one to so many numbers is brief; to do it for so long takes some milliseconds.
+const [size, long] = nativeInfo().isa === 'scalar' ? [1 << 11, 24_000] : [1 << 14, 4_000];
+/** Takes 10 ms or more of the compute thread. */
+const lengthy = () => slow(1 << 16, 2000);
 const one = { data: Float32Array.of(1), shape: [1] };
 const x = { x: { data: Float32Array.of(1, 2, 3), shape: [1, 1, 3] } };
 const doubling = native.prepare(doublingProgram(), allCounts(5));
@@ -68,14 +71,14 @@ test('a brief run is over when the call returns, and gives the bits of a team of
 });
 
 test('a run with more to do leaves the calling thread alone', async () => {
-  const { run, store } = slow(size, long);
+  const { run, store } = lengthy();
   const running = run();
   expect(isOver(store, 'state')).toBe(false);
   await running;
 });
 
 test('a brief run of its own store waits for nobody; with a team that was asked for, or a signal, it queues', async () => {
-  const { run } = slow(size, long);
+  const { run } = lengthy();
   const { signal } = new AbortController();
   for (const { threads, options, queues } of [
     { threads: 1, options: {}, queues: false },
@@ -107,6 +110,57 @@ test('timers and immediates have their turns between brief runs that are awaited
   for (let index = 0; index < runs; index++) await doubling.run(store, x);
   clearImmediate(next);
   expect(turns).toBeGreaterThanOrEqual(runs - 1);
+});
+
+test('only the first few of one turn take place in their calls', async () => {
+  const { run } = lengthy();
+  await new Promise((resolve) => setImmediate(resolve));
+  const running = run();
+  const stores = Array.from({ length: 20 }, () => slow(size, 1).store);
+  const adding = stores.map((store) => increment.run(store, { x: one }));
+  const over = stores.map((store) => isOver(store, 'state'));
+  // One and the same executable: what follows one that queued, queues.
+  expect(over.slice(0, 4)).toEqual([true, true, true, true]);
+  expect(over.at(-1)).toBe(false);
+  await Promise.all([running, ...adding]);
+  for (const store of stores) expect(await committed(store)).toBe(1);
+  const { store } = slow(size, 1);
+  const next = increment.run(store, { x: one });
+  expect(isOver(store, 'state')).toBe(true);
+  await next;
+});
+
+test('a run that has a weight to pack anew queues, the next does not', async () => {
+  const builder = new ProgramBuilder();
+  const [weight, count] = [builder.state('weight', float32(4, 3)), builder.state('count', float32(1))];
+  const ones = builder.input('one', float32(1));
+  builder.output('y', builder.emit(linear, { x: builder.input('x', float32('T', 'B', 3)), weight }, {}).y);
+  builder.setNext('count', builder.emit(add, { a: count, b: ones }, {}).y);
+  const executable = native.prepare(builder.finish(), allCounts(5));
+  const store = native.createStore();
+  store.allocate([
+    { name: 'weight', dtype: 'float32', shape: [4, 3] },
+    { name: 'count', dtype: 'float32', shape: [1] },
+  ]);
+  const { run } = lengthy();
+  /** Whether it took place in the call. */
+  const atOnce = async () => {
+    const running = run();
+    const counting = executable.run(store, { ...x, one });
+    const over = isOver(store, 'count');
+    await Promise.all([running, counting]);
+    return over;
+  };
+  /** The compute thread lets go of a run some microseconds after it has settled. */
+  const soonAtOnce = async () => {
+    for (let tries = 0; tries < 100; tries++) if (await atOnce()) return true;
+    return false;
+  };
+  expect(await atOnce()).toBe(false);
+  expect(await soonAtOnce()).toBe(true);
+  store.write('weight', new Float32Array(12).fill(2));
+  expect(await atOnce()).toBe(false);
+  expect(await soonAtOnce()).toBe(true);
 });
 
 test('a promise is never settled within the call, nor before the turn is over', async () => {

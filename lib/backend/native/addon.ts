@@ -2,7 +2,7 @@
 import type { NumberArray } from '../backend';
 
 /** Grows with every change of the exports or of the encoding; native/addon/addon.cc has the same number. */
-export const addonInterface = 7;
+export const addonInterface = 8;
 
 export interface SlotDescription {
   readonly name: string;
@@ -67,8 +67,8 @@ export interface AddonRun {
 export interface AddonExecutable {
   /**
    * The counts of T, B and S; one array for each input, in order, copied at the call. The outcome itself where the run took
-   * place in the call: it is brief, nothing is queued that it would have to wait for, nobody asked for a team, and if it
-   * is abortable it writes no state.
+   * place in the call: that was allowed (`atOnce`), it is brief, no weight has to be packed anew, nothing is queued that it
+   * would have to wait for, nobody asked for a team, and if it is abortable it writes no state.
    */
   run(
     store: AddonStore,
@@ -78,6 +78,7 @@ export interface AddonExecutable {
     inputs: readonly NumberArray[],
     training: boolean,
     abortable: boolean,
+    atOnce: boolean,
   ): AddonRun | AddonOutcome;
   runSync(store: AddonStore, t: number, b: number, s: number, inputs: readonly NumberArray[]): AddonOutcome;
   /**

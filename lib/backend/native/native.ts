@@ -10,6 +10,7 @@ import { dtypeCodes, type AddonExecutable, type AddonOutcome, type AddonStore } 
 import { areWhole, isShared, transferable, unshared } from './arrays';
 import { encode } from './encode';
 import { loadAddon } from './load';
+import { mayRunAtOnce, turnAfterRun } from './turns';
 
 export const native: Backend = {
   name: 'native',
@@ -70,10 +71,6 @@ export const packBytes = (store: Store): number => (store as NativeStore).handle
 
 /** Bytes that runs of a native executable take of the arena: values, weights packed for one run, workspace of the last. */
 export const arenaBytes = (executable: Executable): number => (executable as NativeExecutable).handle.arenaBytes();
-
-const inNextTurn = setImmediate;
-/** In a later turn of the event loop. */
-const nextTurn = (): Promise<void> => new Promise((resolve) => void inNextTurn(resolve));
 
 /** What the addon throws becomes a BackendError. */
 function reporting<T>(body: () => T): T {
@@ -189,11 +186,20 @@ class NativeExecutable implements Executable {
     const { counts, arrays, states } = this.bind(store, inputs);
     const { T, B, S } = counts;
     const run = reporting(() =>
-      this.handle.run(states, T, B, S, arrays, priority === 'training', signal !== undefined),
+      this.handle.run(
+        states,
+        T,
+        B,
+        S,
+        arrays,
+        priority === 'training',
+        signal !== undefined,
+        mayRunAtOnce(),
+      ),
     );
     if ('status' in run) {
       // What is awaited lets timers and input have their turn, as it does when another thread runs it.
-      await nextTurn();
+      await turnAfterRun();
       signal?.throwIfAborted();
       return this.result(run, counts);
     }

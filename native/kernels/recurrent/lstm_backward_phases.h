@@ -34,11 +34,15 @@ inline int64_t lstm_list_rows_backward(const LstmBackward& op, const LstmBackwar
   return active;
 }
 
-// Lists what the cells of a tile of the listed rows read and write.
+// Lists what the cells of a tile of the listed rows read and write, or with layer normalization what they leave for it.
 LSTM_INLINE void lstm_list_cells_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range tile,
                                           int64_t step, int64_t first, FetchList& list) noexcept {
   const int64_t H = op.hidden_size, count = H - first < kTileColumns ? H - first : kTileColumns;
   for (int64_t r = tile.begin; r < tile.end; ++r) {
+    if (op.normalizes()) {
+      list.add(memory.arriving + memory.rows[r] * H + first, count);
+      continue;
+    }
     const LstmBackwardRow at = lstm_backward_row(op, memory, memory.rows[r], step);
     for (int gate = 0; gate < kLstmGates; ++gate) list.add(at.gates + gate * H + first, count);
     list.add(at.cell + first, count), list.add(at.cell_before + first, count), list.add(at.dc + first, count);
