@@ -183,8 +183,7 @@ export abstract class Module extends Layer implements Keepsakes {
    *
    * It runs off the event loop; a brief run, of about 0.1 ms at most (one step of an LSTM of up to 256 units), in the call,
    * when nothing else is under way in the network, nobody asked for more than one thread, the weights are those of the last
-   * prediction, and few such runs came before it in this turn of the event loop. The promise settles in a
-   * later turn of the event loop in either case.
+   * prediction, and few such runs came before it in this turn. The promise settles in a later turn in either case.
    *
    *     const { data, shape } = await model.predict({ inputs: { data: Int32Array.of(3, 1, 4), shape: [1, 3] } });
    *     const { tags, score } = await tagger.predict(batch); // where `forward` returns several by name
