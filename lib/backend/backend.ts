@@ -55,9 +55,9 @@ export interface Executable {
   readonly capacities: Counts;
   /**
    * Inputs are checked and copied at the call. Runs of one store take place in the order of their calls, but for inference,
-   * which overtakes queued training. Native runs are off the calling thread, except brief ones (about 0.1 ms at most)
-   * that have nobody to wait for and no weight to pack anew: the first few of a turn of the event loop take place in the call. Their promises, too, settle in a later turn of the event
-   * loop.
+   * which overtakes queued training. Native runs are off the calling thread, except brief ones (about 0.1 ms at most) that
+   * have nobody to wait for and no weight to pack anew: the first few of a turn of the event loop take place in the call.
+   * Their promises, too, settle in a later turn.
    */
   run(store: Store, inputs: Readonly<Record<string, ArrayView>>, options?: RunOptions): Promise<RunResult>;
   /** On the calling thread, for steps of microseconds. */

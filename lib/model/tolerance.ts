@@ -96,8 +96,8 @@ const spread = 4;
 /**
  * ‖a − b‖₂ / ‖b‖₂ or, where that is larger, max |aᵢ − bᵢ| / (spread · sizeᵢ): the first sees errors everywhere, the
  * second one wrong element among many. Rounding errors grow with the terms of a sum, not with what is left of it, so
- * sizeᵢ is the largest of |bᵢ| and the root mean squares of its row, of its column and of all. NaN counts as infinite, what is below
- * the smallest normal float32 as nothing.
+ * sizeᵢ is the largest of |bᵢ| and the root mean squares of its row, of its column and of all. NaN counts as infinite, what
+ * is below the smallest normal float32 as nothing.
  */
 export function relativeError(a: ArrayLike<number>, { data: b, shape }: View): number {
   const width = last(shape);

@@ -23,10 +23,11 @@ export function refuseForeignStates(kind: string, given: object, states: readonl
     throw new OptionError(`${kind}: initialState: expected { ${states.join(', ')} }, received ${describe(given)}`);
   }
   const foreign = (Object.keys(shortNames) as StateName[]).find((name) => name in given && !states.includes(name));
-  if (foreign !== undefined)
+  if (foreign !== undefined) {
     throw new OptionError(
       `${kind}: initialState.${foreign}: this layer has no such state; it has ${states.join(', ')}`,
     );
+  }
   const missing = states.find((name) => !(name in given));
   if (missing === undefined) return;
   throw new OptionError(`${kind}: initialState.${missing}: expected a Variable; this layer has ${states.join(', ')}`);

@@ -120,11 +120,6 @@ class RunJob : public PromiseJob {
   std::string error_;
 };
 
-// By position in a list.
-auto elements(const Napi::Array& array) {
-  return [array](size_t index) { return array.Get(static_cast<uint32_t>(index)); };
-}
-
 // The array for this output, whose size and dtype it has. Throws InvalidInput when it has not.
 ArrayData output_array(const Program& program, const Counts& counts, size_t index, const Napi::Value& given) {
   const Value& value = program.values[program.outputs[index]];
@@ -142,36 +137,6 @@ std::vector<std::string> strings(const Napi::Array& array) {
 }
 
 }  // namespace
-
-template <typename Arrays>
-void Inputs::copy(const Program& program, const Counts& counts, const Arrays& array) {
-  bind(program, counts, array);
-  copy_bound(program);
-}
-
-template <typename Arrays>
-void Inputs::bind(const Program& program, const Counts& counts, const Arrays& array) {
-  size_t bytes = 0;
-  for (int32_t input : program.inputs) bytes += align_up(value_bytes(program.values[input], counts));
-  if (bytes > memory_.bytes()) memory_ = Memory(bytes);
-  addresses_.clear();
-  sources_.clear();
-  char* position = memory_.data();
-  for (size_t index = 0; index < program.inputs.size(); ++index) {
-    const Value& value = program.values[program.inputs[index]];
-    const size_t size = value_bytes(value, counts);
-    sources_.push_back(
-        source_array("input " + std::to_string(index), array(index), value.dtype, size / element_bytes(value.dtype)));
-    addresses_.push_back(position);
-    position += align_up(size);
-  }
-}
-
-void Inputs::copy_bound(const Program& program) noexcept {
-  for (size_t index = 0; index < sources_.size(); ++index) {
-    copy_elements(sources_[index], program.values[program.inputs[index]].dtype, const_cast<void*>(addresses_[index]));
-  }
-}
 
 Napi::Function ExecutableObject::define(Napi::Env env) {
   return DefineClass(
@@ -212,8 +177,8 @@ const std::shared_ptr<Executable>& ExecutableObject::executable() const {
   return executable_;
 }
 
-// (store, T, B, S, inputs, training, abortable, at once): { outcome: Promise, abort() }, which is there for those alone that ask
-// for it, since a function takes longer to make than the rest; or the outcome, of a run that took place at once
+// (store, T, B, S, inputs, training, abortable, at once): { outcome: Promise, abort() }, which is there for those alone that
+// ask for it, since a function takes longer to make than the rest; or the outcome, of a run that took place at once
 Napi::Value ExecutableObject::run(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const Counts counts = counts_at(info, 1);
@@ -224,7 +189,7 @@ Napi::Value ExecutableObject::run(const Napi::CallbackInfo& info) {
   const bool abortable = info[6].ToBoolean();
   if (info[7].ToBoolean() && runs_at_once(*store, counts, abortable)) return run_sync(info);
   Inputs inputs;
-  inputs.copy(executable_->program(), counts, elements(info[4].As<Napi::Array>()));
+  inputs.copy(executable_->program(), counts, info[4].As<Napi::Array>());
   const auto job = std::make_shared<RunJob>(env, executable_, store, counts, std::move(inputs));
   job->priority = info[5].ToBoolean() ? Priority::training : Priority::inference;
   const Napi::Object handle = Napi::Object::New(env);
@@ -267,7 +232,7 @@ Napi::Value ExecutableObject::run_sync(const Napi::CallbackInfo& info) {
   const Counts counts = counts_at(info, 1);
   StoreObject& store = StoreObject::unwrap_object(info[0]);
   executable()->check(counts);
-  sync_inputs_.copy(executable_->program(), counts, elements(info[4].As<Napi::Array>()));
+  sync_inputs_.copy(executable_->program(), counts, info[4].As<Napi::Array>());
   const RunOutcome outcome = run_here(info.Env(), store, counts, sync_inputs_);
   return outcome_object(info.Env(), executable_->program(), outcome,
                         [this](size_t index) { return executable_->output(index); });
@@ -282,10 +247,14 @@ Napi::Value ExecutableObject::repeat_sync(const Napi::CallbackInfo& info) {
   executable()->check(repetition->counts);
   if (!program.guards.empty()) throw InvalidInput("expected a program without guards");
   const Napi::Array inputs = info[4].As<Napi::Array>(), outputs = info[5].As<Napi::Array>();
-  for (const Napi::Value& value : {info.This(), info[0], info[4], info[5]}) {
+  const auto keep = [&](const Napi::Value& value) {
     repetition->kept.push_back(Napi::Persistent(value.As<Napi::Object>()));
+  };
+  keep(info.This()), keep(info[0]);
+  for (const Napi::Array& list : {inputs, outputs}) {
+    for (uint32_t index = 0; index < list.Length(); ++index) keep(list.Get(index));
   }
-  repetition->inputs.bind(program, repetition->counts, elements(inputs));
+  repetition->inputs.bind(program, repetition->counts, inputs);
   for (size_t index = 0; index < program.outputs.size(); ++index) {
     repetition->targets.push_back(
         output_array(program, repetition->counts, index, outputs.Get(static_cast<uint32_t>(index))));

@@ -6,31 +6,11 @@
 #include <memory>
 #include <vector>
 
-#include "addon/convert.h"
+#include "addon/inputs.h"
 #include "addon/store.h"
 #include "program/executable.h"
 
 namespace lstm::addon {
-
-// The arrays that enter one run, copied.
-class Inputs {
- public:
-  // Throws InvalidInput when an array does not have the size and dtype that the program says.
-  // `array` gives the JavaScript value of an input.
-  template <typename Arrays>
-  void copy(const Program& program, const Counts& counts, const Arrays& array);
-  // In two parts: all that may fail, which need not be repeated, and the elements of the same arrays once more.
-  template <typename Arrays>
-  void bind(const Program& program, const Counts& counts, const Arrays& array);
-  void copy_bound(const Program& program) noexcept;
-  const void* const* addresses() const { return addresses_.data(); }
-
- private:
-  Memory memory_;
-  std::vector<const void*> addresses_;
-  // Where the elements come from; valid until control returns to JavaScript, or for as long as it keeps the arrays whole.
-  std::vector<ArrayData> sources_;
-};
 
 // A run to be repeated: it keeps its objects, disposed or not, and its arrays alive.
 struct Repetition {

@@ -66,10 +66,10 @@ export function measureBandwidth(bytes: number): Promise<number> {
   return loadAddon().addon.measureBandwidth(bytes);
 }
 
-/** Bytes of the packed weights that a native store holds from run to run, once the runs queued so far are over. */
+/** For tests: bytes of the packed weights that a native store holds from run to run, once the runs queued so far are over. */
 export const packBytes = (store: Store): number => (store as NativeStore).handle.packBytes();
 
-/** Bytes that runs of a native executable take of the arena: values, weights packed for one run, workspace of the last. */
+/** For tests: bytes that runs of a native executable take of the arena: values, weights packed for one run, workspace of the last. */
 export const arenaBytes = (executable: Executable): number => (executable as NativeExecutable).handle.arenaBytes();
 
 /** What the addon throws becomes a BackendError. */

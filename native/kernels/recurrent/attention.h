@@ -118,8 +118,9 @@ inline void additive_scores(const Attention& attention, int64_t row, const float
     };
   };
   int64_t s = 0;
-  for (; s + kRowsAtOnce <= count; s += kRowsAtOnce)
+  for (; s + kRowsAtOnce <= count; s += kRowsAtOnce) {
     reduce_rows<kRowsAtOnce>(width, take(keys + s * width), scores + s);
+  }
   for (; s < count; ++s) reduce_rows<1>(width, take(keys + s * width), scores + s);
 }
 

@@ -119,6 +119,7 @@ inline void attention_tile_backward(const AttentionBackward& op, const Attention
 }
 
 // From dh and the gradient of the query to that of h̃, dh + dq or dh + W_qᵀ dq, and through the cell, for the listed rows.
+// The gates of the step after are not needed any more.
 inline void attention_cells_backward(const AttentionBackward& op, const AttentionBackwardMemory& memory, int64_t active,
                                      int64_t step) noexcept {
   const LstmBackward& lstm = op.lstm;
@@ -146,9 +147,7 @@ inline void attention_cells_backward(const AttentionBackward& op, const Attentio
     multiply_listed(
         dqueries, active, op.attention.packed_query + first * A, A, op.attention.packed_query + next * kTileColumns * A,
         {dh.data, dh.stride}, dh,
-        [&](Range tile, FetchList& list) {
-          if (!lstm.projected) lstm_list_cells_backward(lstm, memory.lstm, tile, step, first, list);
-        },
+        [&](Range tile, FetchList& list) { lstm_list_hidden_backward(lstm, memory.lstm, tile, step, first, list); },
         [&](Range tile) { attention_tile_backward(op, memory, tile, step, first); });
   }
 }

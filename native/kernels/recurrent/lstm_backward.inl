@@ -86,10 +86,10 @@ inline void lstm_step_backward(const LstmBackward& op, const LstmBackwardMemory&
   const int64_t H = op.hidden_size, P = op.output_size;
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
     const int64_t first = panel * kTileColumns, count = P - first;
-    const auto list_cells = [&](Range tile, FetchList& list) {
-      if (!op.projected) lstm_list_cells_backward(op, memory, tile, step, first, list);
+    const auto list = [&](Range tile, FetchList& lines) {
+      lstm_list_hidden_backward(op, memory, tile, step, first, lines);
     };
-    lstm_gradient_of_hidden(op, memory, active, step, last, panel, panels, list_cells, [&](Range tile) {
+    lstm_gradient_of_hidden(op, memory, active, step, last, panel, panels, list, [&](Range tile) {
       for (int64_t r = tile.begin; r < tile.end; ++r) {
         const int64_t row = memory.rows[r], position = op.walk.position(row, step);
         const LstmBackwardRow at = lstm_backward_row(op, memory, row, step);

@@ -37,7 +37,7 @@ inline int64_t lstm_list_rows_backward(const LstmBackward& op, const LstmBackwar
 // Lists what the cells of a tile of the listed rows read and write, or with layer normalization what they leave for it.
 LSTM_INLINE void lstm_list_cells_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range tile,
                                           int64_t step, int64_t first, FetchList& list) noexcept {
-  const int64_t H = op.hidden_size, count = H - first < kTileColumns ? H - first : kTileColumns;
+  const int64_t H = op.hidden_size, count = columns_of_panel(H, first / kTileColumns);
   for (int64_t r = tile.begin; r < tile.end; ++r) {
     if (op.normalizes()) {
       list.add(memory.arriving + memory.rows[r] * H + first, count);
@@ -50,7 +50,19 @@ LSTM_INLINE void lstm_list_cells_backward(const LstmBackward& op, const LstmBack
   }
 }
 
-// The cells behind a projection: dh · W_hr for all rows of the step, for panels of H.
+// Lists what takes the gradient of h of a tile of the listed rows: their cells, or what a projection will multiply.
+LSTM_INLINE void lstm_list_hidden_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range tile,
+                                           int64_t step, int64_t first, FetchList& list) noexcept {
+  if (!op.projected) return lstm_list_cells_backward(op, memory, tile, step, first, list);
+  for (int64_t r = tile.begin; r < tile.end; ++r) {
+    const int64_t row = memory.rows[r];
+    list.add(memory.projected_at(op, row, op.walk.position(row, step)) + first,
+             columns_of_panel(op.output_size, first / kTileColumns));
+  }
+}
+
+// The cells behind a projection: dh · W_hr for all rows of the step, for panels of H. The gates of the step after are not
+// needed any more.
 inline void lstm_project_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range rows, int64_t step,
                                   Range panels) noexcept {
   const int64_t H = op.hidden_size, P = op.output_size;

@@ -67,7 +67,8 @@ struct LstmMemory {
   // each step, where a step has few. Each thread has those of its rows and panels.
   float* ahead;
   int64_t steps_ahead;
-  // Of one thread: where the listed rows of each of those steps begin; before its activations, a panel of a step.
+  // Of one thread: where the listed rows of each of those steps begin; before its activations, or from a
+  // projection or a query, a panel of a step.
   float *zeros = nullptr, *bias = nullptr, *z = nullptr;
   int64_t* rows_ahead = nullptr;
   const float **x_rows = nullptr, **h_rows = nullptr, **g_rows = nullptr;

@@ -129,8 +129,9 @@ inline void lstm_project_rows(const LstmForward& op, const LstmMemory& memory, i
         memory.h_rows, active, op.packed_hr + panel * H * kTileColumns, H, op.packed_hr + next * H * kTileColumns,
         {kZeroColumns, 0}, {memory.z, kTileColumns},
         [&](Range tile, FetchList& list) {
-          for (int64_t r = tile.begin; r < tile.end; ++r)
+          for (int64_t r = tile.begin; r < tile.end; ++r) {
             list.add(memory.rows[r].h + first, columns_of_panel(P, panel));
+          }
         },
         [&](Range tile) {
           for (int64_t r = tile.begin; r < tile.end; ++r) {
