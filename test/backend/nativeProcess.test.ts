@@ -18,8 +18,11 @@ test('a process ends by itself when its runs are done', () => {
   expect(play('run once')).toEqual({ lines: ['committed 1'], status: 0 });
 });
 
-test('a process of brief runs ends by itself, too', () => {
-  expect(play('run briefly')).toEqual({ lines: ['committed 1'], status: 0 });
+test.each([
+  { asked: 'nothing', threads: undefined, lines: ['read 1', 'committed 1'] },
+  { asked: 'a team', threads: '2', lines: ['StateError', 'committed 1'] },
+])('where $asked was asked for, a brief run takes place in its call or queues; its process ends by itself', (asked) => {
+  expect(play('run briefly', { LSTM_NATIVE_THREADS: asked.threads })).toEqual({ lines: asked.lines, status: 0 });
 });
 
 test('process.exit in the middle of a run ends the process with its status', () => {

@@ -107,7 +107,15 @@ const scenes: Record<string, () => Promise<void> | void> = {
   },
   async 'run briefly'() {
     const { run, store } = slow(16, 1);
-    await run();
+    const busy = slow().run();
+    const running = run();
+    // Until a run that queued is over, its states cannot be read.
+    try {
+      say(`read ${store.readNow('state')[0]}`);
+    } catch (error) {
+      say((error as Error).name);
+    }
+    await Promise.all([busy, running]);
     say(`committed ${await committed(store)}`);
     void run();
   },

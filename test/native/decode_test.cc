@@ -11,17 +11,10 @@
 #include "isa/dispatch.h"
 #include "program/executable.h"
 #include "program/program.h"
-#include "program/signatures.h"
+#include "support/opcode.h"
 
 namespace lstm {
 namespace {
-
-int opcode(const std::string& name) {
-  for (size_t index = 0; index < signatures().size(); ++index) {
-    if (signatures()[index].name == name) return static_cast<int>(index);
-  }
-  return -1;
-}
 
 // total = add(state, x) [B]; loss = sum of it; commit if finite: state -> total. An arena of two blocks of 64 bytes.
 struct Encoded {

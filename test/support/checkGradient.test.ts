@@ -1,11 +1,12 @@
 import { multiply } from '../../lib/ops/elementwise/arithmetic';
 import { tanh } from '../../lib/ops/elementwise/activations';
+import { linear } from '../../lib/ops/linear';
 import { lstm } from '../../lib/ops/recurrent/lstm';
 import { plainLstm } from '../../lib/ops/recurrent/lstmKind';
 import type { Op } from '../../lib/ops/op';
 import { checkGradient, type GradientCheck } from './checkGradient';
 import { writeOp, type Values } from './evaluate';
-import { Random } from './random';
+import { floats, Random } from './random';
 
 /** The same op with the gradient of one operand replaced. */
 function corrupt<O extends Op>(
@@ -94,3 +95,13 @@ test.each(['h0', 'c0', 'weight_hh', 'bias_hh'])(
     }
   },
 );
+
+test('one element of a small operand that is wrong by a thousandth is caught among all values together', () => {
+  const bias = floats([5], Float64Array.of(1, 1, 1.001, 1, 1));
+  const wrong = corrupt(
+    linear,
+    'bias',
+    (dx, call) => call.emit(multiply, { a: dx as never, b: call.operands.bias as never }, {}).y,
+  );
+  caught({ x: random.normal(3, 4), weight: random.normal(5, 4), bias }, wrong, {}, { directions: 'together' });
+});
