@@ -2,7 +2,7 @@
 // that of lstm.inl, which writes the hidden state before attention to a place of its own.
 #pragma once
 
-#include "kernels/recurrent/attention.h"
+#include "kernels/recurrent/additive_score.h"
 #include "kernels/recurrent/lstm.inl"
 
 namespace lstm::LSTM_ISA {
@@ -19,6 +19,7 @@ struct AttentionForwardMemory {
   // Of one thread: the attention of a row, and the rows of lstm.rows.
   float* alphas;
   int64_t* rows;
+  AdditiveScore additive;
   LstmMemory lstm;
 
   AttentionForwardMemory(const AttentionForward& op, Carver carver, const Team& team) noexcept
@@ -27,8 +28,9 @@ struct AttentionForwardMemory {
       : unattended(carver.take<float>(op.unattended ? 0 : op.lstm.walk.batch * op.attention.hidden_size)),
         queries(
             carver.take<float>(op.queries || !op.attention.additive() ? 0 : op.lstm.walk.batch * op.attention.size)),
-        alphas(own(carver, carver.take<float>(op.attention.slots * team_size), op.attention.slots * thread)),
-        rows(own(carver, carver.take<int64_t>(op.lstm.walk.batch * team_size), op.lstm.walk.batch * thread)),
+        alphas(carver.take_own<float>(op.attention.slots, thread, team_size)),
+        rows(carver.take_own<int64_t>(op.lstm.walk.batch, thread, team_size)),
+        additive(op.attention, op.lstm.walk.batch, carver, thread, team_size),
         lstm(op.lstm, carver.base ? carver.base + carver.used : nullptr, thread) {
     carver.used += lstm.bytes;
   }
@@ -42,12 +44,6 @@ struct AttentionForwardMemory {
     const int64_t A = op.attention.size;
     if (op.queries) return op.queries + position * A;
     return op.attention.additive() ? queries + row * A : unattended_at(op, row, position);
-  }
-
- private:
-  template <class T>
-  static T* own(const Carver& carver, T* all, int64_t offset) noexcept {
-    return carver.base ? all + offset : nullptr;
   }
 };
 
@@ -110,6 +106,20 @@ inline void attention_regularize(const LstmForward& op, const LstmMemory& memory
   }
 }
 
+// alphas [S] = softmax of the scores, 0 past the row's slots;  h = unattended + Σ alphas[s] * value[s].
+inline void attend(const Attention& attention, const AdditiveScore& additive, int64_t row, const float* unattended,
+                   const float* query, float* alphas, float* h) noexcept {
+  const int64_t count = attention.count(row), H = attention.hidden_size;
+  if (attention.additive()) {
+    additive.scores(row, query, alphas);
+  } else {
+    dot_rows(query, attention.keys_of(row), count, H, alphas);
+  }
+  softmax_row(alphas, alphas, count);
+  clear(alphas + count, attention.slots - count);
+  add_weighted_rows(unattended, alphas, attention.values_of(row), count, H, h);
+}
+
 // From h̃ to h, for some of the listed rows.
 inline void attention_step_rows(const AttentionForward& op, const AttentionForwardMemory& memory, Range listed,
                                 int64_t step) noexcept {
@@ -122,8 +132,8 @@ inline void attention_step_rows(const AttentionForward& op, const AttentionForwa
     if (!attention.additive() && query != hidden) {
       memcpy(query, hidden, sizeof(float) * static_cast<size_t>(attention.hidden_size));
     }
-    attend(attention, row, hidden, query, op.alphas ? op.alphas + position * attention.slots : memory.alphas,
-           memory.lstm.h_at(op.lstm, row, step));
+    attend(attention, memory.additive, row, hidden, query,
+           op.alphas ? op.alphas + position * attention.slots : memory.alphas, memory.lstm.h_at(op.lstm, row, step));
     attention_regularize(op.lstm, memory.lstm, row, step);
   }
 }
@@ -131,6 +141,10 @@ inline void attention_step_rows(const AttentionForward& op, const AttentionForwa
 inline void attention_forward(const AttentionForward& op, void* workspace, Team& team) noexcept {
   const AttentionForwardMemory memory(op, Carver{static_cast<char*>(workspace)}, team);
   const LstmForward& lstm = op.lstm;
+  if (op.attention.additive()) {
+    memory.additive.prepare(team.split(lstm.walk.batch));
+    team.barrier();
+  }
   lstm_walk(lstm, memory.lstm, team, [&](const Share& share, const Share& projection, int64_t step) {
     const int64_t active = attention_list_rows(op, memory, share.rows, step);
     lstm_step_hidden(lstm, memory.lstm, active, step, share, projection, team);

@@ -3,7 +3,7 @@
 // those of linear layers and of lstm over what this gives.
 #pragma once
 
-#include "kernels/recurrent/attention.h"
+#include "kernels/recurrent/additive_score.h"
 #include "kernels/recurrent/lstm_backward.inl"
 
 namespace lstm::LSTM_ISA {
@@ -21,6 +21,7 @@ struct AttentionBackwardMemory {
   float *dh, *dqueries, *dweight, *dscores = nullptr;
   // Of one thread.
   float *scores, *scratch;
+  AdditiveScore additive;
   LstmBackwardMemory lstm;
 
   AttentionBackwardMemory(const AttentionBackward& op, Carver carver, const Team& team) noexcept
@@ -32,8 +33,9 @@ struct AttentionBackwardMemory {
         dweight(or_take(op.dweight, carver, op.attention.additive() ? op.lstm.walk.batch * op.attention.size : 0)),
         dscores(carver.take<float>(
             op.dkeys && !op.attention.additive() ? op.lstm.walk.steps * op.lstm.walk.batch * op.attention.slots : 0)),
-        scores(own(carver, carver.take<float>(op.attention.slots * team_size), op.attention.slots * thread)),
-        scratch(own(carver, carver.take<float>(kTransposedScratch * team_size), kTransposedScratch * thread)),
+        scores(carver.take_own<float>(op.attention.slots, thread, team_size)),
+        scratch(carver.take_own<float>(kTransposedScratch, thread, team_size)),
+        additive(op.attention, op.lstm.walk.batch, carver, thread, team_size),
         lstm(op.lstm, carver.base ? carver.base + carver.used : nullptr, thread) {
     carver.used += lstm.bytes;
   }
@@ -49,9 +51,6 @@ struct AttentionBackwardMemory {
   static float* or_take(float* output, Carver& carver, int64_t count) noexcept {
     float* taken = carver.take<float>(output ? 0 : count);
     return output ? output : taken;
-  }
-  static float* own(const Carver& carver, float* all, int64_t offset) noexcept {
-    return carver.base ? all + offset : nullptr;
   }
 };
 
@@ -92,8 +91,9 @@ inline void attend_backward(const AttentionBackward& op, const AttentionBackward
   dot_rows(memory.dh + position * H, attention.values_of(row), count, H, dscores);
   softmax_row_backward(op.alphas + position * attention.slots, dscores, dscores, count);
   if (attention.additive()) {
-    additive_scores_backward(attention, row, op.queries + position * A, dscores, dquery, memory.dweight + row * A,
-                             op.dkeys ? op.dkeys + row * attention.slots * A : nullptr);
+    memory.additive.backward(
+        row, op.queries + position * A, dscores,
+        {dquery, memory.dweight + row * A, op.dkeys ? op.dkeys + row * attention.slots * A : nullptr});
   } else {
     add_weighted_rows(nullptr, dscores, attention.keys_of(row), count, A, dquery);
   }
@@ -226,6 +226,7 @@ inline void attention_walk_back(const AttentionBackward& op, void* workspace, Te
   clear(memory.lstm.zeros, H);
   lstm_start_cells(lstm, memory.lstm, whole_rows);
   attention_clear_sums(op, memory, whole_rows.rows);
+  if (op.attention.additive()) memory.additive.prepare(whole_rows.rows);
   lstm_clear_gradients(lstm, whole_rows.rows);
   clear_past_lengths(lstm.walk, whole_rows.rows, op.dqueries, op.attention.size);
   for (int64_t step = share.steps - 1; step >= 0; --step) {

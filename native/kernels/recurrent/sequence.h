@@ -91,6 +91,12 @@ struct Carver {
     used += (sizeof(T) * static_cast<size_t>(count) + 63) / 64 * 64;
     return piece;
   }
+  // A piece for each thread of a team: that of one.
+  template <class T>
+  T* take_own(int64_t count, int thread, int team_size) noexcept {
+    T* all = take<T>(count * team_size);
+    return base ? all + count * thread : nullptr;
+  }
 };
 
 // Row `row` of an optional [.., width] matrix: `otherwise` when it is missing.

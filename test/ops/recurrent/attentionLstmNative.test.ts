@@ -42,10 +42,10 @@ const rounded = (values: Values): Record<string, Tensor> =>
     ]),
   );
 
-function setUp(score: Score, sizes: AttentionSizes, ragged: boolean) {
+function setUp(score: Score, sizes: AttentionSizes, ragged: boolean, changed: Values = {}) {
   const { T, B, H } = sizes;
   const random = new Random(7);
-  const values = rounded({ ...attentionOperands(score, sizes), ...(ragged ? raggedLengths(sizes) : {}) });
+  const values = rounded({ ...attentionOperands(score, sizes), ...(ragged ? raggedLengths(sizes) : {}), ...changed });
   const cotangents = rounded({ dy: random.normal(T, B, H), dh_n: random.normal(B, H), dc_n: random.normal(B, H) });
   return { values, cotangents };
 }
@@ -55,8 +55,14 @@ function runOn(backend: Backend, program: Program, inputs: Values): Readonly<Rec
 }
 
 /** Native within float32 of the reference; the gradients follow the native forward pass, so they have its error too. */
-function expectClose(score: Score, sizes: AttentionSizes, reverse: boolean, ragged: boolean): void {
-  const { values, cotangents } = setUp(score, sizes, ragged);
+function expectClose(
+  score: Score,
+  sizes: AttentionSizes,
+  reverse: boolean,
+  ragged: boolean,
+  changed: Values = {},
+): void {
+  const { values, cotangents } = setUp(score, sizes, ragged, changed);
   const [program, inputs] = [trainingProgram(values, cotangents, reverse), { ...values, ...cotangents }];
   const [received, expected] = [runOn(native, program, inputs), runOn(reference, program, inputs)];
   const { T, B, I, H, S, A } = sizes;
@@ -169,6 +175,32 @@ describe.each(scores)('with the %s score', (score) => {
     const [received, expected] = [runOn(native, program, given), runOn(reference, program, given)];
     const bound = float32Bound({ terms: 4 * sizes.H + sizes.S + sizes.A, steps: sizes.T, backward: true });
     for (const [name, value] of Object.entries(expected)) expectWithin(received[name]!, value, bound);
+  });
+});
+
+describe('with the additive score, numbers whose exponentials are no floats', () => {
+  const sizes = { T: 6, B: 9, I: 4, H: 18, S: 10, A: 17 };
+  const { keys, weight_query } = attentionOperands('additive', sizes) as Record<'keys' | 'weight_query', Tensor>;
+  /** A tensor with some elements changed. */
+  const withChanged = (tensor: Tensor, change: (value: number, at: number) => number) =>
+    floats(tensor.shape, tensor.data.map(change));
+  const ofRow = (row: number, at: number) => Math.floor(at / (sizes.S * sizes.A)) === row;
+  const ofFirstElement = (at: number) => at % sizes.A === 0;
+
+  test.each([-50, 20, 20.5, 44.5, 1e6])('have their tanh: a key of %d', (large) => {
+    const changed = withChanged(keys, (value, at) => (ofRow(2, at) && ofFirstElement(at) ? large : value));
+    for (const ragged of [false, true]) expectClose('additive', sizes, ragged, ragged, { keys: changed });
+  });
+
+  test.each([60, 1e5])('have their tanh: queries to which every element of h adds %d of it', (factor) => {
+    const changed = withChanged(weight_query, (value, at) => (at < sizes.H ? factor * Math.sign(value) : value));
+    for (const ragged of [false, true]) expectClose('additive', sizes, ragged, ragged, { weight_query: changed });
+  });
+
+  test('have their tanh: a query and keys that cancel', () => {
+    const query = withChanged(weight_query, (value, at) => (at >= sizes.H ? value : at === 0 ? 200 : 0));
+    const cancelling = withChanged(keys, (value, at) => (ofFirstElement(at) ? 25 * Math.sign(value) : value));
+    expectClose('additive', sizes, false, true, { keys: cancelling, weight_query: query });
   });
 });
 
