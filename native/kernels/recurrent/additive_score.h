@@ -23,7 +23,8 @@ struct TanhOfSum {
   }
 };
 
-// Of e^2q and e^2k. E - 1 is exact where the two are close, so that nothing is lost but the error of E: 1.4e-7 of it.
+// Of e^2q and e^2k, in [-1, 1]. Over 5e8 random pairs up to kLargestSummand, also of nearly opposite numbers, E was within
+// 1.4e-7 of itself, the tanh within 1.6e-7 and its slope within 2.5e-7 and 4.2e-7 of itself; that of the sum 1.1e-7 and 1.9e-7.
 struct TanhOfExponentials {
   static LSTM_INLINE Vector value(Vector q, Vector k) {
     const Vector e = multiply(q, k), one = broadcast(1.0f);
@@ -48,46 +49,50 @@ inline void take_exponentials(const float* x, int64_t n, float* y) noexcept {
       {0, n}, y, [](Vector v) { return exp(add(v, v)); }, x);
 }
 
-// scores[s] = Σ over a of v_a * tanh(q_a + k_sa), of what `Form` takes for q and k.
+// A row of the batch: v [A], and what a form takes for its query [A] and its keys [count,A].
+struct AdditiveRow {
+  const float *weight, *query, *keys;
+  int64_t count, width;
+};
+
+// scores[s] = Σ over a of v_a * tanh(q_a + k_sa).
 template <class Form>
-inline void additive_scores(const float* weight, const float* query, const float* keys, int64_t count, int64_t width,
-                            float* scores) noexcept {
-  const auto take = [=](const float* first) {
+inline void additive_scores(const AdditiveRow& row, float* scores) noexcept {
+  const auto take = [=](const float* keys) {
     return [=](int r, int64_t k, int64_t n, Vector sum) {
-      const Vector key = load_first(first + r * width + k, n);
-      return fma(load_first(weight + k, n), Form::value(load_first(query + k, n), key), sum);
+      const Vector key = load_first(keys + r * row.width + k, n);
+      return fma(load_first(row.weight + k, n), Form::value(load_first(row.query + k, n), key), sum);
     };
   };
   int64_t s = 0;
-  for (; s + kRowsAtOnce <= count; s += kRowsAtOnce) {
-    reduce_rows<kRowsAtOnce>(width, take(keys + s * width), scores + s);
+  for (; s + kRowsAtOnce <= row.count; s += kRowsAtOnce) {
+    reduce_rows<kRowsAtOnce>(row.width, take(row.keys + s * row.width), scores + s);
   }
-  for (; s < count; ++s) reduce_rows<1>(width, take(keys + s * width), scores + s);
+  for (; s < row.count; ++s) reduce_rows<1>(row.width, take(row.keys + s * row.width), scores + s);
 }
 
-// The rows that an additive score's gradients are added to; dkeys may be null.
+// Where the gradients of a row go: that of its query is stored, those of v and of the keys (may be null) are added to.
 struct AdditiveGradients {
   float *dquery, *dweight, *dkeys;
 };
 
 // Part of additive_scores_backward: kVectors vectors of A from k, each of min(kLanes, columns) elements; more than one are whole.
 template <class Form, int kVectors>
-LSTM_INLINE void additive_columns_backward(const float* weight, const float* query, const float* keys, int64_t count,
-                                           int64_t width, int64_t k, int64_t columns, const float* dscores,
+LSTM_INLINE void additive_columns_backward(const AdditiveRow& row, int64_t k, int64_t columns, const float* dscores,
                                            const AdditiveGradients& to) noexcept {
   Vector q[kVectors], dq[kVectors], dv[kVectors];
   LSTM_UNROLL
   for (int v = 0; v < kVectors; ++v) {
-    q[v] = load_first(query + k + v * kLanes, columns);
+    q[v] = load_first(row.query + k + v * kLanes, columns);
     dq[v] = zero();
     dv[v] = load_first(to.dweight + k + v * kLanes, columns);
   }
-  for (int64_t s = 0; s < count; ++s) {
+  for (int64_t s = 0; s < row.count; ++s) {
     const Vector dscore = broadcast(dscores[s]);
     LSTM_UNROLL
     for (int v = 0; v < kVectors; ++v) {
-      const int64_t at = s * width + k + v * kLanes;
-      const Tanh t = Form::with_slope(q[v], load_first(keys + at, columns));
+      const int64_t at = s * row.width + k + v * kLanes;
+      const Tanh t = Form::with_slope(q[v], load_first(row.keys + at, columns));
       const Vector through = multiply(dscore, t.slope);
       dq[v] = add(dq[v], through);
       dv[v] = fma(dscore, t.value, dv[v]);
@@ -97,7 +102,7 @@ LSTM_INLINE void additive_columns_backward(const float* weight, const float* que
   LSTM_UNROLL
   for (int v = 0; v < kVectors; ++v) {
     const int64_t at = k + v * kLanes;
-    store_first(to.dquery + at, multiply(dq[v], load_first(weight + at, columns)), columns);
+    store_first(to.dquery + at, multiply(dq[v], load_first(row.weight + at, columns)), columns);
     store_first(to.dweight + at, dv[v], columns);
   }
 }
@@ -105,17 +110,15 @@ LSTM_INLINE void additive_columns_backward(const float* weight, const float* que
 // From the gradients of the scores: that of the query, and what this step adds to those of v and, but for the factor v, of
 // the keys. With t = tanh(q + k_s):  dq = v * Σ ds * (1 - t²),  dv += Σ ds * t,  dk_s += ds * (1 - t²).
 template <class Form>
-inline void additive_scores_backward(const float* weight, const float* query, const float* keys, int64_t count,
-                                     int64_t width, const float* dscores, const AdditiveGradients& to) noexcept {
+inline void additive_scores_backward(const AdditiveRow& row, const float* dscores,
+                                     const AdditiveGradients& to) noexcept {
   // With 8 lanes a cache line of keys: one vector at a time took a fifth longer at A 512, S 32.
   constexpr int kVectors = 2;
   int64_t k = 0;
-  for (; k + kVectors * kLanes <= width; k += kVectors * kLanes) {
-    additive_columns_backward<Form, kVectors>(weight, query, keys, count, width, k, kLanes, dscores, to);
+  for (; k + kVectors * kLanes <= row.width; k += kVectors * kLanes) {
+    additive_columns_backward<Form, kVectors>(row, k, kLanes, dscores, to);
   }
-  for (; k < width; k += kLanes) {
-    additive_columns_backward<Form, 1>(weight, query, keys, count, width, k, width - k, dscores, to);
-  }
+  for (; k < row.width; k += kLanes) additive_columns_backward<Form, 1>(row, k, row.width - k, dscores, to);
 }
 
 // The additive score over all steps of an op.
@@ -141,31 +144,27 @@ struct AdditiveScore {
   }
 
   void scores(int64_t row, const float* of_query, float* scores) const noexcept {
-    const int64_t count = attention->count(row), A = attention->size;
-    if (take_query(row, of_query)) {
-      additive_scores<TanhOfExponentials>(attention->weight, query, exponentials_of(row), count, A, scores);
-    } else {
-      additive_scores<TanhOfSum>(attention->weight, of_query, attention->keys_of(row), count, A, scores);
-    }
+    with_row(row, of_query, [=](auto form, const AdditiveRow& of) { additive_scores<decltype(form)>(of, scores); });
   }
 
   void backward(int64_t row, const float* of_query, const float* dscores, const AdditiveGradients& to) const noexcept {
-    const int64_t count = attention->count(row), A = attention->size;
-    if (take_query(row, of_query)) {
-      additive_scores_backward<TanhOfExponentials>(attention->weight, query, exponentials_of(row), count, A, dscores,
-                                                   to);
-    } else {
-      additive_scores_backward<TanhOfSum>(attention->weight, of_query, attention->keys_of(row), count, A, dscores, to);
-    }
+    with_row(row, of_query,
+             [=](auto form, const AdditiveRow& of) { additive_scores_backward<decltype(form)>(of, dscores, to); });
   }
 
  private:
   float* exponentials_of(int64_t row) const { return keys + row * attention->slots * attention->size; }
-  // Whether the row and this query have exponentials, the query's being taken.
-  bool take_query(int64_t row, const float* of_query) const noexcept {
-    if (!bounded[row] || !have_exponentials(of_query, attention->size)) return false;
-    take_exponentials(of_query, attention->size, query);
-    return true;
+
+  // Calls use(form, row): of exponentials, where all numbers have them.
+  template <class Use>
+  void with_row(int64_t row, const float* of_query, Use use) const noexcept {
+    const int64_t count = attention->count(row), A = attention->size;
+    if (bounded[row] && have_exponentials(of_query, A)) {
+      take_exponentials(of_query, A, query);
+      use(TanhOfExponentials{}, AdditiveRow{attention->weight, query, exponentials_of(row), count, A});
+    } else {
+      use(TanhOfSum{}, AdditiveRow{attention->weight, of_query, attention->keys_of(row), count, A});
+    }
   }
 };
 

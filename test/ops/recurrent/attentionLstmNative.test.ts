@@ -178,7 +178,7 @@ describe.each(scores)('with the %s score', (score) => {
   });
 });
 
-describe('with the additive score, numbers whose exponentials are no floats', () => {
+describe('with the additive score, numbers at and beyond the largest of which exponentials are taken', () => {
   const sizes = { T: 6, B: 9, I: 4, H: 18, S: 10, A: 17 };
   const { keys, weight_query } = attentionOperands('additive', sizes) as Record<'keys' | 'weight_query', Tensor>;
   /** A tensor with some elements changed. */
