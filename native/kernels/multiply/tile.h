@@ -124,7 +124,7 @@ struct FetchNext {
 };
 
 // The columns themselves, some way ahead: where a panel passes once, memory sets the pace.
-constexpr int64_t kStreamAhead = 64;  // of k
+constexpr int64_t kStreamAhead = 16;  // of k
 struct FetchStream {
   const float* columns;
 
