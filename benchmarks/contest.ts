@@ -91,9 +91,14 @@ function compare(peer: string, { case: name, pass }: Contest, theirs: Tensors, o
   }
 }
 
-/** A contender that runs as often as a sample must be long. */
+/** How long a contender runs before it counts: JavaScript is compiled only when it has run often. */
+const warmUp = 0.1;
+
+/** A contender that has run for a while, and runs as often as a sample must be long. */
 export async function repeated(time: (count: number) => Promise<number>): Promise<Contender> {
+  const repeats = (run: number, wanted: number) => Math.max(1, Math.ceil(wanted / run));
   await time(1);
-  const count = Math.max(1, Math.ceil(leastSample / (await time(3))));
+  const run = await time(repeats(await time(3), warmUp));
+  const count = repeats(run, leastSample);
   return () => time(count);
 }
