@@ -20,40 +20,81 @@ alignas(64) constexpr float kZeroColumns[kTileColumns] = {};
 // How much of k is multiplied at a time where all rows of a step pass over a panel.
 constexpr int64_t kStepDepth = 512;
 
-// end[r][n] = start[r][n] + rows[r] · columns, one panel over any number of rows: block by block of k, which stays in the
-// cache while all rows pass over it. What `next` points to is multiplied after this and fetched meanwhile, as much as this
-// is long. before(range of rows, list) is called before the last multiply of a tile, to list what after(range), with the
-// tile at hand, reads and writes.
+// A range of k of a product of listed rows with a panel: what rows hold from `first` on, and the panel's columns for it.
+struct ListedPart {
+  const float* const* rows;
+  int64_t first;
+  const float* columns;
+  int64_t depth;
+};
+constexpr int kMostParts = 4;
+
+// end[r][n] = start[r][n] + the sum of some parts over any number of rows, with `depth` of k in all. Where it is the last of
+// a product, before and after are called as multiply_listed says.
+template <class Before, class After>
+inline void multiply_block(const ListedPart* parts, int part_count, int64_t depth, int64_t count, const float* next,
+                           TileStart start, TileEnd end, bool last, Before before, After after) noexcept {
+  const Tiles tiles({0, count});
+  for (int64_t t = 0; t < tiles.count; ++t, next += depth * kTileColumns / kTilesToFetch) {
+    const Range tile = tiles[t];
+    const float* rows[kMostParts][kTileRows];
+    Segment segments[kMostParts];
+    for (int p = 0; p < part_count; ++p) {
+      for (int64_t r = 0; r < tile.size(); ++r) rows[p][r] = parts[p].rows[tile.begin + r] + parts[p].first;
+      segments[p] = {rows[p], 1, parts[p].columns, parts[p].depth};
+    }
+    const TileStart from = {start.data + tile.begin * start.stride, start.stride};
+    const TileEnd to = {end.data + tile.begin * end.stride, end.stride};
+    FetchList list;
+    if (last) before(tile, list);
+    if (count == 1) {
+      multiply_row_streaming(segments, part_count, from, to);
+    } else if (t < kTilesToFetch || list.count > 0) {
+      multiply_tile_fetching(tile.size(), segments, part_count, t < kTilesToFetch ? next : segments[0].columns, list,
+                             from, to);
+    } else {
+      multiply_tile(tile.size(), segments, part_count, from, to);
+    }
+    if (last) after(tile);
+  }
+}
+
+// end[r][n] = start[r][n] + the parts' sum, one after the other in one chain, one panel over any number of rows: block by
+// block of k, which stays in the cache while all rows pass over it. What `next` points to is multiplied after this and
+// fetched meanwhile, as much as this is long. before(range of rows, list) is called before the last multiply of a tile, to
+// list what after(range), with the tile at hand, reads and writes.
+template <class Before, class After>
+inline void multiply_listed(const ListedPart* parts, int part_count, int64_t count, const float* next, TileStart start,
+                            TileEnd end, Before before, After after) noexcept {
+  ListedPart block[kMostParts];
+  int in_block = 0;
+  int64_t depth = 0;
+  for (int p = 0; p < part_count; ++p) {
+    const ListedPart& part = parts[p];
+    const bool last_part = p + 1 == part_count;
+    const float* const following = last_part ? next : parts[p + 1].columns;
+    int64_t k = 0;
+    do {
+      const int64_t left = part.depth - k, room = kStepDepth - depth, taken = left < room ? left : room;
+      const float* columns = part.columns + k * kTileColumns;
+      block[in_block++] = {part.rows, part.first + k, columns, taken};
+      k += taken, depth += taken;
+      const bool ends = k == part.depth, last = ends && last_part;
+      if (depth < kStepDepth && !last) continue;
+      const float* coming = ends ? following : columns + taken * kTileColumns;
+      multiply_block(block, in_block, depth, count, coming, start, end, last, before, after);
+      start = {end.data, end.stride};
+      in_block = 0, depth = 0;
+    } while (k < part.depth);
+  }
+}
+
+// The same for a product of one part.
 template <class Before, class After>
 inline void multiply_listed(const float* const* rows, int64_t count, const float* columns, int64_t depth,
                             const float* next, TileStart start, TileEnd end, Before before, After after) noexcept {
-  const Tiles tiles({0, count});
-  for (int64_t k = 0; k == 0 || k < depth; k += kStepDepth) {
-    const int64_t block = depth - k < kStepDepth ? depth - k : kStepDepth;
-    const bool last = k + block == depth;
-    const float* const block_columns = columns + k * kTileColumns;
-    const float* coming = last ? next : block_columns + block * kTileColumns;
-    for (int64_t t = 0; t < tiles.count; ++t) {
-      const Range tile = tiles[t];
-      const float* tile_rows[kTileRows] = {};
-      for (int64_t r = 0; r < tile.size(); ++r) tile_rows[r] = rows[tile.begin + r] + k;
-      const TileEnd to = {end.data + tile.begin * end.stride, end.stride};
-      const TileStart from =
-          k > 0 ? TileStart{to.data, to.stride} : TileStart{start.data + tile.begin * start.stride, start.stride};
-      FetchList list;
-      if (last) before(tile, list);
-      const Segment segment = {tile_rows, 1, block_columns, block};
-      if (count == 1) {
-        multiply_row_streaming(segment, from, to);
-      } else if (t < kTilesToFetch || list.count > 0) {
-        multiply_tile_fetching(tile.size(), segment, t < kTilesToFetch ? coming : block_columns, list, from, to);
-      } else {
-        multiply_tile(tile.size(), &segment, 1, from, to);
-      }
-      if (last) after(tile);
-      coming += block * kTileColumns / kTilesToFetch;
-    }
-  }
+  const ListedPart part = {rows, 0, columns, depth};
+  multiply_listed(&part, 1, count, next, start, end, before, after);
 }
 
 // end(r)[n] = start(r)[n] + the segment's sum for the first `columns` of a panel, where rows lie apart.

@@ -137,7 +137,7 @@ struct FetchStream {
 
 // sums += the segment's products: for each element one chain of FMAs in increasing k. on_four() after every four of them.
 template <class SegmentColumns, int kRows, class OnFour = NothingNext>
-LSTM_INLINE void accumulate(const Segment& segment, Vector (&sums)[kRows][kTileVectors], OnFour on_four = {}) {
+LSTM_INLINE void accumulate(const Segment& segment, Vector (&sums)[kRows][kTileVectors], OnFour&& on_four = {}) {
   const float* rows[kRows];
   LSTM_UNROLL
   for (int r = 0; r < kRows; ++r) rows[r] = segment.rows[r];
@@ -192,29 +192,35 @@ inline void multiply_tile(int64_t rows, const Segment* segments, int count, Tile
   multiply_rows<kRows>(segments, count, start, end);
 }
 
-// The same for one segment, while what `next` points to is fetched.
+// The same, while what `next` points to is fetched.
 template <int kRows>
-LSTM_NOINLINE inline void multiply_rows_fetching(const Segment& segment, const float* next, const FetchList& list,
-                                                 TileStart start, TileEnd end) noexcept {
+LSTM_NOINLINE inline void multiply_rows_fetching(const Segment* segments, int count, const float* next,
+                                                 const FetchList& list, TileStart start, TileEnd end) noexcept {
   Vector sums[kRows][kTileVectors];
   load_tile(start, sums);
-  accumulate<WholePanel>(segment, sums, FetchNext{next, list.lines, list.lines + list.count});
+  FetchNext fetch_next = {next, list.lines, list.lines + list.count};
+  for (const Segment* segment = segments; segment != segments + count; ++segment) {
+    accumulate<WholePanel>(*segment, sums, fetch_next);
+  }
   store_tile(sums, end);
 }
-// The same for one segment over a single row.
-LSTM_NOINLINE inline void multiply_row_streaming(const Segment& segment, TileStart start, TileEnd end) noexcept {
+// The same over a single row.
+LSTM_NOINLINE inline void multiply_row_streaming(const Segment* segments, int count, TileStart start,
+                                                 TileEnd end) noexcept {
   Vector sums[1][kTileVectors];
   load_tile(start, sums);
-  accumulate<WholePanel>(segment, sums, FetchStream{segment.columns + kStreamAhead * kTileColumns});
+  for (const Segment* segment = segments; segment != segments + count; ++segment) {
+    accumulate<WholePanel>(*segment, sums, FetchStream{segment->columns + kStreamAhead * kTileColumns});
+  }
   store_tile(sums, end);
 }
 template <int kRows = kTileRows>
-inline void multiply_tile_fetching(int64_t rows, const Segment& segment, const float* next, const FetchList& list,
-                                   TileStart start, TileEnd end) noexcept {
+inline void multiply_tile_fetching(int64_t rows, const Segment* segments, int count, const float* next,
+                                   const FetchList& list, TileStart start, TileEnd end) noexcept {
   if constexpr (kRows > 1) {
-    if (rows < kRows) return multiply_tile_fetching<kRows - 1>(rows, segment, next, list, start, end);
+    if (rows < kRows) return multiply_tile_fetching<kRows - 1>(rows, segments, count, next, list, start, end);
   }
-  multiply_rows_fetching<kRows>(segment, next, list, start, end);
+  multiply_rows_fetching<kRows>(segments, count, next, list, start, end);
 }
 
 // The same for one segment of each of the given columns.

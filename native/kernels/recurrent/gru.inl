@@ -149,8 +149,7 @@ inline void gru_forward(const GruForward& op, void* workspace, Team& team) noexc
 }
 
 inline void gru_run(const GruForward& op, void* workspace, Team& team) noexcept {
-  const int64_t work = kGruGates * op.hidden.hidden_size * (op.hidden.input_size + op.hidden.hidden_size);
-  on_step_team(team, op.hidden.walk, work, [&](Team& own) { gru_forward(op, workspace, own); });
+  on_step_team(team, op.hidden.walk, op.hidden.walk.weights, [&](Team& own) { gru_forward(op, workspace, own); });
 }
 
 inline size_t gru_memory(const GruForward& op, int team_size) noexcept {
@@ -173,8 +172,8 @@ inline size_t gru_memory(const GruForward& op, int team_size) noexcept {
 inline GruForward gru_of(const Call& call) noexcept {
   const Tensor& x = call.operand(0);
   GruForward op = {};
-  op.hidden.walk = {x.dim(0), x.dim(1), call.operand_i32(8), call.flag(0)};
   op.hidden.input_size = x.dim(2), op.hidden.hidden_size = call.operand(3).dim(1);
+  op.hidden.walk = {x.dim(0), x.dim(1), call.operand_i32(8), call.flag(0), kGruGates * multiply_adds(op.hidden)};
   op.hidden.x = x.f32(), op.hidden.h0 = call.operand_f32(1);
   op.hidden.bias_ih = call.operand_f32(4), op.hidden.bias_hh = call.operand_f32(5);
   op.hidden.keep_hidden = lstm_share_of(call, 6), op.hidden.hidden_mask = call.operand_f32(7);
@@ -204,8 +203,8 @@ void gru(const Call& call, Team& team) noexcept {
 inline GruForward gru_step_of(const Call& call) noexcept {
   const Tensor &x = call.operand(0), &h = call.operand(1);
   GruForward op = {};
-  op.hidden.walk = {1, x.dim(0), nullptr, false};
   op.hidden.input_size = x.dim(1), op.hidden.hidden_size = h.dim(1);
+  op.hidden.walk = {1, x.dim(0), nullptr, false, kGruGates * multiply_adds(op.hidden)};
   op.hidden.x = x.f32(), op.hidden.h0 = h.f32();
   op.hidden.bias_ih = call.operand_f32(4), op.hidden.bias_hh = call.operand_f32(5);
   op.hidden.keep_hidden = lstm_share_of(call, 6), op.hidden.hidden_mask = call.operand_f32(7);

@@ -82,47 +82,49 @@ LSTM_INLINE void gru_cell_backward_reset(Vector dq, const GruBackwardRow& row, G
   store_first(row.dh, fma(dq, r, load_first(row.dh, count)), count);
 }
 
-// dq of the listed rows, tile by tile, each followed by the second half of the cell.
+// dq of the listed rows, panel by panel, each tile followed by the second half of the cell.
 inline void gru_reset_backward(const GruBackward& op, const HiddenBackwardMemory& memory, int64_t active, int64_t step,
                                Range panels) noexcept {
   const int64_t H = op.hidden.hidden_size;
-  const Tiles tiles({0, active});
+  const float** const dn = memory.after[0];  // what stands there is not needed any more
+  for (int64_t r = 0; r < active; ++r) {
+    dn[r] = op.dgates + (op.hidden.walk.position(memory.rows[r], step) * kGruGates + kCandidateGate) * H;
+  }
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
     const int64_t first = panel * kTileColumns, units = columns_of_panel(H, panel);
-    for (int64_t t = 0; t < tiles.count; ++t) {
-      const Range tile = tiles[t];
-      const float* dn[kTileRows] = {};
-      for (int64_t r = 0; r < tile.size(); ++r) {
-        dn[r] = gru_backward_row(op, memory, memory.rows[tile.begin + r], step, 0).dgates + kCandidateGate * H;
-      }
-      const Segment segment = {dn, 1, op.columns(panel, kCandidateGate), H};
-      alignas(64) float dq[kTileRows * kTileColumns];
-      multiply_tile(tile.size(), &segment, 1, {kZeroColumns, 0}, {dq, kTileColumns});
-      for (int64_t r = 0; r < tile.size(); ++r) {
-        for (int64_t v = 0; v < units; v += kLanes) {
-          gru_cell_backward_reset(load(dq + r * kTileColumns + v),
-                                  gru_backward_row(op, memory, memory.rows[tile.begin + r], step, first + v), op.bounds,
-                                  units - v, H);
-        }
-      }
-    }
+    const int64_t next = panel + 1 < panels.end ? panel + 1 : panels.begin;
+    multiply_listed(
+        dn, active, op.columns(panel, kCandidateGate), H, op.columns(next, kCandidateGate), {kZeroColumns, 0},
+        {memory.panel, kTileColumns},
+        [&](Range tile, FetchList& lines) {
+          for (int64_t r = tile.begin; r < tile.end; ++r) {
+            const GruBackwardRow row = gru_backward_row(op, memory, memory.rows[r], step, first);
+            lines.add(row.drecurrent, units), lines.add(row.dgates + kResetGate * H, units);
+            lines.add(row.gates + kResetGate * H, units), lines.add(row.h_before, units), lines.add(row.dh, units);
+          }
+        },
+        [&](Range tile) {
+          for (int64_t r = tile.begin; r < tile.end; ++r) {
+            for (int64_t v = 0; v < units; v += kLanes) {
+              gru_cell_backward_reset(load(memory.panel + r * kTileColumns + v),
+                                      gru_backward_row(op, memory, memory.rows[r], step, first + v), op.bounds,
+                                      units - v, H);
+            }
+          }
+        });
   }
 }
 
-// The part of dh that comes through the gates of the step after: dr and dz, then dq with the reset gate after the
-// product; before it, dq has joined what the memory carries.
-inline void gru_chain(const GruBackward& op, int64_t step_after, const int64_t* rows, int64_t count, int64_t panel,
-                      TileEnd tile) noexcept {
+// Lists what the cell of a row reads and writes for `units` units from `first`.
+inline void gru_list_backward(const GruBackward& op, const HiddenBackwardMemory& memory, int64_t row, int64_t step,
+                              int64_t first, int64_t units, FetchList& lines) noexcept {
   const int64_t H = op.hidden.hidden_size;
-  const float *dgates[kTileRows] = {}, *drecurrent[kTileRows] = {};
-  for (int64_t r = 0; r < count; ++r) {
-    const int64_t position = op.hidden.walk.position(rows[r], step_after);
-    dgates[r] = op.dgates + position * kGruGates * H;
-    drecurrent[r] = op.drecurrent + position * H;
+  const GruBackwardRow at = gru_backward_row(op, memory, row, step, first);
+  for (int gate = op.reset_after ? kResetGate : kUpdateGate; gate < kGruGates; ++gate) {
+    lines.add(at.gates + gate * H, units), lines.add(at.dgates + gate * H, units);
   }
-  const Segment segments[] = {{dgates, 1, op.columns(panel, kResetGate), kCandidateGate * H},
-                              {drecurrent, 1, op.columns(panel, kCandidateGate), H}};
-  multiply_tile(count, segments, op.reset_after ? 2 : 1, {tile.data, tile.stride}, tile);
+  lines.add(at.h_before, units), lines.add(at.dh, units);
+  if (op.reset_after) lines.add(at.recurrent, units), lines.add(at.drecurrent, units);
 }
 
 // gru_backward
@@ -139,8 +141,9 @@ inline void gru_chain(const GruBackward& op, int64_t step_after, const int64_t* 
 inline GruBackward gru_backward_of(const Call& call) noexcept {
   const Tensor& y = call.operand(4);
   GruBackward op = {};
-  op.hidden.walk = {y.dim(0), y.dim(1), call.operand_i32(10), call.flag(0)};
   op.hidden.hidden_size = y.dim(2);
+  op.hidden.walk = {y.dim(0), y.dim(1), call.operand_i32(10), call.flag(0),
+                    kGruGates * op.hidden.hidden_size * op.hidden.hidden_size};
   op.hidden.dy = call.operand_f32(0), op.hidden.dh_n = call.operand_f32(1), op.hidden.dh0 = call.output(2).f32();
   op.hidden.dh = call.output(3).f32();
   op.hidden.keep_hidden = lstm_share_of(call, 7), op.hidden.hidden_mask = call.operand_f32(8);
@@ -169,10 +172,12 @@ inline void gru_walk_back(const Call& call, Team& team) noexcept {
   clear_past_lengths(op.hidden.walk, team.split(op.hidden.walk.batch), op.dgates, kGruGates * H);
   clear_past_lengths(op.hidden.walk, team.split(op.hidden.walk.batch), op.drecurrent, H);
 
-  const auto chain = [&](int64_t step) {
-    return [&, step](const int64_t* rows, int64_t count, int64_t panel, TileEnd tile) {
-      gru_chain(op, step + 1, rows, count, panel, tile);
-    };
+  // dr and dz, then dq with the reset gate after the product; before it, dq has joined what the memory carries.
+  op.hidden.chained[0] = {op.dgates, kGruGates * H}, op.hidden.chained[1] = {op.drecurrent, H};
+  const auto chain = [&](int64_t panel, ListedPart* parts) {
+    parts[0] = {memory.after[0], 0, op.columns(panel, kResetGate), kCandidateGate * H};
+    parts[1] = {memory.after[1], 0, op.columns(panel, kCandidateGate), H};
+    return op.reset_after ? 2 : 1;
   };
   walk_backward(op.hidden, memory, share, team, chain, [&](BackwardRows listed, int64_t step) {
     const auto use = [&](const float* dh, int64_t row, int64_t first, int64_t units) {
@@ -185,7 +190,10 @@ inline void gru_walk_back(const Call& call, Team& team) noexcept {
         }
       }
     };
-    gradient_of_state(op.hidden, memory, listed, step, share.panels, chain(step), use);
+    const auto list = [&](int64_t row, int64_t first, int64_t units, FetchList& lines) {
+      gru_list_backward(op, memory, row, step, first, units, lines);
+    };
+    gradient_of_state(op.hidden, memory, listed, step, share.panels, chain, list, use);
     if (op.reset_after) return;
     share.end_step(team);
     gru_reset_backward(op, memory, listed.all, step, share.panels);
@@ -193,9 +201,8 @@ inline void gru_walk_back(const Call& call, Team& team) noexcept {
 }
 
 void gru_backward(const Call& call, Team& team) noexcept {
-  const HiddenBackward hidden = gru_backward_of(call).hidden;
-  const int64_t work = kGruGates * hidden.hidden_size * hidden.hidden_size;
-  on_step_team(team, hidden.walk, work, [&](Team& own) { gru_walk_back(call, own); });
+  const SequenceWalk walk = gru_backward_of(call).hidden.walk;
+  on_step_team(team, walk, walk.weights, [&](Team& own) { gru_walk_back(call, own); });
 }
 
 // gru_backward_weight

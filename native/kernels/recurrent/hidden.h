@@ -19,6 +19,11 @@ struct HiddenForward {
   float *y, *h_n;                  // each may be null
 };
 
+// The multiply-adds of a step for each row and gate.
+inline int64_t multiply_adds(const HiddenForward& op) noexcept {
+  return op.hidden_size * (op.input_size + op.hidden_size);
+}
+
 struct HiddenMemory {
   // Shared: the running state [B,H], where y does not keep it. It alternates between steps, because a thread may still
   // read the last step's while another writes this one's; so does masked, h as the gates see it.
@@ -133,11 +138,15 @@ inline void walk_forward(const HiddenForward& op, const HiddenMemory& memory, co
   clear_past_lengths(op.walk, team.split(op.walk.batch), op.y, op.hidden_size);
 }
 
+constexpr int kChained = 2;
+
 struct HiddenBackward {
   SequenceWalk walk;
   int64_t hidden_size;
   const float *dy, *dh_n;  // zeros when null
   const float* packed_hh;  // rows
+  // What the step after multiplies with W_hh on its way to h, [T,B,·]; all but the first may be missing.
+  DenseRows chained[kChained];
   LstmShare keep_hidden;
   const float* hidden_mask;  // may be null
   float *dh0, *dh;           // each may be null
@@ -145,9 +154,10 @@ struct HiddenBackward {
 
 struct HiddenBackwardMemory {
   float* dh;  // shared: what the gradient of h at the next step begins with, besides dy, [B,H]
-  // Of one thread.
-  float* zeros = nullptr;
+  // Of one thread: of the listed rows, a panel of the gradient of h, and what the step after chains.
+  float *zeros = nullptr, *panel = nullptr;
   int64_t* rows = nullptr;
+  const float** after[kChained] = {};
 
   HiddenBackwardMemory(const HiddenBackward& op, Carver& carver, int thread) noexcept {
     const int64_t batch = op.walk.batch;
@@ -155,7 +165,9 @@ struct HiddenBackwardMemory {
     if (op.dh0) dh = op.dh0;
     for (int t = 0; t <= thread; ++t) {
       zeros = carver.take<float>(op.hidden_size);
+      panel = carver.take<float>(batch * kTileColumns);
       rows = carver.take<int64_t>(batch);
+      for (const float**& list : after) list = carver.take<const float*>(batch);
     }
   }
 };
@@ -170,7 +182,12 @@ inline BackwardRows list_rows(const HiddenBackward& op, const HiddenBackwardMemo
                               int64_t step) noexcept {
   BackwardRows listed = {0, 0};
   for (int64_t row = rows.begin; row < rows.end; ++row) {
-    if (step < op.walk.length(row) - 1) memory.rows[listed.all++] = row;
+    if (step >= op.walk.length(row) - 1) continue;
+    const int64_t position = op.walk.position(row, step + 1);
+    for (int source = 0; source < kChained && op.chained[source].data; ++source) {
+      memory.after[source][listed.all] = op.chained[source](position);
+    }
+    memory.rows[listed.all++] = row;
   }
   listed.continuing = listed.all;
   for (int64_t row = rows.begin; row < rows.end; ++row) {
@@ -179,18 +196,26 @@ inline BackwardRows list_rows(const HiddenBackward& op, const HiddenBackwardMemo
   return listed;
 }
 
-// dh += mask * (what chain adds to zeros), for the listed rows.
-template <class Chain>
-inline void add_masked(const HiddenBackward& op, const int64_t* rows, int64_t count, int64_t panel, Chain chain,
-                       float* dh) noexcept {
-  const int64_t H = op.hidden_size, first = panel * kTileColumns, units = columns_of_panel(H, panel);
-  alignas(64) float product[kTileRows * kTileColumns] = {};
-  chain(rows, count, panel, TileEnd{product, kTileColumns});
-  for (int64_t r = 0; r < count; ++r) {
-    const float* mask = op.hidden_mask + rows[r] * H + first;
-    for (int64_t v = 0; v < units; v += kLanes) {
-      float* at = dh + r * kTileColumns + v;
-      store(at, fma(load_first(mask + v, units - v), load(product + r * kTileColumns + v), load(at)));
+// Where dh of a panel of the listed rows starts: dy and what the memory carries. With a mask start + mask * product takes
+// the place of the products that stand there.
+template <bool kMasked>
+inline void start_gradient(const HiddenBackward& op, const HiddenBackwardMemory& memory, Range listed, int64_t step,
+                           int64_t first) noexcept {
+  const int64_t H = op.hidden_size;
+  for (int64_t r = listed.begin; r < listed.end; ++r) {
+    const int64_t row = memory.rows[r];
+    const float* carried = memory.dh + row * H;
+    const float* dy = step >= 0 && op.dy ? op.dy + op.walk.position(row, step) * H : nullptr;
+    for (int64_t v = 0; v < kTileColumns; v += kLanes) {
+      const int64_t unit = first + v, count = H - unit;
+      float* at = memory.panel + r * kTileColumns + v;
+      if (count <= 0) {
+        store(at, zero());
+        continue;
+      }
+      Vector start = load_first(carried + unit, count);
+      if (dy) start = add(start, load_first(dy + unit, count));
+      store(at, kMasked ? fma(load_first(op.hidden_mask + row * H + unit, count), load(at), start) : start);
     }
   }
 }
@@ -219,42 +244,42 @@ LSTM_INLINE void use_gradient(const HiddenBackward& op, const HiddenBackwardMemo
 }
 
 // dh of the listed rows at a step: dy and what the memory carries, then, for the rows that have a later step, the products
-// that chain(rows, count, panel, tile) adds to a tile. use(dh, row, first, units) takes it for `units` units from `first`,
-// and leaves in the memory what goes on to the step before without a product.
-template <class Chain, class Use>
+// of what that chains, by the mask where there is one. chain(panel, parts) says which, and how many. use(dh, row, first, units)
+// takes it for `units` units from `first`, and leaves in the memory what goes on to the step before without a product;
+// list(row, first, units, lines) lists what that touches.
+template <class Chain, class List, class Use>
 inline void gradient_of_state(const HiddenBackward& op, const HiddenBackwardMemory& memory, BackwardRows listed,
-                              int64_t step, Range panels, Chain chain, Use use) noexcept {
-  const int64_t H = op.hidden_size;
-  const Tiles parts[] = {Tiles({0, listed.continuing}), Tiles({listed.continuing, listed.all})};
+                              int64_t step, Range panels, Chain chain, List list, Use use) noexcept {
+  const TileEnd dh = {memory.panel, kTileColumns};
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-    const int64_t first = panel * kTileColumns, units = columns_of_panel(H, panel);
-    for (int64_t t = 0; t < parts[0].count + parts[1].count; ++t) {
-      const bool continuing = t < parts[0].count;
-      const Range tile = continuing ? parts[0][t] : parts[1][t - parts[0].count];
-      const int64_t* rows = memory.rows + tile.begin;
-      alignas(64) float dh[kTileRows * kTileColumns];
-      for (int64_t r = 0; r < tile.size(); ++r) {
-        const float* carried = memory.dh + rows[r] * H + first;
-        const float* dy = step >= 0 && op.dy ? op.dy + op.walk.position(rows[r], step) * H + first : nullptr;
-        for (int64_t v = 0; v < kTileColumns; v += kLanes) {
-          const Vector start = v < units ? load_first(carried + v, units - v) : zero();
-          store(dh + r * kTileColumns + v, dy && v < units ? add(start, load_first(dy + v, units - v)) : start);
-        }
+    const int64_t first = panel * kTileColumns, units = columns_of_panel(op.hidden_size, panel);
+    const auto use_rows = [&](Range range) {
+      for (int64_t r = range.begin; r < range.end; ++r) {
+        use_gradient(op, memory, memory.panel + r * kTileColumns, memory.rows[r], step, first, units, use);
       }
-      if (continuing && op.hidden_mask) {
-        add_masked(op, rows, tile.size(), panel, chain, dh);
-      } else if (continuing) {
-        chain(rows, tile.size(), panel, TileEnd{dh, kTileColumns});
-      }
-      for (int64_t r = 0; r < tile.size(); ++r) {
-        use_gradient(op, memory, dh + r * kTileColumns, rows[r], step, first, units, use);
-      }
-    }
+    };
+    const bool masked = op.hidden_mask != nullptr;
+    start_gradient<false>(op, memory, {masked ? listed.continuing : 0, listed.all}, step, first);
+    use_rows({listed.continuing, listed.all});
+    if (listed.continuing == 0) continue;
+    ListedPart parts[kMostParts], next[kMostParts];
+    const int count = chain(panel, parts);
+    chain(panel + 1 < panels.end ? panel + 1 : panels.begin, next);
+    multiply_listed(
+        parts, count, listed.continuing, next[0].columns,
+        masked ? TileStart{kZeroColumns, 0} : TileStart{dh.data, dh.stride}, dh,
+        [&](Range tile, FetchList& lines) {
+          for (int64_t r = tile.begin; r < tile.end; ++r) list(memory.rows[r], first, units, lines);
+        },
+        [&](Range tile) {
+          if (masked) start_gradient<true>(op, memory, tile, step, first);
+          use_rows(tile);
+        });
   }
 }
 
-// The steps in reverse, then dh0. chain(step) is what gradient_of_state takes; step_rows(listed, step) computes the listed
-// rows of a step.
+// The steps in reverse, then dh0. chain is what gradient_of_state takes; step_rows(listed, step) computes the listed rows of
+// a step.
 template <class Chain, class Step>
 inline void walk_backward(const HiddenBackward& op, const HiddenBackwardMemory& memory, const Share& share, Team& team,
                           Chain chain, Step step_rows) noexcept {
@@ -277,7 +302,8 @@ inline void walk_backward(const HiddenBackward& op, const HiddenBackwardMemory& 
   const auto keep = [&](const float* dh, int64_t row, int64_t first, int64_t count) {
     memcpy(op.dh0 + row * H + first, dh, sizeof(float) * static_cast<size_t>(count));
   };
-  gradient_of_state(op, memory, list_rows(op, memory, share.rows, -1), -1, share.panels, chain(-1), keep);
+  const auto list = [](int64_t, int64_t, int64_t, FetchList&) {};
+  gradient_of_state(op, memory, list_rows(op, memory, share.rows, -1), -1, share.panels, chain, list, keep);
 }
 
 }  // namespace lstm::LSTM_ISA

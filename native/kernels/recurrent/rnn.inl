@@ -75,8 +75,7 @@ inline void rnn_forward(const RnnForward& rnn, void* workspace, Team& team) noex
 inline void rnn_run(const RnnForward& rnn, const Call& call, Team& team) noexcept {
   RnnForward op = rnn;
   op.hidden.packed_ih = call.packs[0], op.hidden.packed_hh = call.packs[1];
-  const int64_t work = op.hidden.hidden_size * (op.hidden.input_size + op.hidden.hidden_size);
-  on_step_team(team, op.hidden.walk, work, [&](Team& own) { rnn_forward(op, call.workspace, own); });
+  on_step_team(team, op.hidden.walk, op.hidden.walk.weights, [&](Team& own) { rnn_forward(op, call.workspace, own); });
 }
 
 inline size_t rnn_memory(const HiddenForward& op, int team_size) noexcept {
@@ -98,8 +97,8 @@ inline RnnForward rnn_of(const Call& call) noexcept {
   const Tensor& x = call.operand(0);
   RnnForward rnn = {};
   HiddenForward& op = rnn.hidden;
-  op.walk = {x.dim(0), x.dim(1), call.operand_i32(8), call.flag(0)};
   op.input_size = x.dim(2), op.hidden_size = call.operand(3).dim(1);
+  op.walk = {x.dim(0), x.dim(1), call.operand_i32(8), call.flag(0), multiply_adds(op)};
   op.x = x.f32(), op.h0 = call.operand_f32(1);
   op.bias_ih = call.operand_f32(4), op.bias_hh = call.operand_f32(5);
   op.keep_hidden = lstm_share_of(call, 6), op.hidden_mask = call.operand_f32(7);
@@ -124,8 +123,8 @@ inline RnnForward rnn_step_of(const Call& call) noexcept {
   const Tensor &x = call.operand(0), &h = call.operand(1);
   RnnForward rnn = {};
   HiddenForward& op = rnn.hidden;
-  op.walk = {1, x.dim(0), nullptr, false};
   op.input_size = x.dim(1), op.hidden_size = h.dim(1);
+  op.walk = {1, x.dim(0), nullptr, false, multiply_adds(op)};
   op.x = x.f32(), op.h0 = h.f32();
   op.bias_ih = call.operand_f32(4), op.bias_hh = call.operand_f32(5);
   op.keep_hidden = lstm_share_of(call, 6), op.hidden_mask = call.operand_f32(7);
@@ -152,8 +151,8 @@ void rnn_step(const Call& call, Team& team) noexcept { rnn_run(rnn_step_of(call)
 inline HiddenBackward rnn_backward_of(const Call& call) noexcept {
   const Tensor& gates = call.operand(2);
   HiddenBackward op = {};
-  op.walk = {gates.dim(0), gates.dim(1), call.operand_i32(7), call.flag(0)};
   op.hidden_size = gates.dim(2);
+  op.walk = {gates.dim(0), gates.dim(1), call.operand_i32(7), call.flag(0), op.hidden_size * op.hidden_size};
   op.dy = call.operand_f32(0), op.dh_n = call.operand_f32(1);
   op.keep_hidden = lstm_share_of(call, 4), op.hidden_mask = call.operand_f32(5);
   op.dh0 = call.output(1).f32(), op.dh = call.output(2).f32();
@@ -179,13 +178,10 @@ inline void rnn_walk_back(const Call& call, Team& team) noexcept {
   const Share share(op.walk, panel_count(H), team);
   clear_past_lengths(op.walk, team.split(op.walk.batch), dgates, H);
 
-  const auto chain = [&](int64_t step) {
-    return [&, step](const int64_t* rows, int64_t count, int64_t panel, TileEnd tile) {
-      const float* after[kTileRows] = {};
-      for (int64_t r = 0; r < count; ++r) after[r] = dgates + op.walk.position(rows[r], step + 1) * H;
-      const Segment segment = {after, 1, op.packed_hh + panel * H * kTileColumns, H};
-      multiply_tile(count, &segment, 1, {tile.data, tile.stride}, tile);
-    };
+  op.chained[0] = {dgates, H};
+  const auto chain = [&](int64_t panel, ListedPart* parts) {
+    parts[0] = {memory.after[0], 0, op.packed_hh + panel * H * kTileColumns, H};
+    return 1;
   };
   walk_backward(op, memory, share, team, chain, [&](BackwardRows listed, int64_t step) {
     const auto use = [&](const float* dh, int64_t row, int64_t first, int64_t units) {
@@ -198,13 +194,17 @@ inline void rnn_walk_back(const Call& call, Team& team) noexcept {
       }
       clear(memory.dh + row * H + first, units);  // h enters nowhere but in the multiply
     };
-    gradient_of_state(op, memory, listed, step, share.panels, chain(step), use);
+    const auto list = [&](int64_t row, int64_t first, int64_t units, FetchList& lines) {
+      const int64_t at = op.walk.position(row, step) * H + first;
+      lines.add(gates + at, units), lines.add(dgates + at, units), lines.add(memory.dh + row * H + first, units);
+    };
+    gradient_of_state(op, memory, listed, step, share.panels, chain, list, use);
   });
 }
 
 void rnn_backward(const Call& call, Team& team) noexcept {
-  const HiddenBackward op = rnn_backward_of(call);
-  on_step_team(team, op.walk, op.hidden_size * op.hidden_size, [&](Team& own) { rnn_walk_back(call, own); });
+  const SequenceWalk walk = rnn_backward_of(call).walk;
+  on_step_team(team, walk, walk.weights, [&](Team& own) { rnn_walk_back(call, own); });
 }
 
 // rnn_backward_weight

@@ -1,7 +1,7 @@
 // The sLSTM backward in time. The gradients of x, weight_ih and the biases are those of a linear layer over dgates.
 #pragma once
 
-#include "kernels/multiply/packing.h"
+#include "kernels/multiply/heads.h"
 #include "kernels/recurrent/hidden.h"
 #include "kernels/recurrent/lstm_gates.h"
 
@@ -105,23 +105,30 @@ LSTM_INLINE void slstm_cell_backward(Vector dh, const SlstmBackwardRow& row, int
 }
 
 // The part of dh that comes through the gates of the step after: gate by gate, of the heads that a panel's units are in.
-inline void slstm_chain(const SlstmBackward& op, int64_t step_after, const int64_t* rows, int64_t count, int64_t panel,
-                        TileEnd tile) noexcept {
-  const int64_t H = op.hidden.hidden_size;
+inline int slstm_chain(const SlstmBackward& op, const HiddenBackwardMemory& memory, int64_t panel,
+                       ListedPart* parts) noexcept {
   const HeadPanels heads = op.panels();
   const Range seen = heads.seen(panel);
-  const int64_t depth = heads.depth();
-  const float* columns = op.hidden.packed_hh + panel * kLstmGates * depth * kTileColumns;
-  const float* dgates[kLstmGates][kTileRows] = {};
-  Segment segments[kLstmGates];
   for (int gate = 0; gate < kLstmGates; ++gate) {
-    for (int64_t r = 0; r < count; ++r) {
-      const int64_t position = op.hidden.walk.position(rows[r], step_after);
-      dgates[gate][r] = op.dgates + (position * kLstmGates + gate) * H + seen.begin;
-    }
-    segments[gate] = {dgates[gate], 1, columns + gate * depth * kTileColumns, seen.size()};
+    parts[gate] = {memory.after[0], gate * op.hidden.hidden_size + seen.begin,
+                   op.hidden.packed_hh + (panel * kLstmGates + gate) * heads.depth() * kTileColumns, seen.size()};
   }
-  multiply_tile(count, segments, kLstmGates, {tile.data, tile.stride}, tile);
+  return kLstmGates;
+}
+
+// Lists what the cell of a row reads and writes for `units` units from `first`.
+inline void slstm_list_backward(const SlstmBackward& op, const SlstmBackwardMemory& memory, int64_t row, int64_t step,
+                                int64_t first, int64_t units, FetchList& lines) noexcept {
+  const SlstmBackwardRow at = slstm_backward_row(op, memory, row, step, first);
+  for (int gate = 0; gate < kLstmGates; ++gate) {
+    lines.add(at.gates + gate * op.hidden.hidden_size, units),
+        lines.add(at.dgates + gate * op.hidden.hidden_size, units);
+  }
+  const float* const more[] = {at.c, at.n, at.c_before, at.n_before, at.forget_slope};
+  for (const float* read : more) {
+    if (read) lines.add(read, units);
+  }
+  lines.add(at.dc, units), lines.add(at.dn, units);
 }
 
 // A thread's rows and units, a vector of units at a time: visit(row, first unit, units left).
@@ -184,8 +191,8 @@ inline void slstm_initial_stabilizer(const SlstmBackward& op, const SlstmBackwar
 inline SlstmBackward slstm_backward_of(const Call& call) noexcept {
   const Tensor &cells = call.operand(7), &weight_hh = call.operand(11);
   SlstmBackward op = {};
-  op.hidden.walk = {cells.dim(0), cells.dim(1), call.operand_i32(14), call.flag(0)};
   op.hidden.hidden_size = cells.dim(2), op.head_size = weight_hh.dim(1);
+  op.hidden.walk = {cells.dim(0), cells.dim(1), call.operand_i32(14), call.flag(0), weight_hh.dim(0) * op.head_size};
   op.hidden.dy = call.operand_f32(0), op.hidden.dh_n = call.operand_f32(1);
   op.dc_n = call.operand_f32(2), op.dn_n = call.operand_f32(3), op.dm_n = call.operand_f32(4);
   op.gates = call.operand(5).f32(), op.forget_slope = call.operand_f32(6);
@@ -195,6 +202,7 @@ inline SlstmBackward slstm_backward_of(const Call& call) noexcept {
   op.dgates = call.output(0).f32(), op.hidden.dh0 = call.output(1).f32();
   op.dc0 = call.output(2).f32(), op.dn0 = call.output(3).f32(), op.dm0 = call.output(4).f32();
   op.hidden.dh = call.output(5).f32(), op.dcells = call.output(6).f32();
+  op.hidden.chained[0] = {op.dgates, kLstmGates * op.hidden.hidden_size};
   return op;
 }
 
@@ -215,11 +223,7 @@ inline void slstm_walk_back(const SlstmBackward& op, void* workspace, Team& team
   const Range rows = team.split(walk.batch);
   clear_past_lengths(walk, rows, op.dgates, kLstmGates * H);
   clear_past_lengths(walk, rows, op.dcells, H);
-  const auto chain = [&](int64_t step) {
-    return [&, step](const int64_t* listed, int64_t count, int64_t panel, TileEnd tile) {
-      slstm_chain(op, step + 1, listed, count, panel, tile);
-    };
-  };
+  const auto chain = [&](int64_t panel, ListedPart* parts) { return slstm_chain(op, memory.hidden, panel, parts); };
   walk_backward(op.hidden, memory.hidden, share, team, chain, [&](BackwardRows listed, int64_t step) {
     const auto use = [&](const float* dh, int64_t row, int64_t first, int64_t units) {
       for (int64_t v = 0; v < units; v += kLanes) {
@@ -227,7 +231,10 @@ inline void slstm_walk_back(const SlstmBackward& op, void* workspace, Team& team
       }
       clear(memory.hidden.dh + row * H + first, units);  // h enters nowhere but in the multiply
     };
-    gradient_of_state(op.hidden, memory.hidden, listed, step, share.panels, chain(step), use);
+    const auto list = [&](int64_t row, int64_t first, int64_t units, FetchList& lines) {
+      slstm_list_backward(op, memory, row, step, first, units, lines);
+    };
+    gradient_of_state(op.hidden, memory.hidden, listed, step, share.panels, chain, list, use);
   });
   slstm_initial_stabilizer(op, memory, share);
 }
@@ -235,8 +242,8 @@ inline void slstm_walk_back(const SlstmBackward& op, void* workspace, Team& team
 void slstm_backward(const Call& call, Team& team) noexcept {
   SlstmBackward op = slstm_backward_of(call);
   op.hidden.packed_hh = call.packs[0];
-  const int64_t work = kLstmGates * op.hidden.hidden_size * op.head_size;
-  on_step_team(team, op.hidden.walk, work, [&](Team& own) { slstm_walk_back(op, call.workspace, own); });
+  on_step_team(team, op.hidden.walk, op.hidden.walk.weights,
+               [&](Team& own) { slstm_walk_back(op, call.workspace, own); });
 }
 
 }  // namespace lstm::LSTM_ISA
