@@ -76,10 +76,11 @@ struct AttentionCase {
     const Dims gains[] = {{4 * H}, {4 * H}, {H}, {H}};
     for (size_t i = 0; i < 4; ++i) give(options.norm, kNorm + i, gains[i]);
     if (!additive) return;
-    // The first row has a key beyond those of which exponentials are taken.
+    // The first row has a key beyond those of which exponentials are taken, and attends to it.
     std::vector<float> large = keys[0].floats();
-    if (!large.empty()) large[0] = 21;
-    keys = {floats(keys[0].dims, large)};
+    std::vector<int32_t> slots_of = memory_lengths[0].as<int32_t>();
+    if (!large.empty()) large[0] = 21, slots_of[0] = std::max(slots_of[0], 1);
+    keys = {floats(keys[0].dims, large)}, memory_lengths = {ints({c.batch}, slots_of)};
     weight_query = {random_floats({size, width}, 23, 0.3f)};
     weight_score = {random_floats({size}, 24)};
   }

@@ -77,6 +77,31 @@ TEST_P(Cells, MatchesItsEquationsWhereSizesStraddleTiles) {
   }
 }
 
+// Gates of 513 units and more are multiplied in blocks of k; of three gates, those of 172.
+TEST_P(Cells, MatchesItsEquationsWhereChainsAreMultipliedInBlocks) {
+  for (const int64_t units : {172, 516}) {
+    CellCase c;
+    c.cell = GetParam();
+    c.steps = 2, c.batch = 7, c.inputs = 3, c.units = units, c.ragged = true;
+    check(c);
+    check(with_options(c, 3));
+  }
+}
+
+// Seven rows are three tiles, or two for each of two threads: where a step takes long, the threads share columns, and meet.
+TEST_P(Cells, HasTheSameBitsWhereThreadsShareColumns) {
+  CellCase c;
+  c.cell = GetParam();
+  c.steps = 3, c.batch = 7, c.inputs = 300, c.units = 321, c.ragged = true;
+  const CellOperands operands(c);
+  KernelCase forward = cell_forward_case(c, operands);
+  forward.threads = {1, 2, 3};
+  const std::vector<Arrays> outputs = run_everywhere(forward);
+  KernelCase backward = cell_backward_case(c, operands, outputs);
+  backward.threads = {1, 2, 3};
+  run_everywhere(backward);
+}
+
 TEST_P(Cells, HasTheSameBitsWithManyThreads) {
   for (const size_t how : {0, 1, 2, 3, 5, 7}) {
     CellCase c;
@@ -251,8 +276,8 @@ INSTANTIATE_TEST_SUITE_P(Slstm, Cells, testing::Values(Cell::slstm_sigmoid, Cell
 
 // Panels within a head, with several heads, and with parts of two or three.
 TEST(Slstm, MatchesItsEquationsWhereHeadsStraddlePanels) {
-  const std::vector<std::pair<int64_t, int64_t>> units_and_heads = {{130, 2}, {64, 2},  {96, 3},   {60, 3}, {100, 5},
-                                                                    {40, 40}, {48, 16}, {132, 12}, {70, 1}};
+  const std::vector<std::pair<int64_t, int64_t>> units_and_heads = {{130, 2}, {272, 2}, {64, 2},  {96, 3},   {60, 3},
+                                                                    {100, 5}, {40, 40}, {48, 16}, {132, 12}, {70, 1}};
   for (const auto& [units, heads] : units_and_heads) {
     CellCase c;
     c.cell = units % 4 == 0 ? Cell::slstm_exp : Cell::slstm_sigmoid;

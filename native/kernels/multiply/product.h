@@ -17,8 +17,15 @@ struct DenseRows {
 // A start of zeros, for every row of a tile.
 alignas(64) constexpr float kZeroColumns[kTileColumns] = {};
 
-// How much of k is multiplied at a time where all rows of a step pass over a panel.
+// How much of k is multiplied at a time, at most, where all rows of a step pass over a panel.
 constexpr int64_t kStepDepth = 512;
+
+// Blocks of nearly equal depth: a last one of a few k would cost a pass over all rows.
+constexpr int64_t block_depth_of(int64_t depth) {
+  const int64_t blocks = depth > kStepDepth ? (depth + kStepDepth - 1) / kStepDepth : 1;
+  return ((depth + blocks - 1) / blocks + 3) / 4 * 4;
+}
+static_assert(block_depth_of(516) == 260 && block_depth_of(2048) == 512 && block_depth_of(3) == 4);
 
 // A range of k of a product of listed rows with a panel: what rows hold from `first` on, and the panel's columns for it.
 struct ListedPart {
@@ -46,7 +53,7 @@ inline void multiply_block(const ListedPart* parts, int part_count, int64_t dept
     const TileStart from = {start.data + tile.begin * start.stride, start.stride};
     const TileEnd to = {end.data + tile.begin * end.stride, end.stride};
     FetchList list;
-    if (last) before(tile, list);
+    if (last && count > 1) before(tile, list);
     if (count == 1) {
       multiply_row_streaming(segments, part_count, from, to);
     } else if (t < kTilesToFetch || list.count > 0) {
@@ -68,19 +75,21 @@ inline void multiply_listed(const ListedPart* parts, int part_count, int64_t cou
                             TileEnd end, Before before, After after) noexcept {
   ListedPart block[kMostParts];
   int in_block = 0;
-  int64_t depth = 0;
+  int64_t total = 0, depth = 0;
+  for (int p = 0; p < part_count; ++p) total += parts[p].depth;
+  const int64_t block_depth = block_depth_of(total);
   for (int p = 0; p < part_count; ++p) {
     const ListedPart& part = parts[p];
     const bool last_part = p + 1 == part_count;
     const float* const following = last_part ? next : parts[p + 1].columns;
     int64_t k = 0;
     do {
-      const int64_t left = part.depth - k, room = kStepDepth - depth, taken = left < room ? left : room;
+      const int64_t left = part.depth - k, room = block_depth - depth, taken = left < room ? left : room;
       const float* columns = part.columns + k * kTileColumns;
       block[in_block++] = {part.rows, part.first + k, columns, taken};
       k += taken, depth += taken;
       const bool ends = k == part.depth, last = ends && last_part;
-      if (depth < kStepDepth && !last) continue;
+      if (depth < block_depth && !last) continue;
       const float* coming = ends ? following : columns + taken * kTileColumns;
       multiply_block(block, in_block, depth, count, coming, start, end, last, before, after);
       start = {end.data, end.stride};

@@ -98,7 +98,9 @@ struct NothingNext {
 // Lines that something else will read or write soon, asked for one by one: a burst of them would keep the multiply's own
 // loads waiting.
 struct FetchList {
-  static constexpr int kMost = 128;
+  // As many as the largest cell touches in a tile, 15 pieces of each row's panel. What a multiply has no time for, one line
+  // after every four of k, is not asked for.
+  static constexpr int kMost = 15 * static_cast<int>((kTileColumns + kLine - 1) / kLine) * kTileRows;
 
   const void* lines[kMost];
   int count = 0;
@@ -108,8 +110,8 @@ struct FetchList {
   }
 };
 
-// While a segment is multiplied: the lines of a list, and a quarter of a segment's size from `next` on, because a tile takes
-// longer than memory needs for that.
+// While segments are multiplied: the lines of a list, and a quarter of their size from `next` on, because a tile takes longer
+// than memory needs for that.
 constexpr int64_t kTilesToFetch = 4;
 struct FetchNext {
   const float* next;
@@ -192,7 +194,7 @@ inline void multiply_tile(int64_t rows, const Segment* segments, int count, Tile
   multiply_rows<kRows>(segments, count, start, end);
 }
 
-// The same, while what `next` points to is fetched.
+// multiply_rows, while what `next` points to is fetched.
 template <int kRows>
 LSTM_NOINLINE inline void multiply_rows_fetching(const Segment* segments, int count, const float* next,
                                                  const FetchList& list, TileStart start, TileEnd end) noexcept {
@@ -204,7 +206,7 @@ LSTM_NOINLINE inline void multiply_rows_fetching(const Segment* segments, int co
   }
   store_tile(sums, end);
 }
-// The same over a single row.
+// multiply_rows of one, whose own columns are fetched: they pass once.
 LSTM_NOINLINE inline void multiply_row_streaming(const Segment* segments, int count, TileStart start,
                                                  TileEnd end) noexcept {
   Vector sums[1][kTileVectors];
@@ -214,6 +216,7 @@ LSTM_NOINLINE inline void multiply_row_streaming(const Segment* segments, int co
   }
   store_tile(sums, end);
 }
+// multiply_rows_fetching for a height known at run time.
 template <int kRows = kTileRows>
 inline void multiply_tile_fetching(int64_t rows, const Segment* segments, int count, const float* next,
                                    const FetchList& list, TileStart start, TileEnd end) noexcept {
@@ -223,7 +226,7 @@ inline void multiply_tile_fetching(int64_t rows, const Segment* segments, int co
   multiply_rows_fetching<kRows>(segments, count, next, list, start, end);
 }
 
-// The same for one segment of each of the given columns.
+// multiply_rows for one segment of each of the given columns.
 template <int kRows, class... SegmentColumns>
 inline void multiply_rows_by(const Segment* segment, TileStart start, TileEnd end) noexcept {
   Vector sums[kRows][kTileVectors];

@@ -175,6 +175,7 @@ inline Attention attention_of(const Call& call, int slot) noexcept {
 inline AttentionForward attention_around(const LstmForward& lstm, const Call& call, int slot) noexcept {
   AttentionForward op = {};
   op.lstm = lstm;
+  op.lstm.walk.cost.meetings += 1;
   // The copy that a plain LSTM makes of y would be one of what has attended.
   op.lstm.plain = lstm.plain && !lstm.unprojected;
   op.attention = attention_of(call, kSlotsAfterOptions);

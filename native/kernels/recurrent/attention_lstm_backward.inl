@@ -261,6 +261,7 @@ inline AttentionBackward attention_lstm_backward_of(const Call& call) noexcept {
   constexpr int kFirst = kSlotsAfterOptions + 5;  // behind what layer normalization and the clip saved
   AttentionBackward op = {};
   op.lstm = lstm_backward_of(call, kFirst + 7);
+  op.lstm.walk.cost.meetings += 1;
   op.lstm.plain = op.lstm.plain_cell && !has_lstm_options(call) && !op.lstm.dprojected;
   op.queries = call.operand(kFirst).f32(), op.alphas = call.operand(kFirst + 1).f32();
   op.attention = attention_of(call, kFirst + 2);

@@ -148,8 +148,13 @@ inline void gru_forward(const GruForward& op, void* workspace, Team& team) noexc
   if (op.bounds && team.rank() == 0) gru_write_bounds(op.gate_clip, op.bounds);
 }
 
+// Between the two phases of a step with the reset gate before, threads that share columns meet too.
+inline StepCost gru_step_cost(const GruForward& op) noexcept {
+  return {kGruGates * multiply_adds(op.hidden), op.panels(), op.reset_after ? 1 : 2};
+}
+
 inline void gru_run(const GruForward& op, void* workspace, Team& team) noexcept {
-  on_step_team(team, op.hidden.walk, op.hidden.walk.weights, [&](Team& own) { gru_forward(op, workspace, own); });
+  on_step_team(team, op.hidden.walk, op.hidden.walk.cost.weights, [&](Team& own) { gru_forward(op, workspace, own); });
 }
 
 inline size_t gru_memory(const GruForward& op, int team_size) noexcept {
@@ -173,7 +178,7 @@ inline GruForward gru_of(const Call& call) noexcept {
   const Tensor& x = call.operand(0);
   GruForward op = {};
   op.hidden.input_size = x.dim(2), op.hidden.hidden_size = call.operand(3).dim(1);
-  op.hidden.walk = {x.dim(0), x.dim(1), call.operand_i32(8), call.flag(0), kGruGates * multiply_adds(op.hidden)};
+  op.hidden.walk = {x.dim(0), x.dim(1), call.operand_i32(8), call.flag(0)};
   op.hidden.x = x.f32(), op.hidden.h0 = call.operand_f32(1);
   op.hidden.bias_ih = call.operand_f32(4), op.hidden.bias_hh = call.operand_f32(5);
   op.hidden.keep_hidden = lstm_share_of(call, 6), op.hidden.hidden_mask = call.operand_f32(7);
@@ -181,6 +186,7 @@ inline GruForward gru_of(const Call& call) noexcept {
   op.gates = call.output(2).f32(), op.recurrent = call.output(3).f32();
   op.bounds = call.output(4).f32();
   op.reset_after = call.flag(1), op.gate_clip = static_cast<float>(call.number(2));
+  op.hidden.walk.cost = gru_step_cost(op);
   return op;
 }
 
@@ -204,13 +210,14 @@ inline GruForward gru_step_of(const Call& call) noexcept {
   const Tensor &x = call.operand(0), &h = call.operand(1);
   GruForward op = {};
   op.hidden.input_size = x.dim(1), op.hidden.hidden_size = h.dim(1);
-  op.hidden.walk = {1, x.dim(0), nullptr, false, kGruGates * multiply_adds(op.hidden)};
+  op.hidden.walk = {1, x.dim(0), nullptr, false};
   op.hidden.x = x.f32(), op.hidden.h0 = h.f32();
   op.hidden.bias_ih = call.operand_f32(4), op.hidden.bias_hh = call.operand_f32(5);
   op.hidden.keep_hidden = lstm_share_of(call, 6), op.hidden.hidden_mask = call.operand_f32(7);
   op.hidden.y = call.output(0).f32(), op.gates = call.output(1).f32(), op.recurrent = call.output(2).f32();
   op.bounds = call.output(3).f32();
   op.reset_after = call.flag(0), op.gate_clip = static_cast<float>(call.number(1));
+  op.hidden.walk.cost = gru_step_cost(op);
   return op;
 }
 

@@ -2,9 +2,8 @@
 // of a linear layer over dgates.
 #pragma once
 
-#include "kernels/multiply/product.h"
 #include "kernels/recurrent/gru_gates.h"
-#include "kernels/recurrent/hidden.h"
+#include "kernels/recurrent/hidden_backward.h"
 
 namespace lstm::LSTM_ISA {
 
@@ -142,13 +141,14 @@ inline GruBackward gru_backward_of(const Call& call) noexcept {
   const Tensor& y = call.operand(4);
   GruBackward op = {};
   op.hidden.hidden_size = y.dim(2);
-  op.hidden.walk = {y.dim(0), y.dim(1), call.operand_i32(10), call.flag(0),
-                    kGruGates * op.hidden.hidden_size * op.hidden.hidden_size};
+  op.hidden.walk = {y.dim(0), y.dim(1), call.operand_i32(10), call.flag(0)};
   op.hidden.dy = call.operand_f32(0), op.hidden.dh_n = call.operand_f32(1), op.hidden.dh0 = call.output(2).f32();
   op.hidden.dh = call.output(3).f32();
   op.hidden.keep_hidden = lstm_share_of(call, 7), op.hidden.hidden_mask = call.operand_f32(8);
   op.bounds = {call.operand_f32(9)};
   op.reset_after = call.flag(1);
+  op.hidden.walk.cost = {kGruGates * op.hidden.hidden_size * op.hidden.hidden_size, panel_count(op.hidden.hidden_size),
+                         op.reset_after ? 1 : 2};
   op.gates = call.operand(2).f32(), op.recurrent = call.operand(3).f32();
   op.y = y.f32(), op.h0 = call.operand_f32(5);
   op.dgates = call.output(0).f32(), op.drecurrent = call.output(1).f32();
@@ -173,10 +173,11 @@ inline void gru_walk_back(const Call& call, Team& team) noexcept {
   clear_past_lengths(op.hidden.walk, team.split(op.hidden.walk.batch), op.drecurrent, H);
 
   // dr and dz, then dq with the reset gate after the product; before it, dq has joined what the memory carries.
-  op.hidden.chained[0] = {op.dgates, kGruGates * H}, op.hidden.chained[1] = {op.drecurrent, H};
+  op.hidden.chained[0] = {op.dgates, kGruGates * H};
+  if (op.reset_after) op.hidden.chained[1] = {op.drecurrent, H};
   const auto chain = [&](int64_t panel, ListedPart* parts) {
     parts[0] = {memory.after[0], 0, op.columns(panel, kResetGate), kCandidateGate * H};
-    parts[1] = {memory.after[1], 0, op.columns(panel, kCandidateGate), H};
+    if (op.reset_after) parts[1] = {memory.after[1], 0, op.columns(panel, kCandidateGate), H};
     return op.reset_after ? 2 : 1;
   };
   walk_backward(op.hidden, memory, share, team, chain, [&](BackwardRows listed, int64_t step) {
@@ -202,7 +203,7 @@ inline void gru_walk_back(const Call& call, Team& team) noexcept {
 
 void gru_backward(const Call& call, Team& team) noexcept {
   const SequenceWalk walk = gru_backward_of(call).hidden.walk;
-  on_step_team(team, walk, walk.weights, [&](Team& own) { gru_walk_back(call, own); });
+  on_step_team(team, walk, walk.cost.weights, [&](Team& own) { gru_walk_back(call, own); });
 }
 
 // gru_backward_weight

@@ -39,23 +39,24 @@ inline int64_t lstm_list_rows(const LstmForward& op, const LstmMemory& memory, R
   return active;
 }
 
-// i, f, o = σ(z); g = tanh(z); c = f * c' + i * g, by one FMA over the rounded i * g; h = o * tanh(c). For `count` units
-// from `first`; z holds the four gates of kLanes units.
-LSTM_INLINE void lstm_cell(const float* z, const LstmRow& row, int64_t first, int64_t count,
-                           int64_t hidden_size) noexcept {
+// i, f, o = σ(z); g = tanh(z); c = f * c' + i * g, by one FMA over the rounded i * g. Returns h = o * tanh(c) of `count`
+// units from `first`; z holds the four gates of kLanes units.
+LSTM_INLINE Vector lstm_cell(const float* z, const LstmRow& row, int64_t first, int64_t count,
+                             int64_t hidden_size) noexcept {
   const Vector i = sigmoid(load(z + kInputGate * kLanes));
   const Vector f = sigmoid(load(z + kForgetGate * kLanes));
   const Vector g = tanh(load(z + kCellGate * kLanes));
   const Vector o = sigmoid(load(z + kOutputGate * kLanes));
   const Vector c = fma(f, load_first(row.c_before + first, count), multiply(i, g));
   store_first(row.c + first, c, count);
-  store_first(row.h + first, multiply(o, tanh(c)), count);
-  if (!row.gates) return;
+  const Vector h = multiply(o, tanh(c));
+  if (!row.gates) return h;
   float* gates = row.gates + first;
   store_first(gates + kInputGate * hidden_size, i, count);
   store_first(gates + kForgetGate * hidden_size, f, count);
   store_first(gates + kCellGate * hidden_size, g, count);
   store_first(gates + kOutputGate * hidden_size, o, count);
+  return h;
 }
 
 // b + W_ih x of the steps from `step` on, for the rows and panels of a share.
@@ -94,7 +95,7 @@ LSTM_INLINE void lstm_list_cells(const LstmForward& op, const LstmMemory& memory
   for (int64_t r = tile.begin; r < tile.end; ++r) {
     const LstmRow& row = memory.rows[r];
     for (int gate = 0; gate < kLstmGates; ++gate) list.add(row.gates + gate * H + first, 1);
-    list.add(row.c + first, 1), list.add(row.h + first, 1);
+    list.add(row.c + first, 1), list.add((op.projected ? memory.options[r].unprojected : row.h) + first, 1);
   }
 }
 
@@ -105,12 +106,13 @@ LSTM_INLINE void lstm_tile_cells(const LstmForward& op, const LstmMemory& memory
   for (int64_t r = tile.begin; r < tile.end; ++r, z += kTileColumns) {
     const LstmRow& row = memory.rows[r];
     if (op.plain) {
-      lstm_cell(z, row, first, H - first, H);
-    } else {
-      const LstmRowOptions& options = memory.options[r];
-      const LstmOutputs outputs = lstm_variant_gates(op, z, row, options, first, H - first);
-      lstm_variant_hidden(op, outputs, row, options, first, H - first);
+      store_first(row.h + first, lstm_cell(z, row, first, H - first, H), H - first);
+      continue;
     }
+    const LstmRowOptions& options = memory.options[r];
+    const Vector h = op.plain_cell ? lstm_cell(z, row, first, H - first, H)
+                                   : lstm_variant_hidden(op, lstm_variant_gates(op, z, row, options, first, H - first));
+    lstm_give_hidden(op, h, row, options, first, H - first);
   }
 }
 
@@ -257,7 +259,8 @@ inline void lstm_read_cell(LstmForward& op, const Call& call, int attribute) noe
   op.g0 = call.operand_f32(kGateStateSlot);
   op.norm = LstmNorm(call);
   op.kind = lstm_kind_of(call, attribute);
-  op.plain = op.kind.plain() && !has_lstm_options(call);
+  op.plain_cell = op.kind.plain() && !op.peepholes.input && !op.keep_cell.data && !op.gates_recur;
+  op.plain = op.plain_cell && !has_lstm_options(call);
 }
 
 // The multiply-adds of a step for each row: of what it has from the step before, and of all.
@@ -266,6 +269,11 @@ inline int64_t lstm_recurrent_work(const LstmForward& op) noexcept {
 }
 inline int64_t lstm_work(const LstmForward& op) noexcept {
   return kLstmGates * op.hidden_size * op.input_size + lstm_recurrent_work(op);
+}
+
+// Of the recurrent part alone: where a step has few rows, x is multiplied ahead.
+inline StepCost lstm_step_cost(const LstmForward& op) noexcept {
+  return {lstm_recurrent_work(op), op.panels(), 1 + op.projected + op.normalizes()};
 }
 
 // What both write for the way back, from output `slot` on.
@@ -304,7 +312,7 @@ inline LstmForward lstm_forward_of(const Call& call, int lengths_slot = kSlotsAf
   const Tensor& x = call.operand(0);
   LstmForward op = {};
   lstm_read_cell(op, call, 1);
-  op.walk = {x.dim(0), x.dim(1), call.operand_i32(lengths_slot), call.flag(0), lstm_recurrent_work(op)};
+  op.walk = {x.dim(0), x.dim(1), call.operand_i32(lengths_slot), call.flag(0), lstm_step_cost(op)};
   op.x = x.f32(), op.h0 = call.operand_f32(1), op.c0 = call.operand_f32(2);
   op.y = call.output(0).f32(), op.h_n = call.output(1).f32(), op.c_n = call.output(2).f32();
   op.gates = call.output(3).f32(), op.cells = call.output(4).f32(), op.unprojected = call.output(5).f32();
@@ -332,7 +340,7 @@ inline LstmForward lstm_step_of(const Call& call) noexcept {
   const Tensor& x = call.operand(0);
   LstmForward op = {};
   lstm_read_cell(op, call, 0);
-  op.walk = {1, x.dim(0), nullptr, false, lstm_recurrent_work(op)};
+  op.walk = {1, x.dim(0), nullptr, false, lstm_step_cost(op)};
   op.x = x.f32(), op.h0 = call.operand(1).f32(), op.c0 = call.operand(2).f32();
   op.y = call.output(0).f32(), op.cells = call.output(1).f32(), op.gates = call.output(2).f32();
   op.unprojected = call.output(3).f32(), op.recurred = call.output(4).f32();

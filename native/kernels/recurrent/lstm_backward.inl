@@ -184,7 +184,7 @@ inline LstmBackward lstm_backward_of(const Call& call, int lengths_slot = kSlots
   op.normalized_cell = call.operand_f32(kSlotsAfterOptions + 3);
   op.scales = call.operand_f32(kSlotsAfterOptions + 4);
   op.kind = lstm_kind_of(call, 1);
-  op.walk.weights = lstm_work(op);
+  op.walk.cost = {lstm_work(op), panel_count(op.output_size), 1 + op.gates_recur + op.projected + op.normalizes()};
   op.dgates = call.output(0).f32(), op.dh0 = call.output(1).f32(), op.dc0 = call.output(2).f32();
   op.dprojected = call.output(3).f32(), op.dg0 = call.output(4).f32();
   op.dh = call.output(5).f32(), op.dcells = call.output(6).f32();

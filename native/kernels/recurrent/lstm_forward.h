@@ -11,7 +11,7 @@ struct LstmForward {
   SequenceWalk walk;
   int64_t input_size, hidden_size, output_size;  // the size of h: P with a projection, else H
   LstmKind kind;
-  bool plain;                          // no option at all
+  bool plain, plain_cell;              // no option at all; none of those that the cell itself has
   bool projected;                      // h = W_hr (o φ(c))
   const float *x, *h0, *c0;            // h0 and c0: zeros when null
   const float *packed_ih, *packed_hh;  // gates4

@@ -143,7 +143,8 @@ inline void lstm_norm_row(const LstmForward& op, const LstmMemory& memory, int64
     const Vector n = cells(load_first(row.c + unit, count));
     if (normalized) store_first(normalized + unit, n, count);
     const Vector visible = fma(load_first(op.norm.cell + unit, count), n, load_first(op.norm.cell_bias + unit, count));
-    lstm_variant_hidden(op, {load(input + unit * kLstmGates), visible}, row, options, unit, count);
+    const Vector h = lstm_variant_hidden(op, {load(input + unit * kLstmGates), visible});
+    lstm_give_hidden(op, h, row, options, unit, count);
   }
   if (float* scales = saved_row(op.scales, options.position, 3)) {
     scales[0] = standard[0].scale, scales[1] = standard[1].scale, scales[2] = cells.scale;

@@ -62,11 +62,14 @@ LSTM_INLINE LstmOutputs lstm_variant_gates(const LstmForward& op, const float* z
   return {o, c};
 }
 
-// o * φ(c), c being what layer normalization makes of it, if there is one. Without a projection h is stored; with one,
-// what it multiplies is.
-LSTM_INLINE void lstm_variant_hidden(const LstmForward& op, LstmOutputs outputs, const LstmRow& row,
-                                     const LstmRowOptions& options, int64_t first, int64_t count) noexcept {
-  const Vector h = multiply(outputs.o, activate(op.kind.cell, outputs.c));
+// o * φ(c), c being what layer normalization makes of it, if there is one.
+LSTM_INLINE Vector lstm_variant_hidden(const LstmForward& op, LstmOutputs outputs) noexcept {
+  return multiply(outputs.o, activate(op.kind.cell, outputs.c));
+}
+
+// Without a projection h is stored; with one, what it multiplies is.
+LSTM_INLINE void lstm_give_hidden(const LstmForward& op, Vector h, const LstmRow& row, const LstmRowOptions& options,
+                                  int64_t first, int64_t count) noexcept {
   if (!op.projected) lstm_store_hidden(h, row, options, first, count);
   if (options.unprojected) store_first(options.unprojected + first, h, count);
 }

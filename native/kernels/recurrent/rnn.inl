@@ -2,8 +2,7 @@
 // its recurrent weight. The other gradients are those of a linear layer over dgates.
 #pragma once
 
-#include "kernels/multiply/product.h"
-#include "kernels/recurrent/hidden.h"
+#include "kernels/recurrent/hidden_backward.h"
 #include "simd/math.h"
 
 namespace lstm::LSTM_ISA {
@@ -72,10 +71,15 @@ inline void rnn_forward(const RnnForward& rnn, void* workspace, Team& team) noex
       rnn.gate_clip, [&](Vector z) { return rnn_activate(rnn.relu, z); }, rnn.bounds, 0);
 }
 
+inline StepCost rnn_step_cost(const HiddenForward& op) noexcept {
+  return {multiply_adds(op), panel_count(op.hidden_size)};
+}
+
 inline void rnn_run(const RnnForward& rnn, const Call& call, Team& team) noexcept {
   RnnForward op = rnn;
   op.hidden.packed_ih = call.packs[0], op.hidden.packed_hh = call.packs[1];
-  on_step_team(team, op.hidden.walk, op.hidden.walk.weights, [&](Team& own) { rnn_forward(op, call.workspace, own); });
+  on_step_team(team, op.hidden.walk, op.hidden.walk.cost.weights,
+               [&](Team& own) { rnn_forward(op, call.workspace, own); });
 }
 
 inline size_t rnn_memory(const HiddenForward& op, int team_size) noexcept {
@@ -98,7 +102,7 @@ inline RnnForward rnn_of(const Call& call) noexcept {
   RnnForward rnn = {};
   HiddenForward& op = rnn.hidden;
   op.input_size = x.dim(2), op.hidden_size = call.operand(3).dim(1);
-  op.walk = {x.dim(0), x.dim(1), call.operand_i32(8), call.flag(0), multiply_adds(op)};
+  op.walk = {x.dim(0), x.dim(1), call.operand_i32(8), call.flag(0), rnn_step_cost(op)};
   op.x = x.f32(), op.h0 = call.operand_f32(1);
   op.bias_ih = call.operand_f32(4), op.bias_hh = call.operand_f32(5);
   op.keep_hidden = lstm_share_of(call, 6), op.hidden_mask = call.operand_f32(7);
@@ -124,7 +128,7 @@ inline RnnForward rnn_step_of(const Call& call) noexcept {
   RnnForward rnn = {};
   HiddenForward& op = rnn.hidden;
   op.input_size = x.dim(1), op.hidden_size = h.dim(1);
-  op.walk = {1, x.dim(0), nullptr, false, multiply_adds(op)};
+  op.walk = {1, x.dim(0), nullptr, false, rnn_step_cost(op)};
   op.x = x.f32(), op.h0 = h.f32();
   op.bias_ih = call.operand_f32(4), op.bias_hh = call.operand_f32(5);
   op.keep_hidden = lstm_share_of(call, 6), op.hidden_mask = call.operand_f32(7);
@@ -152,7 +156,8 @@ inline HiddenBackward rnn_backward_of(const Call& call) noexcept {
   const Tensor& gates = call.operand(2);
   HiddenBackward op = {};
   op.hidden_size = gates.dim(2);
-  op.walk = {gates.dim(0), gates.dim(1), call.operand_i32(7), call.flag(0), op.hidden_size * op.hidden_size};
+  const StepCost cost = {op.hidden_size * op.hidden_size, panel_count(op.hidden_size)};
+  op.walk = {gates.dim(0), gates.dim(1), call.operand_i32(7), call.flag(0), cost};
   op.dy = call.operand_f32(0), op.dh_n = call.operand_f32(1);
   op.keep_hidden = lstm_share_of(call, 4), op.hidden_mask = call.operand_f32(5);
   op.dh0 = call.output(1).f32(), op.dh = call.output(2).f32();
@@ -204,7 +209,7 @@ inline void rnn_walk_back(const Call& call, Team& team) noexcept {
 
 void rnn_backward(const Call& call, Team& team) noexcept {
   const SequenceWalk walk = rnn_backward_of(call).walk;
-  on_step_team(team, walk, walk.weights, [&](Team& own) { rnn_walk_back(call, own); });
+  on_step_team(team, walk, walk.cost.weights, [&](Team& own) { rnn_walk_back(call, own); });
 }
 
 // rnn_backward_weight

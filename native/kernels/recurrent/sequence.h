@@ -6,12 +6,19 @@
 
 namespace lstm::LSTM_ISA {
 
+// What a step takes, by which threads share it: multiply-adds for each row, panels of columns, and how often threads that
+// share columns wait for each other.
+struct StepCost {
+  int64_t weights = 0, panels = 1;
+  int meetings = 1;
+};
+
 // Step s of a row is time s, or time length - 1 - s when reversed. Rows past their length take no part in a step.
 struct SequenceWalk {
   int64_t steps, batch;
   const int32_t* lengths;  // null: every row has all steps
   bool reverse;
-  int64_t weights = 0;  // multiply-adds of a step for each row, where the kernel says so
+  StepCost cost = {};  // of a kernel whose threads never wait for each other, none
 
   int64_t length(int64_t row) const { return lengths ? lengths[row] : steps; }
   int64_t time(int64_t row, int64_t step) const { return reverse ? length(row) - 1 - step : step; }
@@ -29,17 +36,19 @@ constexpr int64_t kFarWeights = 1 << 22;
 constexpr int64_t kFarCost = 24;
 
 // Whether threads have rows of the batch, rather than columns of every row. Tiles are as high as they are, so that 8 rows
-// are 3 tiles for all, or 2 for each of two threads; but sharing columns costs a meeting after each step, and sharing rows
+// are 3 tiles for all, or 2 for each of two threads; but sharing columns, in whole panels, costs meetings, and sharing rows
 // has each thread read all weights.
 inline bool splits_rows(const SequenceWalk& walk, int size) noexcept {
   const int64_t batch = walk.batch, own = (batch + size - 1) / size;
+  const auto [weights, panels, meetings] = walk.cost;
   if (batch < kTileRows * size) return false;
-  const auto cost = [&](int64_t rows, int64_t readers) {
-    const int64_t multiply = (rows + kTileRows - 1) / kTileRows * kTileRows * walk.weights / readers;
-    const int64_t read = walk.weights > kFarWeights ? kFarCost * walk.weights / readers : 0;
+  const auto time = [&, weights = weights, panels = panels](int64_t rows, int64_t own_panels) {
+    const int64_t own_weights = weights * own_panels / panels;
+    const int64_t multiply = (rows + kTileRows - 1) / kTileRows * kTileRows * own_weights;
+    const int64_t read = weights > kFarWeights ? kFarCost * own_weights : 0;
     return multiply > read ? multiply : read;
   };
-  return cost(own, 1) <= cost(batch, size) + (size > 1 ? kMeeting : 0);
+  return time(own, panels) <= time(batch, (panels + size - 1) / size) + (size > 1 ? meetings * kMeeting : 0);
 }
 
 // A thread's part of a step: rows of the batch and panels of columns. With enough rows the batch is split, and no thread

@@ -210,7 +210,8 @@ inline SlstmForward slstm_read(const Call& call, int64_t rows_of_x) noexcept {
   SlstmForward op = {};
   op.hidden.input_size = weight_ih.dim(1), op.hidden.hidden_size = weight_ih.dim(0) / kLstmGates;
   op.head_size = weight_hh.dim(1);
-  op.hidden.walk = {1, rows_of_x, nullptr, false, weight_ih.dim(0) * (op.hidden.input_size + op.head_size)};
+  const StepCost cost = {weight_ih.dim(0) * (op.hidden.input_size + op.head_size), op.panels().count()};
+  op.hidden.walk = {1, rows_of_x, nullptr, false, cost};
   op.hidden.x = call.operand(0).f32(), op.hidden.h0 = call.operand_f32(1);
   for (int state = 0; state < kSlstmStates; ++state) op.carried[state].initial = call.operand_f32(2 + state);
   op.hidden.bias_ih = call.operand_f32(7), op.hidden.bias_hh = call.operand_f32(8);
@@ -227,7 +228,7 @@ inline size_t slstm_memory(const SlstmForward& op, int team_size) noexcept {
 
 inline void slstm_run(SlstmForward op, const Call& call, Team& team) noexcept {
   op.hidden.packed_ih = call.packs[0], op.hidden.packed_hh = call.packs[1];
-  on_step_team(team, op.hidden.walk, op.hidden.walk.weights,
+  on_step_team(team, op.hidden.walk, op.hidden.walk.cost.weights,
                [&](Team& own) { slstm_forward(op, call.workspace, own); });
 }
 
@@ -247,7 +248,7 @@ inline void slstm_run(SlstmForward op, const Call& call, Team& team) noexcept {
 inline SlstmForward slstm_of(const Call& call) noexcept {
   const Tensor& x = call.operand(0);
   SlstmForward op = slstm_read(call, x.dim(1));
-  op.hidden.walk = {x.dim(0), x.dim(1), call.operand_i32(12), call.flag(0), op.hidden.walk.weights};
+  op.hidden.walk = {x.dim(0), x.dim(1), call.operand_i32(12), call.flag(0), op.hidden.walk.cost};
   op.exponential_forget = call.flag(1);
   op.hidden.y = call.output(0).f32(), op.hidden.h_n = call.output(1).f32();
   for (int state = 0; state < kSlstmStates; ++state) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "kernels/multiply/heads.h"
-#include "kernels/recurrent/hidden.h"
+#include "kernels/recurrent/hidden_backward.h"
 #include "kernels/recurrent/lstm_gates.h"
 
 namespace lstm::LSTM_ISA {
@@ -104,7 +104,8 @@ LSTM_INLINE void slstm_cell_backward(Vector dh, const SlstmBackwardRow& row, int
   store_first(row.dgates + kOutputGate * hidden_size, multiply(multiply(dh, q), multiply(o, subtract(one, o))), count);
 }
 
-// The part of dh that comes through the gates of the step after: gate by gate, of the heads that a panel's units are in.
+// Lists what the gates of the step after give to a panel of dh: gate by gate, of the heads that its units are in. Returns
+// how many parts that is.
 inline int slstm_chain(const SlstmBackward& op, const HiddenBackwardMemory& memory, int64_t panel,
                        ListedPart* parts) noexcept {
   const HeadPanels heads = op.panels();
@@ -121,8 +122,8 @@ inline void slstm_list_backward(const SlstmBackward& op, const SlstmBackwardMemo
                                 int64_t first, int64_t units, FetchList& lines) noexcept {
   const SlstmBackwardRow at = slstm_backward_row(op, memory, row, step, first);
   for (int gate = 0; gate < kLstmGates; ++gate) {
-    lines.add(at.gates + gate * op.hidden.hidden_size, units),
-        lines.add(at.dgates + gate * op.hidden.hidden_size, units);
+    lines.add(at.gates + gate * op.hidden.hidden_size, units);
+    lines.add(at.dgates + gate * op.hidden.hidden_size, units);
   }
   const float* const more[] = {at.c, at.n, at.c_before, at.n_before, at.forget_slope};
   for (const float* read : more) {
@@ -192,7 +193,8 @@ inline SlstmBackward slstm_backward_of(const Call& call) noexcept {
   const Tensor &cells = call.operand(7), &weight_hh = call.operand(11);
   SlstmBackward op = {};
   op.hidden.hidden_size = cells.dim(2), op.head_size = weight_hh.dim(1);
-  op.hidden.walk = {cells.dim(0), cells.dim(1), call.operand_i32(14), call.flag(0), weight_hh.dim(0) * op.head_size};
+  const StepCost cost = {weight_hh.dim(0) * op.head_size, op.panels().count()};
+  op.hidden.walk = {cells.dim(0), cells.dim(1), call.operand_i32(14), call.flag(0), cost};
   op.hidden.dy = call.operand_f32(0), op.hidden.dh_n = call.operand_f32(1);
   op.dc_n = call.operand_f32(2), op.dn_n = call.operand_f32(3), op.dm_n = call.operand_f32(4);
   op.gates = call.operand(5).f32(), op.forget_slope = call.operand_f32(6);
@@ -242,7 +244,7 @@ inline void slstm_walk_back(const SlstmBackward& op, void* workspace, Team& team
 void slstm_backward(const Call& call, Team& team) noexcept {
   SlstmBackward op = slstm_backward_of(call);
   op.hidden.packed_hh = call.packs[0];
-  on_step_team(team, op.hidden.walk, op.hidden.walk.weights,
+  on_step_team(team, op.hidden.walk, op.hidden.walk.cost.weights,
                [&](Team& own) { slstm_walk_back(op, call.workspace, own); });
 }
 

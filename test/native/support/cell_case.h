@@ -80,7 +80,7 @@ struct CellOperands {
   static Array share(const CellCase& c, Zoneout zoneout, uint32_t seed) {
     if (zoneout != Zoneout::expected) return coins(c.sequence(c.units), seed, 1);
     std::vector<float> values = random_floats({c.units}, seed, 0.3f).floats();
-    for (float& value : values) value = std::fabs(value);
+    for (float& value : values) value = std::min(std::fabs(value), 1.0f);
     return floats({c.units}, values);
   }
 
