@@ -115,6 +115,25 @@ TEST(CrossEntropy, LossAndGradientMeetTheirDefinitions) {
   }
 }
 
+TEST(CrossEntropy, KeepsTheDigitsOfASmallLossAndItsGradient) {
+  for (const float lead : {1.0f, 8.0f, 12.0f, 16.0f, 30.0f, 80.0f}) {
+    const std::vector<float> x = {-0.5f, lead, 0.25f};
+    const double others = std::exp(double{x[0]} - lead) + std::exp(double{x[2]} - lead);
+    const auto forward = run_everywhere({KernelId::cross_entropy,
+                                         {{floats({1, 3}, x)}, {ints({1}, {1})}, {}, {}},
+                                         {{empty({})}, {empty({})}, {empty({1})}},
+                                         {{kIgnored}, {0}}});
+    expect_close(forward[0][0].floats(), {std::log1p(others)}, 1);
+    const double lse = forward[2][0].floats()[0], first = std::exp(x[0] - lse), third = std::exp(x[2] - lse);
+    const std::vector<float> dlogits = run_for_floats(
+        {KernelId::cross_entropy_backward,
+         {{floats({}, {1})}, {floats({1, 3}, x)}, {ints({1}, {1})}, {}, {}, {forward[2][0]}, {forward[1][0]}},
+         {{empty({1, 3})}},
+         {{kIgnored}, {0}}});
+    expect_close(dlogits, {first, -(first + third), third}, 3, 2);
+  }
+}
+
 TEST(CrossEntropy, SmoothedAndWeightedLabelsMeetTheirDefinitions) {
   constexpr double kSmoothing = 0.125;
   for (const int64_t classes : kSizes) {

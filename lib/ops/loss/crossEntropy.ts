@@ -117,10 +117,14 @@ export const crossEntropyBackward = defineOp({
       const label = labelWeight(targets.data[row]!, size, class_weights, label_smoothing);
       let whole = 0;
       for (let k = 0; k < size; k++) whole += label(k);
+      let others = 0;
       for (let k = 0; k < size; k++) {
         const probability = Math.exp(logits.data[row * size + k]! - log_sum_exp.data[row]!);
         dlogits.data[row * size + k] = scale * (probability * whole - label(k));
+        if (k !== targets.data[row]) others += dlogits.data[row * size + k]!;
       }
+      // They add up to 0: with a rounded log_sum_exp that is right where probability − 1 would lose its digits.
+      dlogits.data[row * size + targets.data[row]!] = -others;
     }
   },
 });

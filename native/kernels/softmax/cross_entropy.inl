@@ -71,7 +71,7 @@ struct Labels {
   // The part of a label that every class shares: ε/V.
   double share() const { return smoothing / static_cast<double>(rows.classes); }
   // Σ c_k (lse - x_k), lse = max + log_sum.
-  double spread(const float* x, float max, float log_sum) const {
+  double spread(const float* x, float max, double log_sum) const {
     const Vector highest = broadcast(max);
     const double below = reduce<DoubleLaneSum>(static_cast<size_t>(rows.classes), [=, this](size_t k, size_t n) {
       return multiply(weights_at(k, n), subtract(highest, load_first(x + k, n)));
@@ -88,12 +88,13 @@ size_t cross_entropy_workspace(const Call& call, int) noexcept {
 // Computes  lse = max x + ln Σ e^(x - max x);  nll_k = lse - x_k;  total_weight = Σ_r w c[target];
 //           loss = Σ_r w·((1 - ε) c[target] nll[target] + ε/V Σ_k c_k nll_k) / total_weight
 //           dx_k = dloss·w / total_weight · (a e^(x_k - lse) - (1 - ε) c[target] onehot_k - ε/V c_k),
-//           a = (1 - ε) c[target] + ε/V Σ c; sums over the rows with target != ignore_index; c is 1 without class weights
+//           a = (1 - ε) c[target] + ε/V Σ c, dx_target being less the sum of the others; sums over the rows with target !=
+//           ignore_index; c is 1 without class weights
 // Shapes    logits [...,V], targets int32 [...], weights [...] or none, class_weights c [V] or none, log_sum_exp [...];
 //           loss, total_weight []
 // Layout    dense
 // Aliasing  dlogits may be logits
-// Accuracy  a row 3 ULP of lse; rows added in float64 in their order; total_weight 0 gives loss 0 and gradient 0
+// Accuracy  a row 3 ULP of its loss, of lse in dx; rows added in float64 in their order; total_weight 0 gives loss 0 and gradient 0
 // Source    PyTorch, cross_entropy with reduction 'mean'; Szegedy et al. 2016 for the smoothing
 void cross_entropy(const Call& call, Team& team) noexcept {
   const ClassRows all(call, 0);
@@ -106,8 +107,8 @@ void cross_entropy(const Call& call, Team& team) noexcept {
     if (!all.counts(row) && log_sum_exp == nullptr) continue;
     const float* x = all.logits + row * all.classes;
     const float max = row_max(x, all.classes);
-    const float log_sum = log_of(row_exponential_sum(x, all.classes, max));
-    if (log_sum_exp != nullptr) log_sum_exp[row] = max + log_sum;
+    const double log_sum = row_log_sum(x, all.classes, max);
+    if (log_sum_exp != nullptr) log_sum_exp[row] = static_cast<float>(max + log_sum);
     if (!all.counts(row)) continue;
     // max - x[target] is taken in float64: for large logits it would lose what log_sum adds.
     losses[row] = all.valid(row) ? (double{max} - x[all.targets[row]]) + log_sum : NAN;
@@ -140,11 +141,9 @@ void cross_entropy_backward(const Call& call, Team& team) noexcept {
       continue;
     }
     const double unit = dloss * weight / total_weight, own = (1 - labels.smoothing) * labels.of_target(row);
-    const float factor = static_cast<float>(unit * own);
     const double shared = unit * labels.share();
     const Vector scale = broadcast(all.valid(row) ? static_cast<float>(unit * own + shared * labels.sum) : NAN);
     const Vector shift = broadcast(log_sum_exp[row]), part = broadcast(static_cast<float>(shared));
-    const float target = all.valid(row) ? x[all.targets[row]] : 0;
     if (labels.smoothing == 0) {
       map_range(
           {0, all.classes}, dx, [=](Vector v) { return multiply(scale, exp(subtract(v, shift))); }, x);
@@ -155,10 +154,11 @@ void cross_entropy_backward(const Call& call, Team& team) noexcept {
       });
     }
     if (!all.valid(row)) continue;
-    float probability[kLanes];
-    store(probability, exp(subtract(broadcast(target), shift)));
-    const float shared_out = static_cast<float>(shared * (labels.sum * probability[0] - labels.of_target(row)));
-    dx[all.targets[row]] = factor * (probability[0] - 1.0f) + (labels.smoothing == 0 ? 0.0f : shared_out);
+    // The gradients of a row add up to 0, and e^(x - lse) - 1 would lose the digits of a target that is all but certain.
+    float* const target = dx + all.targets[row];
+    *target = 0;
+    *target = static_cast<float>(0 - reduce<DoubleLaneSum>(static_cast<size_t>(all.classes),
+                                                           [dx](size_t k, size_t n) { return load_first(dx + k, n); }));
   }
 }
 

@@ -11,13 +11,6 @@ LSTM_INLINE float row_max(const float* x, int64_t n) {
   return reduce<LaneMax>(static_cast<size_t>(n), [x](size_t i, size_t count) { return load_first(x + i, count); });
 }
 
-// Σ e^(x - max)
-LSTM_INLINE float row_exponential_sum(const float* x, int64_t n, float max) {
-  const Vector shift = broadcast(max);
-  return reduce<LaneSum>(static_cast<size_t>(n),
-                         [=](size_t i, size_t count) { return exp(subtract(load_first(x + i, count), shift)); });
-}
-
 // y = e^(x - max) / Σ e^(x - max) over a row; y may be x.
 LSTM_INLINE void softmax_row(const float* x, float* y, int64_t n) {
   const Vector max = broadcast(row_max(x, n));
@@ -42,6 +35,23 @@ LSTM_INLINE float log_of(float x) {
   float lanes[kLanes];
   store(lanes, log(broadcast(x)));
   return lanes[0];
+}
+
+// ln Σ e^(x - max). The term of the maximum is 1, and ln(1 + r), r being the sum of the others in float64, is
+// r ln(u) / (u - 1) with u = 1 + r rounded, which keeps its digits where r is small.
+LSTM_INLINE double row_log_sum(const float* x, int64_t n, float max) {
+  const Vector shift = broadcast(max), one = broadcast(1.0f);
+  const auto sum = [=](auto term) {
+    return reduce<DoubleLaneSum>(static_cast<size_t>(n), [=](size_t i, size_t count) {
+      const Vector below = subtract(load_first(x + i, count), shift);
+      return term(below, equal(below, zero()));
+    });
+  };
+  const double largest = sum([=](Vector, Mask is_max) { return select(is_max, one, zero()); });
+  const double others = sum([](Vector below, Mask is_max) { return select(is_max, zero(), exp(below)); });
+  const double rest = largest - 1 + others;
+  const float u = static_cast<float>(1 + rest);
+  return u == 1.0f ? rest : log_of(u) * (rest / (double{u} - 1));
 }
 
 // The weight of a row that counts, given the optional weights.
