@@ -178,9 +178,9 @@ eachBackend((backend) => {
     await expect(named).rejects.toThrow('targets: expected { data, shape } with a typed array, received { tags }');
     await expect(named).rejects.toThrow(DataError);
     const plain = model.evaluate([{ ...batch, lengths, weights: [1, 2] as never }], options);
-    await expect(plain).rejects.toThrow('weights: expected { data, shape } with a typed array, received an array');
+    await expect(plain).rejects.toThrow('weights: expected { data, shape } with a typed array, received [1, 2]');
     const length = model.predict({ ...batch, lengths: [1, 2] as never });
-    await expect(length).rejects.toThrow('lengths: expected { data, shape } with an Int32Array, received an array');
+    await expect(length).rejects.toThrow('lengths: expected { data, shape } with an Int32Array, received [1, 2]');
   });
 
   test('a NaN among the features is found', async () => {
