@@ -74,6 +74,8 @@ export function describe(value: unknown): string {
   if (isVariable(value)) return 'a Variable';
   if (Array.isArray(value)) return describeArray(value);
   const kind = Object.prototype.toString.call(value).slice(8, -1);
+  // What is given in its place is mostly what it resolves to.
+  if (kind === 'Promise') return 'a Promise (await it)';
   if (kind !== 'Object') return `a value of type ${kind}`;
   const names = Object.keys(value);
   if (names.length === 0) return '{}';

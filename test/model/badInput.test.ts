@@ -278,8 +278,10 @@ eachBackend((backend) => {
 
   test('vjp and verify refuse what is no module', async () => {
     const x = noise(1, 2, 3, 2);
-    await expect(vjp(undefined as never, x, x)).rejects.toThrow('vjp: expected a module, received undefined');
-    await expect(verify(lstm(2) as never, { inputs: x })).rejects.toThrow('verify: expected a module, received');
+    await expect(vjp(undefined as never, x, x)).rejects.toThrow('vjp: expected a model, received undefined');
+    await expect(verify(lstm(2) as never, { inputs: x })).rejects.toThrow(
+      'verify: expected a model, received the layer lstm',
+    );
   });
 
   test('vjp refuses cotangents of what is no output, and unknown initial states', async () => {

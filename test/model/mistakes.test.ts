@@ -18,6 +18,8 @@ import {
   sequential,
   series,
   setThreads,
+  verify,
+  vjp,
   Vocabulary,
   WordVocabulary,
   type Module,
@@ -166,6 +168,16 @@ const calls: readonly [what: string, wrong: readonly unknown[], call: (given: ne
   ['quantiles of a score', odd, (given) => metrics.crps([1], given, [0.5])],
   ['options of a scaled error', odd, (given) => metrics.mase([1], [1], given)],
 ];
+
+test('a model that nobody awaited is told to be a Promise', async () => {
+  const [promise, inputs] = [Promise.resolve(trained) as never, noise(1, 1, 4, 1)];
+  const message = 'expected a model, received a Promise (await it)';
+  await expect(forecast(plain, promise)).rejects.toThrow(`forecast: ${message}`);
+  await expect(plain.backtest(promise)).rejects.toThrow(`backtest: ${message}`);
+  await expect(sequences.classify(promise, ['a'])).rejects.toThrow(`classify: ${message}`);
+  await expect(vjp(promise, { inputs }, inputs)).rejects.toThrow(`vjp: ${message}`);
+  await expect(verify(promise, { inputs })).rejects.toThrow(`verify: ${message}`);
+});
 
 test.each(calls)('%s that cannot be is refused by an error of this package', async (_, wrong, call) => {
   for (const given of wrong) {
