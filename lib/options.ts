@@ -68,12 +68,35 @@ export function filePath(owner: string, value: unknown): void {
 /** What came instead of what was expected, in a few words. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') return value.length > 40 ? 'a string' : `'${value}'`;
-  if (typeof value === 'function') return value.name ? `the function ${value.name}` : 'a function';
+  if (typeof value === 'function')
+    return layerKind(value) ?? (value.name ? `the function ${value.name}` : 'a function');
   if (typeof value !== 'object' || value === null) return String(value);
   if (isVariable(value)) return 'a Variable';
+  if (Array.isArray(value)) return describeArray(value);
   const kind = Object.prototype.toString.call(value).slice(8, -1);
-  if (kind !== 'Object') return kind === 'Array' ? 'an array' : `a value of type ${kind}`;
+  // What is given in its place is mostly what it resolves to.
+  if (kind === 'Promise') return 'a Promise (await it)';
+  if (kind !== 'Object') return `a value of type ${kind}`;
   const names = Object.keys(value);
   if (names.length === 0) return '{}';
   return `{ ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', ...' : ''} }`;
+}
+
+/** A short one of plain values, as it is. */
+function describeArray(values: readonly unknown[]): string {
+  const isPlain = values.length <= 8 && values.every((value) => Object(value) !== value);
+  const text = isPlain ? `[${values.map(describe).join(', ')}]` : '';
+  return isPlain && text.length <= 60 ? text : 'an array';
+}
+
+/** Layers are functions, too; told by what they have, for this file stands below theirs. */
+function layerKind(value: object): string | null {
+  const { forward, describe: asJson } = value as { forward?: unknown; describe?: () => { kind: string } };
+  if (typeof forward !== 'function' || typeof asJson !== 'function') return null;
+  try {
+    return `the layer ${asJson.call(value).kind}`;
+  } catch {
+    // What it refers to may have no path yet.
+    return `the layer ${value.constructor.name}`;
+  }
 }

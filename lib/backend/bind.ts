@@ -11,6 +11,7 @@ import {
   type Counts,
   type Shape,
 } from '../ops/shape';
+import { describe } from '../options';
 import type { Program, ProgramInput } from '../program/program';
 import type { ArrayView } from './backend';
 
@@ -67,6 +68,8 @@ function checkArray(program: Program, { name, value }: ProgramInput, array: Arra
   const { dtype } = program.values[value]!;
   const tag = tagOf(array.data);
   const allowed = dtype === 'int32' ? ['Int32Array'] : ['Float32Array', 'Float64Array'];
+  if (array.data === undefined && array.shape === undefined)
+    throw new DataError(`${name}: expected { data, shape }, received ${describe(array)}`);
   if (!allowed.includes(tag)) throw new DataError(`${name}: expected ${allowed.join(' or ')} data, received ${tag}`);
   checkElements(name, array);
 }

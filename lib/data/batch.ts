@@ -1,6 +1,7 @@
 /** What training, evaluation and prediction are fed with: batches, and the data sets that yield them. */
 import type { ArrayView } from '../backend/backend';
 import { DataError } from '../errors';
+import { formatShape } from '../ops/shape';
 import { describe } from '../options';
 import type { Labels } from './labels';
 import type { SeriesFormat } from './series/format';
@@ -58,6 +59,32 @@ export const isData = (value: unknown): value is Data => {
 /** The number of batches in a pass. A function's own `length` counts its parameters, so it says nothing. */
 export function batchCount(data: Data): number | undefined {
   return typeof data === 'function' ? undefined : data?.length;
+}
+
+/** The shapes of the batches of an array: those that are alike one after another as one, with the index of the first. */
+export function batchShapes(data: Data): { shapes?: Record<string, string | number>[] } {
+  if (!Array.isArray(data)) return {};
+  const shapes: Record<string, string | number>[] = [];
+  let before = '';
+  (data as readonly Batch[]).forEach((batch, from) => {
+    const found = shapesOf(batch);
+    const now = JSON.stringify(found);
+    if (now !== before) shapes.push({ from, ...found });
+    before = now;
+  });
+  return { shapes };
+}
+
+/** The shapes of a batch's parts by name; of what is no batch, which `iterate` refuses, none. */
+function shapesOf(batch: unknown): Record<string, string> {
+  const { inputs, ...parts } = Object(batch) as Partial<Batch>;
+  const isAlone = Array.isArray((Object(inputs) as Partial<Tensor>).shape);
+  return Object.fromEntries(
+    Object.entries(isAlone ? { inputs, ...parts } : { ...inputs, ...parts }).flatMap(([name, part]) => {
+      const { shape } = Object(part) as { shape?: readonly number[] };
+      return Array.isArray(shape) ? [[name, formatShape(shape)]] : [];
+    }),
+  );
 }
 
 /** Iterators that one pass has used already. */

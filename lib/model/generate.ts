@@ -2,6 +2,7 @@ import { checkSeed } from '../data/draws';
 import { OptionError, StateError } from '../errors';
 import { philox } from '../ops/philox';
 import { checkOptions, describe, positiveInteger } from '../options';
+import { expectModule } from './expectModule';
 import type { Module } from './module';
 
 export interface GenerateOptions {
@@ -28,11 +29,12 @@ const stepsPerBreath = 256;
 export async function generate(model: Module, options: GenerateOptions): Promise<string> {
   checkOptions('generate', options, ['prompt', 'length', 'temperature', 'seed', 'signal']);
   const { prompt, length = 200, temperature = 1, seed = 0, signal } = options;
+  expectModule('generate', model);
   const { vocabulary } = model;
   if (!vocabulary)
     throw new StateError('generate: the model has no vocabulary; train it on text, or save it with { text: corpus }');
   if (typeof prompt !== 'string' || prompt.length === 0)
-    throw new OptionError('generate: prompt: expected at least one character');
+    throw new OptionError(`generate: prompt: expected a text of at least one character, received ${describe(prompt)}`);
   if (!(temperature >= 0))
     throw new OptionError(`generate: temperature: expected a number >= 0, received ${describe(temperature)}`);
   positiveInteger('generate', 'length', length);

@@ -1,4 +1,4 @@
-import { OptionError, StateError } from '../errors';
+import { StateError } from '../errors';
 import type { NumberArray } from '../backend/backend';
 import { loadFile } from '../checkpoint/file';
 import { iterate, type Batch, type Data } from '../data/batch';
@@ -27,7 +27,7 @@ import { readingsBelow } from './readings';
 import { restoreModel } from './restore';
 import { modelMetadata, saveModel, type SaveOptions } from './save';
 import { Session } from './session';
-import { loadState, type StateDict } from './stateDict';
+import { loadState, parametersBelow, type StateDict } from './stateDict';
 import { summarize } from './summary';
 import { checkWindows } from './windows';
 
@@ -260,12 +260,9 @@ export abstract class Module extends Layer implements Keepsakes {
   #setFrozen(prefix: string, frozen: boolean): void {
     const { network } = this;
     network.requireBound();
-    if (network.busy) throw new StateError(`freeze: the network is busy with ${network.busy}`);
-    const paths = [...network.parameters.keys()].filter(
-      (path) => prefix === '' || path === prefix || path.startsWith(`${prefix}.`),
-    );
-    if (paths.length === 0) throw new OptionError(`freeze: no parameter is named '${prefix}' or stands below it`);
-    for (const path of paths) {
+    const owner = frozen ? 'freeze' : 'unfreeze';
+    if (network.busy) throw new StateError(`${owner}: the network is busy with ${network.busy}`);
+    for (const path of parametersBelow(owner, network, prefix)) {
       if (frozen) network.frozen.add(path);
       else network.frozen.delete(path);
     }

@@ -19,10 +19,9 @@ export class Sequential extends Module {
   readonly layers: readonly Layer[];
 
   constructor(layers: readonly Layer[], options?: ModuleOptions) {
+    // First, for a forgotten array makes options of the second layer.
+    expectLayers(layers);
     super(options);
-    if (!Array.isArray(layers) || layers.length === 0 || !layers.every(isLayer)) {
-      throw new OptionError('sequential: expected an array of one or more layers');
-    }
     this.layers = layers;
     // Numbered fields give PyTorch's paths; the array itself is no field of its own.
     Object.assign(this, layers);
@@ -68,6 +67,15 @@ export class Sequential extends Module {
       return isVariable(result) ? result : result?.output;
     }, first);
   }
+}
+
+function expectLayers(layers: unknown): void {
+  const expected = 'sequential: expected an array of one or more layers';
+  if (isLayer(layers))
+    throw new OptionError(`${expected}, received ${describe(layers)}; put it between brackets, sequential([...])`);
+  if (!Array.isArray(layers) || layers.length === 0) throw new OptionError(`${expected}, received ${describe(layers)}`);
+  const wrong = layers.findIndex((layer) => !isLayer(layer));
+  if (wrong >= 0) throw new OptionError(`${expected}, received ${describe(layers[wrong])} at index ${wrong}`);
 }
 
 /** Inputs by name: `first` the one that no layer reads by its name, the others under theirs. */

@@ -1,5 +1,5 @@
 import { isFiniteFloat32 } from '../arrays';
-import { CheckpointError, DataError, OptionError } from '../errors';
+import { CheckpointError, DataError, OptionError, StateError } from '../errors';
 import type { ArrayView, Executable, NumberArray, Store } from '../backend/backend';
 import { checkElements } from '../backend/bind';
 import { parse, serialize, type FileContent } from '../checkpoint/safetensors';
@@ -35,7 +35,8 @@ export class Session {
   /** The output that `step` gives. */
   private readonly main: string;
   /** Of a network that takes a single array. */
-  private readonly single: SingleInput | null;
+  private single: SingleInput | null;
+  private disposed = false;
 
   constructor(network: Network) {
     this.signature = Object.fromEntries(
@@ -83,8 +84,13 @@ export class Session {
       take(input, single);
       return single.run();
     }
-    if (typeof input !== 'object' || input === null || 'length' in input)
-      throw new DataError('step: expected arrays by input name for this network');
+    this.expectAlive();
+    if (typeof input !== 'object' || input === null || 'length' in input) {
+      const names = Object.keys(this.signature).map((name) => `${name}: { data, shape }`);
+      throw new DataError(
+        `step: expected arrays by input name, { ${names.join(', ')} }, for this network, received ${describe(input)}`,
+      );
+    }
     const slots = slotsOf(this.signature, input);
     if (slots > this.executable.capacities.S) {
       const larger = this.prepare(slots);
@@ -96,6 +102,7 @@ export class Session {
 
   /** Goes back to the state before the first step: the learned one where there is one, else zeros. */
   reset(): void {
+    this.expectAlive();
     for (const { name, shape } of this.states) {
       const learned = this.carried.get(name)?.learned;
       this.store.write(name, learned ? this.store.readNow(learned) : new Float32Array(elementCount(shape)));
@@ -104,6 +111,7 @@ export class Session {
 
   /** The recurrent state as plain bytes, for `importState` here or elsewhere. */
   exportState(): Uint8Array {
+    this.expectAlive();
     // Nobody else runs on the session's own store.
     const entries = this.states.map(({ name, shape }) => [name, { data: this.store.readNow(name), shape }] as const);
     const kinds = Object.fromEntries(this.states.map(({ name }) => [name, this.carried.get(name)!.kind]));
@@ -112,6 +120,7 @@ export class Session {
 
   /** Takes up a state that `exportState` gave. Nothing changes unless all of it fits. */
   importState(bytes: Uint8Array): void {
+    this.expectAlive();
     const { tensors, kinds } = parseState(bytes);
     for (const { name, shape } of this.states) {
       const received = tensors.get(name);
@@ -132,8 +141,19 @@ export class Session {
   }
 
   dispose(): void {
+    this.disposed = true;
+    // A step asks nothing of its own; its run refuses.
+    if (this.single) this.single = { ...this.single, run: () => this.refuse() };
     this.executable.dispose();
     this.store.dispose();
+  }
+
+  private expectAlive(): void {
+    if (this.disposed) this.refuse();
+  }
+
+  private refuse(): never {
+    throw new StateError('session: it is disposed; model.session() begins another');
   }
 
   [Symbol.dispose](): void {

@@ -1,8 +1,9 @@
 import { isFiniteFloat32 } from '../arrays';
-import { CheckpointError } from '../errors';
+import { CheckpointError, OptionError } from '../errors';
 import type { ArrayView } from '../backend/backend';
 import type { Network } from '../nn/network';
 import { elementCount, formatShape } from '../ops/shape';
+import { describe } from '../options';
 
 export type StateDict = Readonly<Record<string, ArrayView>>;
 
@@ -39,4 +40,22 @@ function misfit(shape: readonly number[], tensor: ArrayView | undefined): string
   if (tensor.data.length !== elementCount(shape))
     return `expected ${elementCount(shape)} elements, received ${tensor.data.length}`;
   return tensor.data.every(isFiniteFloat32) ? null : 'expected finite numbers';
+}
+
+/** So many names are told. */
+const mostTold = 12;
+
+/**
+ * The paths that are `prefix` or below it; '' is above all.
+ *
+ * @throws OptionError naming those that there are.
+ */
+export function parametersBelow(owner: string, network: Network, prefix: string): string[] {
+  const all = [...network.parameters.keys()];
+  const paths = all.filter((path) => prefix === '' || path === prefix || path.startsWith(`${prefix}.`));
+  if (paths.length > 0) return paths;
+  const names = [...all.slice(0, mostTold), ...(all.length > mostTold ? [`${all.length - mostTold} more`] : [])];
+  throw new OptionError(
+    `${owner}: no parameter is named ${describe(prefix)} or stands below it; there are ${names.join(', ')}`,
+  );
 }

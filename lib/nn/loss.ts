@@ -52,14 +52,14 @@ export type LossFunction<O extends Outputs = AnyOutputs> = (
 /** Throws unless the targets are one for each place of the output; both as users write them, steps second. */
 export function expectTargets(loss: string, targets: Variable, expected: ValueType): void {
   const { dtype, shape } = targets.type;
-  if (dtype !== expected.dtype) {
-    const array = expected.dtype === 'int32' ? 'Int32Array' : 'Float32Array';
-    throw new ShapeError(`targets: expected ${array} for ${loss}, received ${dtype}`);
-  }
-  if (!sameShape(shape, expected.shape)) {
-    const [wanted, received] = [expected.shape, shape].map((one) => formatShape(publicShape(one)));
-    throw new ShapeError(`targets: expected ${wanted} by the output of the network, received ${received}`);
-  }
+  if (dtype === expected.dtype && sameShape(shape, expected.shape)) return;
+  const [wanted, received] = [expected.shape, shape].map((one) => formatShape(publicShape(one)));
+  const [array, meaning] = expected.dtype === 'int32' ? ['Int32Array', ', class numbers'] : ['Float32Array', ''];
+  if (dtype === expected.dtype)
+    throw new ShapeError(`targets: expected ${wanted} by the output of the network${meaning}, received ${received}`);
+  throw new ShapeError(
+    `targets: expected ${array} of shape ${wanted} for ${loss}${meaning}, received ${dtype} of shape ${received}`,
+  );
 }
 
 /** Weights of whole sequences [B] count for each of their steps, [T, B], or days of a horizon, [B, h]. */

@@ -282,5 +282,10 @@ function outputsByName(result: unknown): Readonly<Record<string, Variable>> {
   ) {
     return result as Record<string, Variable>;
   }
-  throw new DataError(`forward: expected it to return a Variable, or Variables by name, received ${describe(result)}`);
+  const isNamed = typeof result === 'object' && result !== null && !Array.isArray(result);
+  const wrong = Object.entries(isNamed ? result : {}).find(([, value]) => !isVariable(value));
+  throw new DataError(
+    `forward: expected it to return a Variable, or Variables by name, received ${describe(result)}` +
+      (wrong ? `, of which ${wrong[0]} is ${describe(wrong[1])}` : ''),
+  );
 }

@@ -17,6 +17,9 @@ export const singleInput = 'inputs';
 /** Steps of each sequence, beside the inputs proper. */
 export const lengthsInput = 'lengths';
 
+/** Arrays that hold numbers of steps, whoever reads them. */
+const isLengths = (name: string) => name === lengthsInput || name === 'memoryLengths';
+
 /**
  * Types by the usual reading of an array: [B], [B, T] for integers, [B, F] and [B, T, F] for floats; `declared` shapes,
  * such as `{ memory: ['B', 'S', 16] }`, come first. Letters T, B and S are run-time sizes; other letters take the size
@@ -28,6 +31,7 @@ export function signatureOf(arrays: Arrays, declared: Readonly<Record<string, Sh
 
 function typeOf(name: string, array: ArrayView, declared: Shape | undefined): ValueType {
   expectTensor(name, array);
+  if (isLengths(name) && !declared) expectLengths(name, array);
   const dtype = isInt32(array.data) ? 'int32' : 'float32';
   const { shape } = array;
   // Before any size is inferred: a network bound to the sizes of a broken array would refuse the sound ones.
@@ -39,6 +43,11 @@ function typeOf(name: string, array: ArrayView, declared: Shape | undefined): Va
       : dtype === 'int32'
         ? '[B] or [B, T]'
         : '[B], [B, F] or [B, T, F]';
+    if (!declared && name === 'targets' && dtype === 'int32')
+      throw new DataError(
+        `targets: expected class numbers, Int32Array of shape [B, T] or [B], received ${formatShape(shape)}; ` +
+          'declare inputShapes for another reading',
+      );
     throw new DataError(
       `${name}: expected ${expected}, received ${formatShape(shape)}${declared ? '' : otherReadings[dtype]}`,
     );
@@ -61,9 +70,15 @@ const otherReadings = {
   float32: '; declare inputShapes for another reading',
 };
 
+/** Throws unless these are a number of steps for each row; in numbers, as users gave them. */
+function expectLengths(name: string, { data, shape }: ArrayView): void {
+  if (!isInt32(data)) throw new ShapeError(`${name}: expected Int32Array, received ${tagOf(data)}`);
+  if (shape.length !== 1) throw new ShapeError(`${name}: expected [B], received ${formatShape(shape)}`);
+}
+
 /** Throws unless this is a tensor of a dtype that programs know. */
 export function expectTensor(name: string, value: unknown): asserts value is ArrayView {
-  const expected = `${name}: expected { data, shape } with a typed array`;
+  const expected = `${name}: expected { data, shape } with ${isLengths(name) ? 'an Int32Array' : 'a typed array'}`;
   if (typeof value !== 'object' || value === null || !('data' in value && 'shape' in value)) {
     throw new DataError(`${expected}, received ${describe(value)}`);
   }
@@ -72,9 +87,13 @@ export function expectTensor(name: string, value: unknown): asserts value is Arr
     throw new DataError(`${expected}, received { data: ${tag}, shape: ${tagOf(value.shape)} }`);
   }
   if (!['Float32Array', 'Float64Array', 'Int32Array'].includes(tag)) {
-    throw new DataError(`${name}: expected Float32Array, or Int32Array for tokens, received ${tag}`);
+    const arrays = isLengths(name) ? 'Int32Array' : `Float32Array, or Int32Array for ${integersOf(name)}`;
+    throw new DataError(`${name}: expected ${arrays}, received ${tag}`);
   }
 }
+
+/** What integers in an array stand for. */
+const integersOf = (name: string) => (name === 'targets' ? 'class numbers' : 'tokens');
 
 /** The run-time sizes of a batch, as far as its arrays tell. */
 export function countsOf(signature: Signature, arrays: Arrays): Partial<Counts> {

@@ -40,11 +40,20 @@ export function inputArrays(batch: Pick<Batch, 'inputs' | 'lengths'>): Arrays {
   if (ArrayBuffer.isView(batch.inputs) || Array.isArray(batch.inputs)) {
     throw new DataError(`batch: inputs: expected { data, shape }, received a bare array`);
   }
+  expectWhole(batch.inputs);
   checkKeys(batch);
   if (batch.lengths) expectTensor(lengthsInput, batch.lengths);
   const inputs: Arrays = isTensor(batch.inputs) ? { [singleInput]: batch.inputs } : batch.inputs;
   if (!isTensor(batch.inputs)) checkNames(batch);
   return batch.lengths ? { ...inputs, [lengthsInput]: batch.lengths } : inputs;
+}
+
+/** Half a tensor is no inputs by name. */
+function expectWhole({ data, shape }: { readonly data?: unknown; readonly shape?: unknown }): void {
+  const isOf = (value: unknown) => ArrayBuffer.isView(value) || Array.isArray(value);
+  if (isOf(data) === isOf(shape) || (data !== undefined && shape !== undefined)) return;
+  const [there, missing] = data === undefined ? ['shape', 'data'] : ['data', 'shape'];
+  throw new DataError(`batch: inputs: expected { data, shape }, received { ${there} }; its ${missing} is missing`);
 }
 
 const batchKeys: readonly (keyof Batch)[] = ['inputs', 'targets', 'lengths', 'weights'];

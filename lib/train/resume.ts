@@ -1,7 +1,7 @@
 /** How a training finds where it stood, and whether it is the same. */
 import { readCheckpoint, type Checkpoint } from '../checkpoint/checkpoint';
 import { CheckpointError, OptionError } from '../errors';
-import { batchCount, type Data } from '../data/batch';
+import { batchCount, batchShapes, type Data } from '../data/batch';
 import type { LossFunction } from '../nn/loss';
 import type { Network } from '../nn/network';
 import { differences, inLines } from './differences';
@@ -74,7 +74,7 @@ export function trainingOptions(
     // A run that ended for want of patience may be given more.
     earlyStopping: earlyStopping === undefined ? null : { ...watch, patience: null },
     onNonFinite: maxSkipped === 0 ? 'stop' : { maxInARow: maxSkipped },
-    data: { ...data?.settings, batches: batchCount(data) ?? null },
+    data: { ...data?.settings, batches: batchCount(data) ?? null, ...batchShapes(data) },
     frozen: [...network.frozen].sort(),
   };
 }

@@ -41,7 +41,9 @@ export function writeGradients(
     return found ? [{ path, shape, parameter: variables[index]!, gradient: found, group: groups.get(path)! }] : [];
   });
   if (trainables.length === 0)
-    throw new DataError('fit: no parameter is left to train: all are frozen, or the loss depends on none');
+    throw new DataError(
+      `${network.busy ?? 'verify'}: no parameter is left to train: all are frozen, or the loss depends on none`,
+    );
   return trainables;
 }
 

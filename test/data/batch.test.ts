@@ -83,7 +83,7 @@ describe('iterate', () => {
     await expect(pass({} as never)).rejects.toThrow('received {}');
     await expect(pass((() => undefined) as never)).rejects.toThrow('received undefined');
     await expect(pass([batch(1), [1]] as never)).rejects.toThrow(
-      'data: expected batches { inputs, targets, ... }, received an array as batch 1',
+      'data: expected batches { inputs, targets, ... }, received [1] as batch 1',
     );
   });
 });

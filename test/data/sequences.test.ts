@@ -239,7 +239,7 @@ describe('bad records', () => {
     const labelled = (labels: readonly unknown[]) =>
       sequences.from(labels, { inputs: () => [1, 2], label: (label) => label as string, ...whole });
     await expect(labelled(['a', ['b', 'b']])).rejects.toThrow(
-      'record 1: label: expected a single label, as before, received an array',
+      "record 1: label: expected a single label, as before, received ['b', 'b']",
     );
     await expect(labelled(['a', undefined])).rejects.toThrow(
       'record 1: label: expected a string, a number or a boolean, received undefined',

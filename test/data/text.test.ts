@@ -71,6 +71,7 @@ describe('text.fromFile', () => {
   it('names a file that is missing or not UTF-8', async () => {
     const missing = join(folder, 'missing.txt');
     await expect(text.fromFile(missing)).rejects.toMatchObject({ code: 'ERR_DATA', cause: { code: 'ENOENT' } });
+    await expect(text.fromFile(missing)).rejects.toThrow(`${missing}: the text could not be read: ENOENT`);
     const latin = join(folder, 'latin.txt');
     writeFileSync(latin, Uint8Array.of(0x61, 0xe9));
     await expect(text.fromFile(latin)).rejects.toThrow(`${latin}: expected UTF-8 text`);

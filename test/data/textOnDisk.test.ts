@@ -249,7 +249,7 @@ describe('a tokenizer', () => {
       text.fromString('tea', { tokenizer: { ...tokenizer, ...changes }, ...all }).train.text;
     expect(given({ encode: 3 })).toThrow('tokenizer: encode: expected a function, received 3');
     expect(given({ size: 0 })).toThrow('tokenizer: size: expected a positive integer, received 0');
-    expect(given({ encode: () => [1] })).toThrow('encode: expected to give an Int32Array, received an array');
+    expect(given({ encode: () => [1] })).toThrow('encode: expected to give an Int32Array, received [1]');
     expect(given({ size: 3 })).toThrow(/tokens: expected integers in 0..2, received \d+ at index 0/);
     expect(given({ decode: () => 3 })).toThrow('decode: expected to give a string, received 3');
   });

@@ -78,7 +78,10 @@ test.each(['train.ts', 'generate.ts', 'service.ts', 'moby-dick.ts'])('%s --help 
 
 test('what cannot be read, or is no option, is said in one line', async () => {
   const missing = join(folder, 'missing.txt');
-  expect(await runExample('train.ts', missing)).toEqual({ lines: [`${missing}: the text could not be read`], code: 1 });
+  expect(await runExample('train.ts', missing)).toEqual({
+    lines: [`${missing}: the text could not be read: ENOENT`],
+    code: 1,
+  });
   const unknown = await runExample('train.ts', '--layer', '2');
   expect(unknown).toEqual({ lines: [expect.stringMatching(/^Unknown option '--layer'/)], code: 1 });
   for (const name of ['tiny-service.ts', 'service.ts']) {

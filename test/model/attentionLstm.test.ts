@@ -263,6 +263,8 @@ describe('what has no meaning is refused by name', () => {
       'memoryLengths: expected integers in 0..5, received -1 at index 1',
     ],
     [{ ...inputs, memoryLengths: ints([5, 1]) }, 'memoryLengths: expected [B] with B = 3, received [2]'],
+    [{ ...inputs, memoryLengths: floats32([5, 1, 2]) }, 'memoryLengths: expected Int32Array, received Float32Array'],
+    [{ ...inputs, memoryLengths: ints([5, 1, 2], [3, 1]) }, 'memoryLengths: expected [B], received [3, 1]'],
   ])('inputs %#', async (wrong, message) => {
     const network = new Reader({}, { memorySize: 3 });
     await expect(network.predict({ inputs: wrong, lengths: batch.lengths })).rejects.toThrow(message);

@@ -25,7 +25,7 @@ eachBackend((backend) => {
   const model = languageModel({ backend, seed: 1 }).bind(batch);
   const regression = sequential([lstm(3), linear(2)], { backend }).bind({ inputs: noise(1, 2, 3, 4) });
 
-  test.each<[string, object, string, Kind]>([
+  test.each<[string, object, string | RegExp, Kind]>([
     ['no batch', undefined as never, 'batch: expected { inputs, ... }', DataError],
     [
       'a bare array',
@@ -53,7 +53,18 @@ eachBackend((backend) => {
       DataError,
     ],
     ['big integers', { inputs: { data: new BigInt64Array(6), shape: [2, 3] } }, 'received BigInt64Array', DataError],
-    ['no shape', { inputs: { data: new Int32Array(6) } }, 'expected { data, shape }', DataError],
+    [
+      'no shape',
+      { inputs: { data: new Int32Array(6) } },
+      'batch: inputs: expected { data, shape }, received { data }; its shape is missing',
+      DataError,
+    ],
+    [
+      'no data',
+      { inputs: { shape: [2, 3] } },
+      'batch: inputs: expected { data, shape }, received { shape }; its data is missing',
+      DataError,
+    ],
     ['an empty batch', { inputs: ints([], [0, 3]) }, 'at least 1', DataError],
     ['zero steps', { inputs: ints([], [2, 0]) }, 'at least 1', DataError],
     [
@@ -99,7 +110,25 @@ eachBackend((backend) => {
     [
       'lengths as floats',
       { ...batch, lengths: floats32([1, 2]) },
-      'lengths: expected int32, received float32',
+      /^lengths: expected Int32Array, received Float32Array$/,
+      ShapeError,
+    ],
+    [
+      'lengths without a sign',
+      { ...batch, lengths: { data: new Uint32Array(2), shape: [2] } },
+      /^lengths: expected Int32Array, received Uint32Array$/,
+      DataError,
+    ],
+    [
+      'lengths in a plain array',
+      { ...batch, lengths: { data: [1, 2], shape: [2] } },
+      'lengths: expected { data, shape } with an Int32Array, received { data: Array, shape: Array }',
+      DataError,
+    ],
+    [
+      'lengths in a column',
+      { ...batch, lengths: ints([1, 2], [2, 1]) },
+      /^lengths: expected \[B\], received \[2, 1\]$/,
       ShapeError,
     ],
   ])('%s', async (_, bad, message, kind) => {
@@ -149,9 +178,9 @@ eachBackend((backend) => {
     await expect(named).rejects.toThrow('targets: expected { data, shape } with a typed array, received { tags }');
     await expect(named).rejects.toThrow(DataError);
     const plain = model.evaluate([{ ...batch, lengths, weights: [1, 2] as never }], options);
-    await expect(plain).rejects.toThrow('weights: expected { data, shape } with a typed array, received an array');
+    await expect(plain).rejects.toThrow('weights: expected { data, shape } with a typed array, received [1, 2]');
     const length = model.predict({ ...batch, lengths: [1, 2] as never });
-    await expect(length).rejects.toThrow('lengths: expected { data, shape } with a typed array, received an array');
+    await expect(length).rejects.toThrow('lengths: expected { data, shape } with an Int32Array, received [1, 2]');
   });
 
   test('a NaN among the features is found', async () => {
@@ -249,8 +278,10 @@ eachBackend((backend) => {
 
   test('vjp and verify refuse what is no module', async () => {
     const x = noise(1, 2, 3, 2);
-    await expect(vjp(undefined as never, x, x)).rejects.toThrow('vjp: expected a module, received undefined');
-    await expect(verify(lstm(2) as never, { inputs: x })).rejects.toThrow('verify: expected a module, received');
+    await expect(vjp(undefined as never, x, x)).rejects.toThrow('vjp: expected a model, received undefined');
+    await expect(verify(lstm(2) as never, { inputs: x })).rejects.toThrow(
+      'verify: expected a model, received the layer lstm',
+    );
   });
 
   test('vjp refuses cotangents of what is no output, and unknown initial states', async () => {

@@ -114,6 +114,22 @@ describe('refused are', () => {
     await expect(generate(other, { prompt: 'a' })).rejects.toThrow(StateError);
   });
 
+  test('no model at all, and one that nobody awaited', async () => {
+    await expect(generate(undefined as never, { prompt: 'a' })).rejects.toThrow(
+      new DataError('generate: expected a model, received undefined'),
+    );
+    await expect(generate(Promise.resolve(model) as never, { prompt: 'a' })).rejects.toThrow(
+      new DataError('generate: expected a model, received a Promise (await it)'),
+    );
+  });
+
+  test('a prompt that is no text, which is told', async () => {
+    model.vocabulary = corpus.vocabulary;
+    await expect(generate(model, { prompt: 5 as never })).rejects.toThrow(
+      'generate: prompt: expected a text of at least one character, received 5',
+    );
+  });
+
   test.each<[string, object, new (message: string) => Error]>([
     ['an empty prompt', { prompt: '' }, OptionError],
     ['a missing prompt', {}, OptionError],

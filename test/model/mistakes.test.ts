@@ -18,11 +18,14 @@ import {
   sequential,
   series,
   setThreads,
+  verify,
+  vjp,
   Vocabulary,
   WordVocabulary,
   type Module,
 } from '../../lib';
 import { eachBackend } from '../support/eachBackend';
+import { ints, languageModel, noise, tokenBatch } from '../support/models';
 
 const rows = Array.from({ length: 40 }, (_, n) => ({ date: new Date(Date.UTC(2024, 0, n + 1)), y: n % 5 }));
 const table = series.fromRecords(rows, { time: 'date', target: 'y' });
@@ -87,6 +90,27 @@ test('a model of words refuses a plain string, whose characters it would read', 
 });
 
 eachBackend((backend) => {
+  test('targets that are one-hot are told to be class numbers', async () => {
+    const batch = tokenBatch(1, 2, 3);
+    const model = languageModel({ backend });
+    const options = { loss: crossEntropy() };
+    const whole = model.evaluate([{ ...batch, targets: ints(Array(42).fill(0), [2, 3, 7]) }], options);
+    await expect(whole).rejects.toThrow(
+      /^targets: expected class numbers, Int32Array of shape \[B, T\] or \[B\], received \[2, 3, 7\]/,
+    );
+    await expect(model.evaluate([{ ...batch, targets: noise(1, 2, 3, 7) }], options)).rejects.toThrow(
+      'targets: expected Int32Array of shape [B, T] for crossEntropy, class numbers, received float32 of shape [B, T, 7]',
+    );
+    const last = sequential([embedding(7, 2), lstm(3, { output: 'last' }), linear(3)], { backend });
+    await expect(last.evaluate([{ ...batch, targets: ints([0, 1, 0, 1, 0, 0], [2, 3]) }], options)).rejects.toThrow(
+      'targets: expected [B] by the output of the network, class numbers, received [B, T]',
+    );
+    const bytes = { data: new Uint8Array(6), shape: [2, 3] };
+    await expect(model.evaluate([{ ...batch, targets: bytes as never }], options)).rejects.toThrow(
+      'targets: expected Float32Array, or Int32Array for class numbers, received Uint8Array',
+    );
+  });
+
   test('parameters for which there is no memory are named, with their bytes', async () => {
     const model = sequential([lstm(1e7)], { backend });
     const inputs = { data: new Float32Array(6), shape: [1, 2, 3] };
@@ -144,6 +168,16 @@ const calls: readonly [what: string, wrong: readonly unknown[], call: (given: ne
   ['quantiles of a score', odd, (given) => metrics.crps([1], given, [0.5])],
   ['options of a scaled error', odd, (given) => metrics.mase([1], [1], given)],
 ];
+
+test('a model that nobody awaited is told to be a Promise', async () => {
+  const [promise, inputs] = [Promise.resolve(trained) as never, noise(1, 1, 4, 1)];
+  const message = 'expected a model, received a Promise (await it)';
+  await expect(forecast(plain, promise)).rejects.toThrow(`forecast: ${message}`);
+  await expect(plain.backtest(promise)).rejects.toThrow(`backtest: ${message}`);
+  await expect(sequences.classify(promise, ['a'])).rejects.toThrow(`classify: ${message}`);
+  await expect(vjp(promise, { inputs }, inputs)).rejects.toThrow(`vjp: ${message}`);
+  await expect(verify(promise, { inputs })).rejects.toThrow(`verify: ${message}`);
+});
 
 test.each(calls)('%s that cannot be is refused by an error of this package', async (_, wrong, call) => {
   for (const given of wrong) {

@@ -7,6 +7,7 @@ import {
   OptionError,
   sequential,
   StateError,
+  verify,
   type Variable,
 } from '../../lib';
 import { eachBackend } from '../support/eachBackend';
@@ -47,7 +48,10 @@ test('a program prints', () => {
 test('freezing a path that names nothing is refused', () => {
   const model = languageModel({ backend: 'reference' }).bind(batch);
   expect(() => model.freeze('3')).toThrow(OptionError);
-  expect(() => model.freeze('1.weight')).toThrow("no parameter is named '1.weight'");
+  expect(() => model.freeze('1.weight')).toThrow(
+    "freeze: no parameter is named '1.weight' or stands below it; there are 0.weight, 1.weight_ih_l0, ",
+  );
+  expect(() => model.unfreeze('9')).toThrow("unfreeze: no parameter is named '9'");
 });
 
 test('a freeze reaches what stands below a path, and not a longer name', () => {
@@ -90,7 +94,10 @@ eachBackend((backend) => {
     const model = languageModel({ backend }).bind(batch).freeze('');
     const training = model.fit([batch], { loss: crossEntropy(), optimizer: adam() });
     await expect(training).rejects.toThrow(DataError);
-    await expect(training).rejects.toThrow('no parameter is left to train');
+    await expect(training).rejects.toThrow('fit: no parameter is left to train');
+    const step = model.trainStep(batch, { loss: crossEntropy(), optimizer: adam() });
+    await expect(step).rejects.toThrow('trainStep: no parameter is left to train');
+    await expect(verify(model, batch)).rejects.toThrow('verify: no parameter is left to train');
   });
 
   test('predict gives [batch, time, features], and smaller and larger batches after it', async () => {
@@ -221,7 +228,15 @@ test('forward must return variables', async () => {
     }
   }
   await expect(new Wrong({ backend: 'reference' }).predict({ inputs: noise(1, 2, 3) })).rejects.toThrow(
-    'forward: expected it to return a Variable, or Variables by name',
+    /^forward: expected it to return a Variable, or Variables by name, received 3$/,
+  );
+  class Half extends Module {
+    override forward(x: Variable) {
+      return { output: x, cells: undefined as never };
+    }
+  }
+  await expect(new Half({ backend: 'reference' }).predict({ inputs: noise(1, 2, 3) })).rejects.toThrow(
+    /received { output, cells }, of which cells is undefined$/,
   );
 });
 

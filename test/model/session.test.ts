@@ -71,8 +71,23 @@ eachBackend((backend) => {
     }
     expect(() => session.step([1])).toThrow('inputs: expected 2 elements for shape [1, 1, 2], received 1');
     expect(() => session.step(5)).toThrow('inputs: expected 2 elements for shape [1, 1, 2], received 1');
+  });
+
+  test('a session that is disposed says so, whatever it is asked', () => {
+    const session = model().session();
+    const bytes = session.exportState();
     session.dispose();
-    expect(() => session.step([1, 2])).toThrow(StateError);
+    const calls = [
+      () => session.step(1),
+      () => session.exportState(),
+      () => session.importState(bytes),
+      () => session.reset(),
+    ];
+    for (const call of calls) {
+      expect(call).toThrow(StateError);
+      expect(call).toThrow('session: it is disposed');
+    }
+    expect(() => session.dispose()).not.toThrow();
   });
 
   test('reset goes back to the beginning', () => {
@@ -173,8 +188,15 @@ eachBackend((backend) => {
     const streamed = steps.map((step) => session.stepAll(step));
     expect(streamed.flatMap(({ y }) => Array.from(y!.data))).toEqual(Array.from(whole.y!.data));
     expect(streamed[3]!.h!.shape).toEqual([1, 1, 3]);
-    expect(() => session.step(3)).toThrow('step: expected arrays by input name');
+    expect(() => session.step(3)).toThrow(
+      'step: expected arrays by input name, { x: { data, shape } }, for this network, received 3',
+    );
+    expect(() => session.step({ x: new Float32Array(2) as never })).toThrow(
+      'x: expected { data, shape }, received a value of type Float32Array',
+    );
     expect(() => session.step({ x: { data: new Float32Array(2) } as never })).toThrow('x: expected a shape');
+    session.dispose();
+    expect(() => session.step(steps[0]!)).toThrow('session: it is disposed');
   });
 });
 

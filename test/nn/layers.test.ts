@@ -3,6 +3,7 @@ import {
   adamW,
   add,
   concat,
+  crossEntropy,
   DataError,
   dropout,
   embedding,
@@ -49,9 +50,22 @@ describe('options', () => {
     ['a number for those of linear', () => linear(8, 1 as never), 'linear: expected options as an object'],
     ['a number for those of adam', () => adam(0.01 as never), 'adam: expected options as an object, { lr,'],
     ['null for those of sgd', () => sgd(null as never), 'sgd: expected options as an object'],
-    ['an array for those of adamW', () => adamW([0.01] as never), 'received an array'],
+    ['an array for those of adamW', () => adamW([0.01] as never), 'received [0.01]'],
     ['a seed for those of a model', () => sequential([linear(1)], 1 as never), 'model: expected options as an object'],
-    ['no layers', () => sequential([]), 'sequential: expected an array of one or more layers'],
+    ['no layers', () => sequential([]), 'sequential: expected an array of one or more layers, received []'],
+    [
+      'layers without an array',
+      () => sequential(lstm(3) as never, linear(2) as never),
+      'one or more layers, received the layer lstm; put it between brackets, sequential([...])',
+    ],
+    ['a name among layers', () => sequential([lstm(3), 'linear' as never]), "received 'linear' at index 1"],
+    ['a layer that was not made', () => sequential([lstm as never]), 'received the function lstm at index 0'],
+    ['null among layers', () => sequential([lstm(3), null as never]), 'received null at index 1'],
+    ['a tie to no embedding', () => linear(3, { tiedTo: linear(3) as never }), 'embedding, received the layer linear'],
+    ['a model for options', () => lstm(3, sequential([lstm(3)]) as never), 'received the layer sequential'],
+    ['a short beta', () => adam({ betas: [0.9] as never }), 'expected two numbers, [0.9, 0.999], received [0.9]'],
+    ['a negative weight', () => crossEntropy({ classWeights: [1, -2] }), 'for each class, received [1, -2]'],
+    ['many weights', () => crossEntropy({ classWeights: Array<number>(9).fill(-1) }), 'received an array'],
   ])('refuse %s', (_, make, message) => {
     expect(make).toThrow(OptionError);
     expect(make).toThrow(message);
@@ -107,7 +121,7 @@ describe("in a forward of one's own", () => {
     [
       'lengths that are no Variable',
       (x, encoder) => encoder(x, { lengths: [3, 1] as never }).output,
-      'encoder: lstm: lengths: expected a Variable, received an array',
+      'encoder: lstm: lengths: expected a Variable, received [3, 1]',
       DataError,
     ],
     [

@@ -279,10 +279,10 @@ describe('refused are', () => {
   test('float targets for cross-entropy, and integers for a squared error', async () => {
     await expect(evaluate({ ...batch, targets: noise(1, 3, 4) }, loss)).rejects.toThrow(ShapeError);
     await expect(evaluate({ ...batch, targets: noise(1, 3, 4) }, loss)).rejects.toThrow(
-      'targets: expected Int32Array for crossEntropy, received float32',
+      'targets: expected Int32Array of shape [B, T] for crossEntropy, class numbers, received float32 of shape [B, 4]',
     );
     await expect(evaluate(batch, meanSquaredError())).rejects.toThrow(
-      'targets: expected Float32Array for meanSquaredError, received int32',
+      'targets: expected Float32Array of shape [B, T, 7] for meanSquaredError, received int32 of shape [B, T]',
     );
   });
 

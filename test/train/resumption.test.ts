@@ -77,6 +77,22 @@ describe('at a resumption', () => {
     );
   });
 
+  test('an array of as many batches of other sizes is refused, and the sizes are named', async () => {
+    const { runDir } = await begun();
+    const resumedOn = (others: Data) => make().fit(others, { ...options(), epochs: 3, resume: runDir });
+    const other = resumedOn([data[0]!, tokenBatch(2, 4, 5), data[2]!]);
+    await expect(other).rejects.toThrow(OptionError);
+    await expect(other).rejects.toThrow('data.shapes[1]: expected none, received');
+    await expect(resumedOn([1, 2, 3].map((seed) => tokenBatch(seed, 4, 5)))).rejects.toThrow(
+      /shapes\[0\]\.inputs: expected "\[2, 3\]", received "\[4, 5\]"\n.*shapes\[0\]\.targets: expected "\[2, 3\]"/,
+    );
+    const lengths = { data: Int32Array.of(3, 3), shape: [2] };
+    await expect(resumedOn(data.map((batch) => ({ ...batch, lengths })))).rejects.toThrow(
+      'data.shapes[0].lengths: expected none, received "[2]"',
+    );
+    expect(await resumedOn([...data])).toMatchObject({ ended: 'done', steps: 9 });
+  });
+
   test('batches of the same number, made in another way, are refused and what differs is named', async () => {
     const rows = Array.from({ length: 40 }, (_, day) => ({
       day: new Date(Date.UTC(2024, 0, 1 + day)).toISOString(),

@@ -134,7 +134,9 @@ function csvError(error: unknown, source: string): unknown {
   if (error instanceof DataError) return new DataError(`${source}${error.message}`, { cause: error });
   const code = (error as { code?: unknown } | null)?.code;
   if (typeof code !== 'string') return error;
-  const reason = code.startsWith('CSV_') ? `not CSV: ${reasonOf(error as CsvError)}` : 'the table could not be read';
+  const reason = code.startsWith('CSV_')
+    ? `not CSV: ${reasonOf(error as CsvError)}`
+    : `the table could not be read: ${code}`;
   return new DataError(`${source}${reason}`, { cause: error });
 }
 

@@ -39,8 +39,8 @@ async function whenFewAreOpen(read: () => Promise<void>): Promise<void> {
  * lost in reads of many kilobytes. @throws DataError when it cannot be read, or has changed since.
  */
 export async function fileBytes(path: string): Promise<ByteSource> {
-  const unreadable = (cause: unknown): never => {
-    throw new DataError(`${path}: the text could not be read`, { cause });
+  const unreadable = (cause: NodeJS.ErrnoException): never => {
+    throw new DataError(`${path}: the text could not be read: ${cause.code ?? cause.message}`, { cause });
   };
   const found = await stat(path).catch(unreadable);
   if (!found.isFile())
