@@ -1,4 +1,4 @@
-/** One worker: each jest worker would own a compute thread and its team. */
+/** Two workers, not one for each CPU: each owns a compute thread and its team. */
 export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
@@ -14,6 +14,6 @@ export default {
   // Examples import the package by its name; tests run them on the sources.
   moduleNameMapper: { '^lstm-native$': '<rootDir>/lib/index.ts' },
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/build'],
-  maxWorkers: 1,
+  maxWorkers: 2,
   testTimeout: 30_000,
 };
