@@ -41,9 +41,7 @@ export function writeGradients(
     return found ? [{ path, shape, parameter: variables[index]!, gradient: found, group: groups.get(path)! }] : [];
   });
   if (trainables.length === 0)
-    throw new DataError(
-      `${network.busy ?? 'verify'}: no parameter is left to train: all are frozen, or the loss depends on none`,
-    );
+    throw new DataError('training: no parameter is left: all are frozen, or the loss depends on none');
   return trainables;
 }
 
