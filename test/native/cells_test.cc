@@ -60,6 +60,17 @@ CellCase with_options(CellCase c, size_t way) {
   return c;
 }
 
+// Forward, backward and the gradient of the recurrent weight, on every instruction set.
+void expect_same_bits(const CellCase& c, const std::vector<int>& threads) {
+  const CellOperands operands(c);
+  const auto run = [&](KernelCase test) {
+    test.threads = threads;
+    return run_everywhere(test);
+  };
+  const std::vector<Arrays> outputs = run(cell_forward_case(c, operands));
+  run(cell_weight_case(c, operands, outputs, run(cell_backward_case(c, operands, outputs))));
+}
+
 class Cells : public testing::TestWithParam<Cell> {};
 
 TEST_P(Cells, MatchesItsEquationsWhereSizesStraddleTiles) {
@@ -77,7 +88,7 @@ TEST_P(Cells, MatchesItsEquationsWhereSizesStraddleTiles) {
   }
 }
 
-// Gates of 513 units and more are multiplied in blocks of k; of three gates, those of 172.
+// Chains of more than 512 are multiplied in blocks of k: over three gates of 172 units, or one of 516.
 TEST_P(Cells, MatchesItsEquationsWhereChainsAreMultipliedInBlocks) {
   for (const int64_t units : {172, 516}) {
     CellCase c;
@@ -93,13 +104,7 @@ TEST_P(Cells, HasTheSameBitsWhereThreadsShareColumns) {
   CellCase c;
   c.cell = GetParam();
   c.steps = 3, c.batch = 7, c.inputs = 300, c.units = 321, c.ragged = true;
-  const CellOperands operands(c);
-  KernelCase forward = cell_forward_case(c, operands);
-  forward.threads = {1, 2, 3};
-  const std::vector<Arrays> outputs = run_everywhere(forward);
-  KernelCase backward = cell_backward_case(c, operands, outputs);
-  backward.threads = {1, 2, 3};
-  run_everywhere(backward);
+  expect_same_bits(c, {1, 2, 3});
 }
 
 TEST_P(Cells, HasTheSameBitsWithManyThreads) {
@@ -107,16 +112,7 @@ TEST_P(Cells, HasTheSameBitsWithManyThreads) {
     CellCase c;
     c.cell = GetParam();
     c.steps = 3, c.batch = std::array{3, 17, 50}[how % 3], c.inputs = 9, c.units = 65, c.ragged = true;
-    c = with_options(c, how);
-    const CellOperands operands(c);
-    KernelCase forward = cell_forward_case(c, operands);
-    forward.threads = {1, 4, 8};
-    const std::vector<Arrays> outputs = run_everywhere(forward);
-    KernelCase backward = cell_backward_case(c, operands, outputs);
-    backward.threads = {1, 4, 8};
-    KernelCase weight = cell_weight_case(c, operands, outputs, run_everywhere(backward));
-    weight.threads = {1, 4, 8};
-    run_everywhere(weight);
+    expect_same_bits(with_options(c, how), {1, 4, 8});
   }
 }
 
