@@ -152,6 +152,8 @@ inline GruBackward gru_backward_of(const Call& call) noexcept {
   op.gates = call.operand(2).f32(), op.recurrent = call.operand(3).f32();
   op.y = y.f32(), op.h0 = call.operand_f32(5);
   op.dgates = call.output(0).f32(), op.drecurrent = call.output(1).f32();
+  op.hidden.chained[0] = {op.dgates, kGruGates * op.hidden.hidden_size};
+  if (op.reset_after) op.hidden.chained[1] = {op.drecurrent, op.hidden.hidden_size};
   return op;
 }
 
@@ -173,8 +175,6 @@ inline void gru_walk_back(const Call& call, Team& team) noexcept {
   clear_past_lengths(op.hidden.walk, team.split(op.hidden.walk.batch), op.drecurrent, H);
 
   // dr and dz, then dq with the reset gate after the product; before it, dq has joined what the memory carries.
-  op.hidden.chained[0] = {op.dgates, kGruGates * H};
-  if (op.reset_after) op.hidden.chained[1] = {op.drecurrent, H};
   const auto chain = [&](int64_t panel, ListedPart* parts) {
     parts[0] = {memory.after[0], 0, op.columns(panel, kResetGate), kCandidateGate * H};
     if (op.reset_after) parts[1] = {memory.after[1], 0, op.columns(panel, kCandidateGate), H};

@@ -161,6 +161,7 @@ inline HiddenBackward rnn_backward_of(const Call& call) noexcept {
   op.dy = call.operand_f32(0), op.dh_n = call.operand_f32(1);
   op.keep_hidden = lstm_share_of(call, 4), op.hidden_mask = call.operand_f32(5);
   op.dh0 = call.output(1).f32(), op.dh = call.output(2).f32();
+  op.chained[0] = {call.output(0).f32(), op.hidden_size};
   return op;
 }
 
@@ -183,7 +184,6 @@ inline void rnn_walk_back(const Call& call, Team& team) noexcept {
   const Share share(op.walk, panel_count(H), team);
   clear_past_lengths(op.walk, team.split(op.walk.batch), dgates, H);
 
-  op.chained[0] = {dgates, H};
   const auto chain = [&](int64_t panel, ListedPart* parts) {
     parts[0] = {memory.after[0], 0, op.packed_hh + panel * H * kTileColumns, H};
     return 1;

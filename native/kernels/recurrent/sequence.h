@@ -40,15 +40,16 @@ constexpr int64_t kFarCost = 24;
 // has each thread read all weights.
 inline bool splits_rows(const SequenceWalk& walk, int size) noexcept {
   const int64_t batch = walk.batch, own = (batch + size - 1) / size;
-  const auto [weights, panels, meetings] = walk.cost;
+  const StepCost& step = walk.cost;
   if (batch < kTileRows * size) return false;
-  const auto time = [&, weights = weights, panels = panels](int64_t rows, int64_t own_panels) {
-    const int64_t own_weights = weights * own_panels / panels;
-    const int64_t multiply = (rows + kTileRows - 1) / kTileRows * kTileRows * own_weights;
-    const int64_t read = weights > kFarWeights ? kFarCost * own_weights : 0;
+  const auto time = [&](int64_t rows, int64_t panels) {
+    const int64_t weights = step.weights * panels / step.panels;
+    const int64_t multiply = (rows + kTileRows - 1) / kTileRows * kTileRows * weights;
+    const int64_t read = step.weights > kFarWeights ? kFarCost * weights : 0;
     return multiply > read ? multiply : read;
   };
-  return time(own, panels) <= time(batch, (panels + size - 1) / size) + (size > 1 ? meetings * kMeeting : 0);
+  const int64_t meetings = size > 1 ? step.meetings * kMeeting : 0;
+  return time(own, step.panels) <= time(batch, (step.panels + size - 1) / size) + meetings;
 }
 
 // A thread's part of a step: rows of the batch and panels of columns. With enough rows the batch is split, and no thread
