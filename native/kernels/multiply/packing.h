@@ -4,6 +4,7 @@
 #include "kernels/multiply/heads.h"
 #include "kernels/multiply/tile.h"
 #include "kernels/pack.h"
+#include "simd/transpose.h"
 
 namespace lstm::LSTM_ISA {
 
@@ -38,19 +39,53 @@ inline PackShape pack_shape(PackKind kind, const Tensor& weight) noexcept {
   return {0, 0, 0};
 }
 
+// Lines ahead of those that are packed: with as many rows as a panel is wide, only this fetches them in time.
+constexpr int64_t kLinesAhead = 4;
+
+// Columns that are packed at once.
+template <int kWidth>
+constexpr int kColumnsAtOnce = kWidth % kTransposeBlock == 0 ? kTransposeBlock : 1;
+
+// A line of so many columns, none of them null, for k from `begin` on.
+template <int kWidth>
+inline void pack_line_of_columns(const float* const* sources, int64_t begin, float* panel) noexcept {
+  constexpr int kColumns = kColumnsAtOnce<kWidth>;
+  for (int64_t k = begin; k < begin + kLine; k += kTransposeBlock) {
+    const float* rows[kColumns];
+    for (int n = 0; n < kColumns; ++n) rows[n] = sources[n] + k;
+    transpose_block(rows, panel + k * kWidth, kWidth);
+  }
+  for (int n = 0; n < kColumns; ++n) prefetch(sources[n] + begin + kLinesAhead * kLine);
+}
+
 // The panel [depth][kWidth] whose columns are rows of a matrix: panel[k][n] = row(n)[k], or 0 where row(n) is null.
 template <int kWidth = kTileColumns, class RowOf>
 inline void pack_panel_of_columns(RowOf row, int64_t depth, float* panel) noexcept {
-  // 16 floats of a source row are one cache line, and the part of the panel that they reach stays in L1.
-  constexpr int64_t kBlock = 16;
-  for (int64_t begin = 0; begin < depth; begin += kBlock) {
-    const int64_t end = begin + kBlock < depth ? begin + kBlock : depth;
-    for (int64_t n = 0; n < kWidth; ++n) {
-      const float* source = row(n);
-      for (int64_t k = begin; k < end; ++k) panel[k * kWidth + n] = source ? source[k] : 0.0f;
+  constexpr int kColumns = kColumnsAtOnce<kWidth>;
+  const float* sources[kWidth];
+  for (int n = 0; n < kWidth; ++n) sources[n] = row(n);
+  // A cache line of each source row at a time; what they reach of the panel stays in the L1.
+  for (int64_t begin = 0; begin < depth; begin += kLine) {
+    const int64_t end = begin + kLine < depth ? begin + kLine : depth;
+    for (int first = 0; first < kWidth; first += kColumns) {
+      bool whole = end - begin == kLine;
+      for (int n = first; n < first + kColumns; ++n) whole &= sources[n] != nullptr;
+      if constexpr (kColumns > 1) {
+        if (whole) {
+          pack_line_of_columns<kWidth>(sources + first, begin, panel + first);
+          continue;
+        }
+      }
+      for (int n = first; n < first + kColumns; ++n) {
+        const float* source = sources[n];
+        for (int64_t k = begin; k < end; ++k) panel[k * kWidth + n] = source ? source[k] : 0.0f;
+      }
     }
   }
 }
+
+// Rows ahead of the one that is copied: they lie so far apart that only this fetches them in time.
+constexpr int64_t kRowsAhead = 8;
 
 // The panel [depth][kTileColumns] whose rows are rows of a matrix: panel[k][n] = row(k)[n] for n < columns, else 0; a null
 // row is a row of zeros.
@@ -58,6 +93,8 @@ template <class RowOf>
 inline void pack_panel_of_rows(RowOf row, int64_t depth, int64_t columns, float* panel) noexcept {
   for (int64_t k = 0; k < depth; ++k, panel += kTileColumns) {
     const float* source = row(k);
+    const float* ahead = k + kRowsAhead < depth ? row(k + kRowsAhead) : nullptr;
+    if (ahead) fetch(ahead, columns);
     for (int v = 0; v < kTileVectors; ++v) {
       store(panel + v * kLanes, source ? load_first(source + v * kLanes, columns - v * kLanes) : zero());
     }

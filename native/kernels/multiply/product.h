@@ -52,7 +52,7 @@ inline void multiply_block(const ListedPart* parts, int part_count, int64_t dept
     }
     const TileStart from = {start.data + tile.begin * start.stride, start.stride};
     const TileEnd to = {end.data + tile.begin * end.stride, end.stride};
-    FetchList list;
+    FetchList list(depth);
     if (last && count > 1) before(tile, list);
     if (count == 1) {
       multiply_row_streaming(segments, part_count, from, to);
@@ -189,9 +189,6 @@ static_assert(kStrip % kLanes == 0 && kStrip % kTileRows == 0);
 // Floats of scratch that multiply_transposed needs; a multiple of 16.
 constexpr int64_t kRightScratch = kSumDepth * kSumPanels * kTileColumns;
 constexpr int64_t kTransposedScratch = kRightScratch + kSumDepth * kStrip;
-
-// Rows ahead of the one that is copied: they lie so far apart that only this fetches them in time.
-constexpr int64_t kRowsAhead = 8;
 
 // packed[k][kStrip] = source(k)[0, width), then zeros up to a whole vector: what tiles read of it lies close together.
 template <class RowOf>

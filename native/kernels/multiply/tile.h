@@ -99,14 +99,18 @@ struct NothingNext {
 // loads waiting.
 struct FetchList {
   // As many as the largest cell touches in a tile, 15 pieces of each row's panel. What a multiply has no time for, one line
-  // after every four of k, is not asked for.
+  // after every four of k, is not listed.
   static constexpr int kMost = 15 * static_cast<int>((kTileColumns + kLine - 1) / kLine) * kTileRows;
 
   const void* lines[kMost];
-  int count = 0;
+  int count = 0, most;
 
+  // For a multiply of `depth`.
+  LSTM_INLINE explicit FetchList(int64_t depth) : most(depth / 4 < kMost ? static_cast<int>(depth / 4) : kMost) {}
+
+  LSTM_INLINE bool full() const { return count >= most; }
   LSTM_INLINE void add(const float* p, int64_t floats) {
-    for (int64_t i = 0; i < floats && count < kMost; i += kLine) lines[count++] = p + i;
+    for (int64_t i = 0; i < floats && count < most; i += kLine) lines[count++] = p + i;
   }
 };
 
