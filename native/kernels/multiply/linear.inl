@@ -61,17 +61,33 @@ void linear_backward_weight(const Call& call, Team& team) noexcept {
   });
 }
 
-// sums[n] = Σ over rows of matrix[row][n], for the given columns. Row by row, so that memory is one stream.
+// sums[n] += the rows of sources, in order, for the given columns.
+template <int kRows>
+LSTM_INLINE void add_rows(const float* const* sources, Range columns, float* sums) noexcept {
+  for (int64_t n = columns.begin; n < columns.end; n += kLanes) {
+    const int64_t count = columns.end - n;
+    Vector sum = load_first(sums + n, count);
+    LSTM_UNROLL
+    for (int r = 0; r < kRows; ++r) sum = add(sum, load_first(sources[r] + n, count));
+    store_first(sums + n, sum, count);
+  }
+}
+
+// sums[n] = Σ over rows of matrix[row][n], for the given columns. A few rows at a time, as many streams of memory.
 template <class Rows>
 inline void sum_rows(const float* matrix, int64_t stride, Rows rows, Range columns, float* sums) noexcept {
   if (columns.size() <= 0) return;
   memset(sums + columns.begin, 0, sizeof(float) * static_cast<size_t>(columns.size()));
-  for (int64_t i = 0; i < rows.count; ++i) {
-    const float* source = matrix + rows[i] * stride;
-    for (int64_t n = columns.begin; n < columns.end; n += kLanes) {
-      const int64_t count = columns.end - n;
-      store_first(sums + n, add(load_first(sums + n, count), load_first(source + n, count)), count);
-    }
+  constexpr int kRows = 4;
+  const auto row = [&](int64_t i) { return matrix + rows[i] * stride; };
+  int64_t i = 0;
+  for (; i + kRows <= rows.count; i += kRows) {
+    const float* sources[kRows] = {row(i), row(i + 1), row(i + 2), row(i + 3)};
+    add_rows<kRows>(sources, columns, sums);
+  }
+  for (; i < rows.count; ++i) {
+    const float* source = row(i);
+    add_rows<1>(&source, columns, sums);
   }
 }
 
