@@ -99,70 +99,76 @@ inline void attend_backward(const AttentionBackward& op, const AttentionBackward
   }
 }
 
-// The gradient of h̃ of some of the listed rows, at lstm.dh[r][kTileColumns], through the cells of a panel.
-inline void attention_tile_backward(const AttentionBackward& op, const AttentionBackwardMemory& memory, Range tile,
-                                    int64_t step, int64_t first) noexcept {
+// The gradient of h̃ of a listed row, `count` units from `first`, through the cell.
+LSTM_INLINE void attention_cell_backward(const AttentionBackward& op, const AttentionBackwardMemory& memory, int64_t r,
+                                         int64_t position, Vector gradient, int64_t first, int64_t count) noexcept {
   const LstmBackward& lstm = op.lstm;
-  for (int64_t r = tile.begin; r < tile.end; ++r) {
-    const int64_t row = memory.lstm.rows[r], position = lstm.walk.position(row, step);
-    const LstmBackwardRow at = lstm_backward_row(lstm, memory.lstm, row, step);
-    for (int64_t n = 0; n < kTileColumns && first + n < lstm.output_size; n += kLanes) {
-      const Vector gradient = load(memory.lstm.dh + r * kTileColumns + n);
-      const int64_t count = lstm.output_size - first - n;
-      if (lstm.plain) {
-        lstm_cell_backward(gradient, at, first + n, count, lstm.hidden_size);
-      } else {
-        lstm_variant_backward(lstm, memory.lstm, gradient, at, row, position, first + n, count);
-      }
-    }
+  const LstmBackwardRow& at = memory.lstm.places[r];
+  if (lstm.plain) {
+    lstm_cell_backward(gradient, at, first, count, lstm.hidden_size);
+  } else {
+    lstm_variant_backward(lstm, memory.lstm, gradient, at, memory.lstm.rows[r], position, first, count);
   }
 }
 
-// From dh and the gradient of the query to that of h̃, dh + dq or dh + W_qᵀ dq, and through the cell, for the listed rows.
-// The gates of the step after are not needed any more.
+// From dh and the gradient of the query to that of h̃, dh + dq, and through the cell, for a listed row: the multiplicative score.
+inline void attention_row_cells_backward(const AttentionBackward& op, const AttentionBackwardMemory& memory, int64_t r,
+                                         int64_t step) noexcept {
+  const int64_t P = op.lstm.output_size, row = memory.lstm.rows[r], position = op.lstm.walk.position(row, step);
+  const float *dh = memory.dh + position * P, *dquery = memory.dquery_at(op, row, position);
+  for (int64_t n = 0; n < P; n += kLanes) {
+    const Vector gradient = add(load_first(dh + n, P - n), load_first(dquery + n, P - n));
+    attention_cell_backward(op, memory, r, position, gradient, n, P - n);
+  }
+}
+
+// The same, dh + W_qᵀ dq, for the listed rows: the additive score. The gates of the step after are not needed any more.
 inline void attention_cells_backward(const AttentionBackward& op, const AttentionBackwardMemory& memory, int64_t active,
                                      int64_t step) noexcept {
   const LstmBackward& lstm = op.lstm;
   const int64_t P = lstm.output_size, A = op.attention.size, panels = panel_count(P);
   const float** const dqueries = memory.lstm.dgates_after;
   const TileEnd dh = {memory.lstm.dh, kTileColumns};
-  for (int64_t r = 0; r < active; ++r) {
-    const int64_t row = memory.lstm.rows[r];
-    dqueries[r] = memory.dquery_at(op, row, lstm.walk.position(row, step));
-  }
+  const auto position_of = [&](int64_t r) { return lstm.walk.position(memory.lstm.rows[r], step); };
+  for (int64_t r = 0; r < active; ++r) dqueries[r] = memory.dquery_at(op, memory.lstm.rows[r], position_of(r));
   for (int64_t panel = 0; panel < panels; ++panel) {
     const int64_t first = panel * kTileColumns, next = panel + 1 < panels ? panel + 1 : 0;
     for (int64_t r = 0; r < active; ++r) {
-      const float* arriving = memory.dh + lstm.walk.position(memory.lstm.rows[r], step) * P;
+      const float* arriving = memory.dh + position_of(r) * P;
       for (int64_t n = first; n < first + kTileColumns; n += kLanes) {
-        Vector start = load_first(arriving + n, P - n);
-        if (!op.attention.additive()) start = add(start, load_first(dqueries[r] + n, P - n));
-        store(dh.data + r * kTileColumns + n - first, start);
+        store(dh.data + r * kTileColumns + n - first, load_first(arriving + n, P - n));
       }
-    }
-    if (!op.attention.additive()) {
-      attention_tile_backward(op, memory, {0, active}, step, first);
-      continue;
     }
     multiply_listed(
         dqueries, active, op.attention.packed_query + first * A, A, op.attention.packed_query + next * kTileColumns * A,
         {dh.data, dh.stride}, dh,
         [&](Range tile, FetchList& list) { lstm_list_hidden_backward(lstm, memory.lstm, tile, step, first, list); },
-        [&](Range tile) { attention_tile_backward(op, memory, tile, step, first); });
+        [&](Range tile) {
+          for (int64_t r = tile.begin; r < tile.end; ++r) {
+            for (int64_t n = first; n < first + kTileColumns && n < P; n += kLanes) {
+              const Vector gradient = load(dh.data + r * kTileColumns + n - first);
+              attention_cell_backward(op, memory, r, position_of(r), gradient, n, P - n);
+            }
+          }
+        });
   }
 }
 
 // All of a step but the chain that needs the step after, for some rows of the batch.
 inline void attention_rows_backward(const AttentionBackward& op, const AttentionBackwardMemory& memory, Range rows,
                                     int64_t step) noexcept {
+  const LstmBackward& lstm = op.lstm;
   int64_t active = 0;
   for (int64_t row = rows.begin; row < rows.end; ++row) {
-    if (step >= op.lstm.walk.length(row)) continue;
+    if (step >= lstm.walk.length(row)) continue;
+    memory.lstm.rows[active] = row;
+    memory.lstm.places[active] = lstm_backward_row(op.lstm, memory.lstm, row, step);
+    if (!op.attention.additive()) lstm_fetch_cell_backward(lstm, memory.lstm.places[active]);
     attend_backward(op, memory, row, step);
-    memory.lstm.rows[active++] = row;
+    if (!op.attention.additive()) attention_row_cells_backward(op, memory, active, step);
+    ++active;
   }
-  attention_cells_backward(op, memory, active, step);
-  const LstmBackward& lstm = op.lstm;
+  if (op.attention.additive()) attention_cells_backward(op, memory, active, step);
   if (lstm.projected) lstm_project_backward(lstm, memory.lstm, rows, step, {0, panel_count(lstm.hidden_size)});
   if (lstm.normalizes()) lstm_norm_backward(lstm, memory.lstm, rows, step);
 }

@@ -92,7 +92,7 @@ inline void lstm_step_backward(const LstmBackward& op, const LstmBackwardMemory&
     lstm_gradient_of_hidden(op, memory, active, step, last, panel, panels, list, [&](Range tile) {
       for (int64_t r = tile.begin; r < tile.end; ++r) {
         const int64_t row = memory.rows[r], position = op.walk.position(row, step);
-        const LstmBackwardRow at = lstm_backward_row(op, memory, row, step);
+        const LstmBackwardRow& at = memory.places[r];
         for (int64_t unit = 0; unit < kTileColumns && unit < count; unit += kLanes) {
           const Vector gradient = load(memory.dh + r * kTileColumns + unit);
           if (op.plain) {

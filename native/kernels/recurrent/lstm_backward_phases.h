@@ -28,6 +28,7 @@ inline int64_t lstm_list_rows_backward(const LstmBackward& op, const LstmBackwar
     const int64_t final_step = op.walk.length(row) - 1;
     if (last ? step != final_step : step >= final_step) continue;
     memory.rows[active] = row;
+    if (step >= 0) memory.places[active] = lstm_backward_row(op, memory, row, step);
     memory.dgates_after[active] = last ? nullptr : memory.recurrent_at(op, row, step + 1);
     ++active;
   }
@@ -36,24 +37,31 @@ inline int64_t lstm_list_rows_backward(const LstmBackward& op, const LstmBackwar
 
 // Lists what the cells of a tile of the listed rows read and write, or with layer normalization what they leave for it.
 LSTM_INLINE void lstm_list_cells_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range tile,
-                                          int64_t step, int64_t first, FetchList& list) noexcept {
+                                          int64_t first, FetchList& list) noexcept {
   const int64_t H = op.hidden_size, count = columns_of_panel(H, first / kTileColumns);
-  for (int64_t r = tile.begin; r < tile.end; ++r) {
+  for (int64_t r = tile.begin; r < tile.end && !list.full(); ++r) {
     if (op.normalizes()) {
       list.add(memory.arriving + memory.rows[r] * H + first, count);
       continue;
     }
-    const LstmBackwardRow at = lstm_backward_row(op, memory, memory.rows[r], step);
+    const LstmBackwardRow& at = memory.places[r];
     for (int gate = 0; gate < kLstmGates; ++gate) list.add(at.gates + gate * H + first, count);
     list.add(at.cell + first, count), list.add(at.cell_before + first, count), list.add(at.dc + first, count);
     for (int gate = 0; gate < kLstmGates; ++gate) list.add(at.dgates + gate * H + first, count);
   }
 }
 
+// Asks for all that the cell of a row reads and writes.
+inline void lstm_fetch_cell_backward(const LstmBackward& op, const LstmBackwardRow& at) noexcept {
+  const int64_t H = op.hidden_size;
+  fetch(at.gates, kLstmGates * H), fetch(at.dgates, kLstmGates * H);
+  fetch(at.cell, H), fetch(at.cell_before, H), fetch(at.dc, H);
+}
+
 // Lists what takes the gradient of h of a tile of the listed rows: their cells, or what a projection will multiply.
 LSTM_INLINE void lstm_list_hidden_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range tile,
                                            int64_t step, int64_t first, FetchList& list) noexcept {
-  if (!op.projected) return lstm_list_cells_backward(op, memory, tile, step, first, list);
+  if (!op.projected) return lstm_list_cells_backward(op, memory, tile, first, list);
   for (int64_t r = tile.begin; r < tile.end; ++r) {
     const int64_t row = memory.rows[r];
     list.add(memory.projected_at(op, row, op.walk.position(row, step)) + first,
@@ -70,6 +78,7 @@ inline void lstm_project_backward(const LstmBackward& op, const LstmBackwardMemo
   for (int64_t row = rows.begin; row < rows.end; ++row) {
     if (step >= op.walk.length(row)) continue;
     memory.rows[active] = row;
+    memory.places[active] = lstm_backward_row(op, memory, row, step);
     memory.dgates_after[active++] = memory.projected_at(op, row, op.walk.position(row, step));
   }
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
@@ -77,11 +86,11 @@ inline void lstm_project_backward(const LstmBackward& op, const LstmBackwardMemo
     multiply_listed(
         memory.dgates_after, active, op.packed_hr + panel * P * kTileColumns, P, op.packed_hr + next * P * kTileColumns,
         {kZeroColumns, 0}, {memory.dh, kTileColumns},
-        [&](Range tile, FetchList& list) { lstm_list_cells_backward(op, memory, tile, step, first, list); },
+        [&](Range tile, FetchList& list) { lstm_list_cells_backward(op, memory, tile, first, list); },
         [&](Range tile) {
           for (int64_t r = tile.begin; r < tile.end; ++r) {
             const int64_t row = memory.rows[r];
-            const LstmBackwardRow at = lstm_backward_row(op, memory, row, step);
+            const LstmBackwardRow& at = memory.places[r];
             const float* keep_cell = op.keep_cell.row(op.walk.position(row, step));
             for (int64_t unit = 0; unit < kTileColumns && first + unit < H; unit += kLanes) {
               const Vector gradient = load(memory.dh + r * kTileColumns + unit);

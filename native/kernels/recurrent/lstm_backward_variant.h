@@ -35,16 +35,24 @@ struct LstmBackward {
   int64_t recurrent_gates() const { return gates_recur ? kRecurrentGates * hidden_size : 0; }
 };
 
+// What one batch row reads and writes at one step.
+struct LstmBackwardRow {
+  const float *gates, *cell, *cell_before;
+  const float* dvalues;  // null where no step sees gates
+  float *dc, *dgates, *dcells;
+};
+
 struct LstmBackwardMemory {
   // Shared: the running gradient of c, [B,H]; what zoneout leaves of the gradient of h to the step before, and the
   // gradient of what a projection gives, [B,P]; that of i, f and o through the step after, [B,3H]. With layer
   // normalization, the gradient of o φ, [B,H], of c as φ sees it, [B,H], and of what W_hh multiplied, [B,4H] at this step
   // and the one after.
   float *dc, *kept, *projected, *dvalues, *arriving, *visible, *recurrent[2];
-  // Of one thread; dh is the gradient of h in a panel of a step.
+  // Of one thread; dh is the gradient of h in a panel of a step. rows are those listed at a step, each with its place.
   float *zeros = nullptr, *dh = nullptr;
   const float** dgates_after = nullptr;
   int64_t* rows = nullptr;
+  LstmBackwardRow* places = nullptr;
   size_t bytes;
 
   LstmBackwardMemory(const LstmBackward& op, void* workspace, int thread) noexcept {
@@ -64,6 +72,7 @@ struct LstmBackwardMemory {
       dh = carver.take<float>(batch * kTileColumns);
       dgates_after = carver.take<const float*>(batch);
       rows = carver.take<int64_t>(batch);
+      places = carver.take<LstmBackwardRow>(batch);
     }
     bytes = carver.used;
   }
@@ -80,13 +89,6 @@ struct LstmBackwardMemory {
     float* const all = op.normalizes() ? op.drecurrent : op.dgates;
     return all ? all + op.walk.position(row, step) * size : recurrent[step & 1] + row * size;
   }
-};
-
-// What one batch row reads and writes at one step.
-struct LstmBackwardRow {
-  const float *gates, *cell, *cell_before;
-  const float* dvalues;  // null where no step sees gates
-  float *dc, *dgates, *dcells;
 };
 
 inline LstmBackwardRow lstm_backward_row(const LstmBackward& op, const LstmBackwardMemory& memory, int64_t row,
