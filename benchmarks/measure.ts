@@ -6,14 +6,16 @@ export type Contender = () => Promise<number>;
 /** Rounds before those that count: memory is touched, weights are packed, the clock settles. */
 const warmUpRounds = 2;
 
-/** The contenders in turn, `rounds` times: what each said, round by round. */
+/** The contenders in turn, `rounds` times, and on until `seconds` have passed: what each said, round by round. */
 export async function alternate<Name extends string>(
   contenders: Readonly<Record<Name, Contender>>,
   rounds: number,
+  seconds = 0,
 ): Promise<Record<Name, number[]>> {
   const names = Object.keys(contenders) as Name[];
   const samples = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Name, number[]>;
-  for (let round = -warmUpRounds; round < rounds; round++) {
+  const end = performance.now() + seconds * 1e3;
+  for (let round = -warmUpRounds; round < rounds || performance.now() < end; round++) {
     for (const name of names) {
       const sample = await contenders[name]();
       if (round >= 0) samples[name].push(sample);
