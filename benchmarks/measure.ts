@@ -6,9 +6,12 @@ export type Contender = () => Promise<number>;
 /** Rounds before those that count: memory is touched, weights are packed, the clock settles. */
 const warmUpRounds = 2;
 
-/** The contenders in turn, `rounds` times, and on until `seconds` have passed: what each said, round by round. */
+/**
+ * The contenders in turn, `rounds` times, and on until `seconds` have passed: what each said, round by round; nothing
+ * of one that is undefined.
+ */
 export async function alternate<Name extends string>(
-  contenders: Readonly<Record<Name, Contender>>,
+  contenders: Readonly<Record<Name, Contender | undefined>>,
   rounds: number,
   seconds = 0,
 ): Promise<Record<Name, number[]>> {
@@ -17,8 +20,8 @@ export async function alternate<Name extends string>(
   const end = performance.now() + seconds * 1e3;
   for (let round = -warmUpRounds; round < rounds || performance.now() < end; round++) {
     for (const name of names) {
-      const sample = await contenders[name]();
-      if (round >= 0) samples[name].push(sample);
+      const sample = await contenders[name]?.();
+      if (sample !== undefined && round >= 0) samples[name].push(sample);
     }
   }
   return samples;

@@ -16,7 +16,7 @@ export const usage = `npm run bench -- [options]
   --filter TEXT    only the cases whose name contains it; may be given several times
   --threads N      threads of the team, 1 to ${mostThreads}; default as the library chooses
   --isa NAME       ${isas.slice(0, -1).join(', ')} or ${isas.at(-1)}; default the fastest that the machine has
-  --rounds N       timed rounds, ${leastRounds} or more; default 15
+  --rounds N       timed rounds, ${leastRounds} or more; default 15; variants goes on for 3 s a row
   --json FILE      keeps { machine, rows, geomean } there, row by row; npm run bench:report makes a chart or tables of it
   --help           this text
 

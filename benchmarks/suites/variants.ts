@@ -2,6 +2,9 @@
  * What an option of the LSTM or another cell costs: a training step of each, and one of the plain LSTM of the same size,
  * in turn. `time` is the median ratio of the two, `operations` that of their multiplies, `limit` what `time` should
  * not exceed. A row over its limit fails nothing.
+ *
+ * A projection takes multiplies away, and cells and their memory not: beside it runs a plain LSTM of the same H with as many
+ * multiplies, from a narrower input, which it should not be slower than.
  */
 import { attentionLstm, gru, lstm, rnn, slstm, type AttentionScore, type LstmOptions } from '../../lib';
 import { measurePeak } from '../../lib/backend/native/native';
@@ -13,17 +16,14 @@ import { rowBesidePeak, type Row, type Rows } from '../report';
 
 const sizes: readonly LayerSize[] = [128, 256, 512].map((H) => ({ T: 50, B: 32, I: H, H }));
 
-/** Of a row: a few rounds of the smallest size would all fall into one mood of a shared machine. */
-const leastSeconds = 3;
+/** The least for a row: a few rounds of the smallest size would all fall into one mood of a shared machine. */
+const secondsOfRow = 3;
 
 interface Variant {
   readonly name: string;
   readonly layer: (size: LayerSize) => RecurrentLayer;
-  /**
-   * The largest ratio of times. 'operations': that of a plain LSTM of the same H whose input is as narrow as gives it as
-   * many multiplies, since the cells do not shrink with them. `timesPeak`: that many times what the multiplies take at peak.
-   */
-  readonly limit?: number | 'operations' | { readonly timesPeak: number };
+  /** The largest ratio of times. `timesPeak`: that many times what the multiplies take at peak. */
+  readonly limit?: number | 'plain of as many multiplies' | { readonly timesPeak: number };
   /** Multiplies of a row's step in the forward pass, where they are not the LSTM's. */
   readonly multiplies?: (size: LayerSize) => number;
   /** Rows of different lengths. */
@@ -73,7 +73,7 @@ const entries: readonly Variant[] = [
   option('variational dropout', 1.15, { inputDropout: 0.3, recurrentDropout: 0.3 }),
   {
     name: 'projection to H/2',
-    limit: 'operations',
+    limit: 'plain of as many multiplies',
     layer: (size) => lstm(size.H, { projSize: half(size) }),
     multiplies: (size) => 4 * size.H * (size.I + half(size)) + half(size) * size.H,
   },
@@ -131,36 +131,22 @@ async function measureRow(name: string, variant: Variant, size: LayerSize, round
     ...(memory && { memory: memory(size) }),
   });
   const asMany =
-    limit === 'operations' ? new RecurrentStep({ layer: lstm(size.H), size: sizeOfAsMany(variant, size) }) : undefined;
-  const {
-    plain: plainSeconds,
-    asMany: asManySeconds,
-    ...samples
-  } = await alternate(
-    { peak: measurePeak, plain: plain.time, seconds: varied.time, asMany: asMany?.time ?? nothing },
-    rounds,
-    leastSeconds,
-  );
+    limit === 'plain of as many multiplies'
+      ? new RecurrentStep({ layer: lstm(size.H), size: sizeOfAsMany(variant, size) })
+      : undefined;
+  const contenders = { peak: measurePeak, plain: plain.time, seconds: varied.time, asMany: asMany?.time };
+  const samples = await alternate(contenders, rounds, secondsOfRow);
   for (const step of [plain, varied, asMany]) step?.dispose();
   const operations = operationsOfVariant(variant, size);
   const row = rowBesidePeak({ suite: 'variants', case: name, pass: 'train' }, operations, samples);
-  const time = medianRatio(samples.seconds, plainSeconds);
+  const time = medianRatio(samples.seconds, samples.plain);
   const figures = { time, operations: operations / operationsOf(size, 'train') };
-  const asManyTime = medianRatio(asManySeconds, plainSeconds);
-  return { ...row, figures: { ...figures, ...limitOf(limit, { time, asManyTime }, row) } };
+  if (asMany) return { ...row, figures: { ...figures, limit: time / medianRatio(samples.seconds, samples.asMany) } };
+  return { ...row, figures: { ...figures, ...limitOf(limit, time, row) } };
 }
 
-/** Where no third contender is wanted. */
-const nothing = () => Promise.resolve(0);
-
 /** As a ratio of times, whatever it is given as. */
-function limitOf(
-  limit: Variant['limit'],
-  { time, asManyTime }: { readonly time: number; readonly asManyTime: number },
-  { rooflinePercent }: Row,
-): { readonly limit?: number } {
-  if (limit === undefined) return {};
-  if (limit === 'operations') return { limit: asManyTime };
+function limitOf(limit: Variant['limit'], time: number, { rooflinePercent }: Row): { readonly limit?: number } {
   if (typeof limit === 'number') return { limit };
-  return { limit: limit.timesPeak * time * (rooflinePercent / 100) };
+  return typeof limit === 'object' ? { limit: limit.timesPeak * time * (rooflinePercent / 100) } : {};
 }

@@ -6,7 +6,7 @@ namespace lstm::LSTM_ISA {
 // Rows and columns of a block.
 constexpr int kTransposeBlock = 8;
 
-// to[k * stride + n] = rows[n][k], for n and k below kTransposeBlock.
+// to[k * stride + n] = rows[n][k], for n and k below kTransposeBlock. In registers with AVX2, which AVX-512 has too.
 LSTM_INLINE void transpose_block(const float* const* rows, float* to, int64_t stride) {
 #if defined(__AVX2__)
   __m256 even[4], odd[4], block[kTransposeBlock];

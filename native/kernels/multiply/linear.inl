@@ -73,7 +73,8 @@ LSTM_INLINE void add_rows(const float* const* sources, Range columns, float* sum
   }
 }
 
-// sums[n] = Σ over rows of matrix[row][n], for the given columns. A few rows at a time, as many streams of memory.
+// sums[n] = Σ over rows of matrix[row][n], for the given columns. Four rows at a time: one took 1.4 times as long at H 256 and
+// 1.6 times at H 512, and as long at H 128.
 template <class Rows>
 inline void sum_rows(const float* matrix, int64_t stride, Rows rows, Range columns, float* sums) noexcept {
   if (columns.size() <= 0) return;
@@ -82,7 +83,8 @@ inline void sum_rows(const float* matrix, int64_t stride, Rows rows, Range colum
   const auto row = [&](int64_t i) { return matrix + rows[i] * stride; };
   int64_t i = 0;
   for (; i + kRows <= rows.count; i += kRows) {
-    const float* sources[kRows] = {row(i), row(i + 1), row(i + 2), row(i + 3)};
+    const float* sources[kRows];
+    for (int r = 0; r < kRows; ++r) sources[r] = row(i + r);
     add_rows<kRows>(sources, columns, sums);
   }
   for (; i < rows.count; ++i) {

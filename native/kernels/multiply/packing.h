@@ -39,21 +39,23 @@ inline PackShape pack_shape(PackKind kind, const Tensor& weight) noexcept {
   return {0, 0, 0};
 }
 
-// Lines ahead of those that are packed: with as many rows as a panel is wide, only this fetches them in time.
+// Lines ahead of those that are packed: no processor follows as many rows as a panel is wide by itself. Of rows shorter than
+// that what is fetched is another row.
 constexpr int64_t kLinesAhead = 4;
 
 // Columns that are packed at once.
 template <int kWidth>
 constexpr int kColumnsAtOnce = kWidth % kTransposeBlock == 0 ? kTransposeBlock : 1;
+static_assert(kLine % kTransposeBlock == 0);
 
-// A line of so many columns, none of them null, for k from `begin` on.
+// kLine of k, from `begin` on, of kColumnsAtOnce columns of a panel of kWidth: to[k][n] = sources[n][k]; no source is null.
 template <int kWidth>
-inline void pack_line_of_columns(const float* const* sources, int64_t begin, float* panel) noexcept {
+inline void pack_line_of_columns(const float* const* sources, int64_t begin, float* to) noexcept {
   constexpr int kColumns = kColumnsAtOnce<kWidth>;
   for (int64_t k = begin; k < begin + kLine; k += kTransposeBlock) {
     const float* rows[kColumns];
     for (int n = 0; n < kColumns; ++n) rows[n] = sources[n] + k;
-    transpose_block(rows, panel + k * kWidth, kWidth);
+    transpose_block(rows, to + k * kWidth, kWidth);
   }
   for (int n = 0; n < kColumns; ++n) prefetch(sources[n] + begin + kLinesAhead * kLine);
 }
@@ -64,7 +66,8 @@ inline void pack_panel_of_columns(RowOf row, int64_t depth, float* panel) noexce
   constexpr int kColumns = kColumnsAtOnce<kWidth>;
   const float* sources[kWidth];
   for (int n = 0; n < kWidth; ++n) sources[n] = row(n);
-  // A cache line of each source row at a time; what they reach of the panel stays in the L1.
+  // A cache line of each source row at a time; what they reach of the panel stays in the L1. What is no whole line, or stands
+  // beside a null row, goes one by one.
   for (int64_t begin = 0; begin < depth; begin += kLine) {
     const int64_t end = begin + kLine < depth ? begin + kLine : depth;
     for (int first = 0; first < kWidth; first += kColumns) {
@@ -84,17 +87,12 @@ inline void pack_panel_of_columns(RowOf row, int64_t depth, float* panel) noexce
   }
 }
 
-// Rows ahead of the one that is copied: they lie so far apart that only this fetches them in time.
-constexpr int64_t kRowsAhead = 8;
-
 // The panel [depth][kTileColumns] whose rows are rows of a matrix: panel[k][n] = row(k)[n] for n < columns, else 0; a null
 // row is a row of zeros.
 template <class RowOf>
 inline void pack_panel_of_rows(RowOf row, int64_t depth, int64_t columns, float* panel) noexcept {
   for (int64_t k = 0; k < depth; ++k, panel += kTileColumns) {
     const float* source = row(k);
-    const float* ahead = k + kRowsAhead < depth ? row(k + kRowsAhead) : nullptr;
-    if (ahead) fetch(ahead, columns);
     for (int v = 0; v < kTileVectors; ++v) {
       store(panel + v * kLanes, source ? load_first(source + v * kLanes, columns - v * kLanes) : zero());
     }
@@ -144,6 +142,9 @@ inline void pack_heads_panel_of_rows(const Tensor& weight, int64_t panel, float*
   }
 }
 
+// Rows ahead of the one that is copied: they lie so far apart that only this fetches them in time.
+constexpr int64_t kRowsAhead = 8;
+
 // One panel of a weight's pack; panels stand one after the other, each [depth][width].
 inline void pack_weight_panel(PackKind kind, const Tensor& weight, int64_t panel, float* packed) noexcept {
   const float* data = weight.f32();
@@ -153,8 +154,12 @@ inline void pack_weight_panel(PackKind kind, const Tensor& weight, int64_t panel
       return pack_panel_of_columns([=](int64_t n) { return first + n < rows ? data + (first + n) * width : nullptr; },
                                    width, packed);
     case PackKind::rows:
-      return pack_panel_of_rows([=](int64_t k) { return data + k * width + first; }, rows,
-                                columns_of_panel(width, panel), packed);
+      return pack_panel_of_rows(
+          [=](int64_t k) {
+            fetch(data + (k + kRowsAhead) * width + first, kTileColumns);
+            return data + k * width + first;
+          },
+          rows, columns_of_panel(width, panel), packed);
     case PackKind::gates3:
       return pack_gates_panel<3>(data, rows / 3, width, panel, packed);
     case PackKind::gates4:

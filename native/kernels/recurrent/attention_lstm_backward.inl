@@ -112,8 +112,8 @@ LSTM_INLINE void attention_cell_backward(const AttentionBackward& op, const Atte
 }
 
 // From dh and the gradient of the query to that of h̃, dh + dq, and through the cell, for a listed row: the multiplicative score.
-inline void attention_row_cells_backward(const AttentionBackward& op, const AttentionBackwardMemory& memory, int64_t r,
-                                         int64_t step) noexcept {
+inline void multiplicative_cells_backward(const AttentionBackward& op, const AttentionBackwardMemory& memory, int64_t r,
+                                          int64_t step) noexcept {
   const int64_t P = op.lstm.output_size, row = memory.lstm.rows[r], position = op.lstm.walk.position(row, step);
   const float *dh = memory.dh + position * P, *dquery = memory.dquery_at(op, row, position);
   for (int64_t n = 0; n < P; n += kLanes) {
@@ -122,9 +122,9 @@ inline void attention_row_cells_backward(const AttentionBackward& op, const Atte
   }
 }
 
-// The same, dh + W_qᵀ dq, for the listed rows: the additive score. The gates of the step after are not needed any more.
-inline void attention_cells_backward(const AttentionBackward& op, const AttentionBackwardMemory& memory, int64_t active,
-                                     int64_t step) noexcept {
+// The same, dh + W_qᵀ dq, for all listed rows: the additive score. The gates of the step after are not needed any more.
+inline void additive_cells_backward(const AttentionBackward& op, const AttentionBackwardMemory& memory, int64_t active,
+                                    int64_t step) noexcept {
   const LstmBackward& lstm = op.lstm;
   const int64_t P = lstm.output_size, A = op.attention.size, panels = panel_count(P);
   const float** const dqueries = memory.lstm.dgates_after;
@@ -145,9 +145,10 @@ inline void attention_cells_backward(const AttentionBackward& op, const Attentio
         [&](Range tile, FetchList& list) { lstm_list_hidden_backward(lstm, memory.lstm, tile, step, first, list); },
         [&](Range tile) {
           for (int64_t r = tile.begin; r < tile.end; ++r) {
+            const int64_t position = position_of(r);
             for (int64_t n = first; n < first + kTileColumns && n < P; n += kLanes) {
               const Vector gradient = load(dh.data + r * kTileColumns + n - first);
-              attention_cell_backward(op, memory, r, position_of(r), gradient, n, P - n);
+              attention_cell_backward(op, memory, r, position, gradient, n, P - n);
             }
           }
         });
@@ -158,17 +159,17 @@ inline void attention_cells_backward(const AttentionBackward& op, const Attentio
 inline void attention_rows_backward(const AttentionBackward& op, const AttentionBackwardMemory& memory, Range rows,
                                     int64_t step) noexcept {
   const LstmBackward& lstm = op.lstm;
+  const bool additive = op.attention.additive();
   int64_t active = 0;
   for (int64_t row = rows.begin; row < rows.end; ++row) {
     if (step >= lstm.walk.length(row)) continue;
     memory.lstm.rows[active] = row;
-    memory.lstm.places[active] = lstm_backward_row(op.lstm, memory.lstm, row, step);
-    if (!op.attention.additive()) lstm_fetch_cell_backward(lstm, memory.lstm.places[active]);
+    memory.lstm.places[active] = lstm_backward_row(lstm, memory.lstm, row, step);
     attend_backward(op, memory, row, step);
-    if (!op.attention.additive()) attention_row_cells_backward(op, memory, active, step);
+    if (!additive) multiplicative_cells_backward(op, memory, active, step);
     ++active;
   }
-  if (op.attention.additive()) attention_cells_backward(op, memory, active, step);
+  if (additive) additive_cells_backward(op, memory, active, step);
   if (lstm.projected) lstm_project_backward(lstm, memory.lstm, rows, step, {0, panel_count(lstm.hidden_size)});
   if (lstm.normalizes()) lstm_norm_backward(lstm, memory.lstm, rows, step);
 }

@@ -84,6 +84,7 @@ LSTM_INLINE void lstm_variant_backward(const LstmBackward& op, const LstmBackwar
 inline void lstm_step_backward(const LstmBackward& op, const LstmBackwardMemory& memory, int64_t active, int64_t step,
                                bool last, Range panels) noexcept {
   const int64_t H = op.hidden_size, P = op.output_size;
+  for (int64_t r = 0; r < active; ++r) memory.places[r] = lstm_backward_row(op, memory, memory.rows[r], step);
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
     const int64_t first = panel * kTileColumns, count = P - first;
     const auto list = [&](Range tile, FetchList& lines) {

@@ -28,14 +28,13 @@ inline int64_t lstm_list_rows_backward(const LstmBackward& op, const LstmBackwar
     const int64_t final_step = op.walk.length(row) - 1;
     if (last ? step != final_step : step >= final_step) continue;
     memory.rows[active] = row;
-    if (step >= 0) memory.places[active] = lstm_backward_row(op, memory, row, step);
     memory.dgates_after[active] = last ? nullptr : memory.recurrent_at(op, row, step + 1);
     ++active;
   }
   return active;
 }
 
-// Lists what the cells of a tile of the listed rows read and write, or with layer normalization what they leave for it.
+// Lists what the cells of a tile of the listed rows, whose places are known, read and write, or with layer normalization what they leave for it.
 LSTM_INLINE void lstm_list_cells_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range tile,
                                           int64_t first, FetchList& list) noexcept {
   const int64_t H = op.hidden_size, count = columns_of_panel(H, first / kTileColumns);
@@ -49,13 +48,6 @@ LSTM_INLINE void lstm_list_cells_backward(const LstmBackward& op, const LstmBack
     list.add(at.cell + first, count), list.add(at.cell_before + first, count), list.add(at.dc + first, count);
     for (int gate = 0; gate < kLstmGates; ++gate) list.add(at.dgates + gate * H + first, count);
   }
-}
-
-// Asks for all that the cell of a row reads and writes.
-inline void lstm_fetch_cell_backward(const LstmBackward& op, const LstmBackwardRow& at) noexcept {
-  const int64_t H = op.hidden_size;
-  fetch(at.gates, kLstmGates * H), fetch(at.dgates, kLstmGates * H);
-  fetch(at.cell, H), fetch(at.cell_before, H), fetch(at.dc, H);
 }
 
 // Lists what takes the gradient of h of a tile of the listed rows: their cells, or what a projection will multiply.
