@@ -39,8 +39,8 @@ inline PackShape pack_shape(PackKind kind, const Tensor& weight) noexcept {
   return {0, 0, 0};
 }
 
-// Lines ahead of those that are packed: no processor follows as many rows as a panel is wide by itself. Of rows shorter than
-// that what is fetched is another row.
+// Lines ahead of those that are packed, in each of as many rows as a panel is wide. Of rows shorter than that what is
+// fetched is another row.
 constexpr int64_t kLinesAhead = 4;
 
 // Columns that are packed at once.

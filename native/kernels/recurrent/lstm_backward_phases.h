@@ -34,7 +34,8 @@ inline int64_t lstm_list_rows_backward(const LstmBackward& op, const LstmBackwar
   return active;
 }
 
-// Lists what the cells of a tile of the listed rows, whose places are known, read and write, or with layer normalization what they leave for it.
+// Lists what the cells of a tile of the listed rows, whose places are known, read and write, or with layer normalization
+// what they leave for it.
 LSTM_INLINE void lstm_list_cells_backward(const LstmBackward& op, const LstmBackwardMemory& memory, Range tile,
                                           int64_t first, FetchList& list) noexcept {
   const int64_t H = op.hidden_size, count = columns_of_panel(H, first / kTileColumns);

@@ -48,8 +48,8 @@ struct LstmBackwardMemory {
   // normalization, the gradient of o φ, [B,H], of c as φ sees it, [B,H], and of what W_hh multiplied, [B,4H] at this step
   // and the one after.
   float *dc, *kept, *projected, *dvalues, *arriving, *visible, *recurrent[2];
-  // Of one thread; dh is the gradient of h in a panel of a step. rows are those listed at a step, places
-  // what their cells read and write.
+  // Of one thread; dh is the gradient of h in a panel of a step, rows are those listed at a step, places what their cells
+  // read and write.
   float *zeros = nullptr, *dh = nullptr;
   const float** dgates_after = nullptr;
   int64_t* rows = nullptr;
